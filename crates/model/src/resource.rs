@@ -1,0 +1,274 @@
+//! Everything stored beside jobs: accounts, sessions, nodes, storages, volumes, trash, the intent ledger,
+//! asynchronous answers, tags; and the effects that must be true at the same moment as a transition.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, ApiId, HostId, JobId, NodeId, SessionId, StorageId, TagId, VolumeId};
+
+/// Who may log in and own things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its uuid.
+    pub id: AccountId,
+    /// Unique.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Sees and touches everything.
+    pub admin: bool,
+    /// Argon2id of the SHA-512 hex that the wire carries, as a PHC string.
+    pub password_hash: String,
+    /// ms since 1970.
+    pub create_ms: i64,
+    /// ms since 1970.
+    pub last_op_ms: i64,
+}
+
+/// A login. The store keeps the SHA-256 of the id, never the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The bearer's secret.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// ms since 1970.
+    pub create_ms: i64,
+    /// ms since 1970; slides with use.
+    pub expires_ms: i64,
+}
+
+/// A management node as it is known to the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// New at each process start.
+    pub id: NodeId,
+    /// The machine.
+    pub host: HostId,
+    /// Name or address for people.
+    pub host_name: String,
+    /// ms since 1970.
+    pub join_ms: i64,
+    /// Newest heartbeat, ms since 1970.
+    pub heartbeat_ms: i64,
+}
+
+/// Whether a storage takes new work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StorageState {
+    /// Takes work.
+    Enabled,
+    /// Takes no new volume.
+    Disabled,
+    /// Takes no work at all.
+    Maintenance,
+}
+
+impl StorageState {
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::Maintenance => "Maintenance",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Enabled, Self::Disabled, Self::Maintenance].into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// A primary storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Its uuid.
+    pub id: StorageId,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// The kind, as on the wire: `LocalStorage`.
+    pub kind: String,
+    /// Where it is: for `LocalStorage` an absolute directory.
+    pub url: String,
+    /// The machine it belongs to, for kinds that belong to one.
+    pub host: Option<HostId>,
+    /// Whether it takes work.
+    pub state: StorageState,
+    /// `Connecting`, `Connected`, `Disconnected`.
+    pub status: String,
+    /// Bytes, as last seen.
+    pub total_bytes: u64,
+    /// Bytes, as last seen.
+    pub available_bytes: u64,
+    /// ms since 1970.
+    pub create_ms: i64,
+    /// ms since 1970.
+    pub last_op_ms: i64,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its uuid.
+    pub id: VolumeId,
+    /// Whose.
+    pub account: AccountId,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Where its bytes are; `None` until it is instantiated.
+    pub storage: Option<StorageId>,
+    /// The path of its file; `None` until it is instantiated.
+    pub install_path: Option<String>,
+    /// `Root` or `Data`.
+    pub kind: String,
+    /// `raw` or `qcow2`; `None` until it is instantiated.
+    pub format: Option<String>,
+    /// What a guest sees, in bytes.
+    pub size: u64,
+    /// What it occupies, in bytes, as last seen.
+    pub actual_size: Option<u64>,
+    /// `Enabled` or `Disabled`.
+    pub state: String,
+    /// `Ready`, `NotInstantiated`, `Deleted`, `Migrating`.
+    pub status: String,
+    /// When it was deleted, ms since 1970; its bytes are kept until it is expunged.
+    pub deleted_ms: Option<i64>,
+    /// ms since 1970.
+    pub create_ms: i64,
+    /// ms since 1970.
+    pub last_op_ms: i64,
+}
+
+/// Bytes that nothing points at any more, kept until they are cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trash {
+    /// Its number; 0 before it is stored.
+    pub id: u64,
+    /// Where it lies.
+    pub storage: StorageId,
+    /// What it was.
+    pub resource_uuid: String,
+    /// `VolumeVO`.
+    pub resource_type: String,
+    /// The path of the file.
+    pub install_path: String,
+    /// Bytes it occupied when it was moved here.
+    pub size: u64,
+    /// `MigrateVolume`.
+    pub kind: String,
+    /// ms since 1970.
+    pub create_ms: i64,
+}
+
+/// Something about to be made or running outside the store, entered before it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Its number; 0 before it is stored.
+    pub id: u64,
+    /// The job on whose behalf.
+    pub job: JobId,
+    /// The claim that made it.
+    pub token: u64,
+    /// What.
+    pub kind: IntentKind,
+    /// Where: a storage, for artifacts.
+    pub storage: Option<StorageId>,
+    /// ms since 1970.
+    pub create_ms: i64,
+}
+
+/// What an intent is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IntentKind {
+    /// A file or image being made.
+    Artifact {
+        /// Its final path.
+        path: String,
+    },
+    /// A child process.
+    Child {
+        /// The machine it runs on.
+        host: HostId,
+        /// Its process id.
+        pid: u32,
+        /// Its start time in clock ticks since boot, so that a reused pid is told apart.
+        start_ticks: u64,
+    },
+}
+
+/// What must be true at the same moment as a transition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The volume's record points elsewhere.
+    MoveVolume {
+        /// The volume.
+        volume: VolumeId,
+        /// Its new storage.
+        storage: StorageId,
+        /// Its new path.
+        install_path: String,
+        /// Its new format.
+        format: String,
+        /// What it occupies there, in bytes.
+        actual_size: u64,
+    },
+    /// Bytes go to trash.
+    AddTrash(Trash),
+    /// An intent is settled.
+    LedgerDone(u64),
+}
+
+/// An asynchronous API call and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiRecord {
+    /// The id of the call, the last segment of `location`.
+    pub id: ApiId,
+    /// Who called.
+    pub account: AccountId,
+    /// When it may be forgotten, ms since 1970.
+    pub expires_ms: i64,
+    /// Its answer; `None` while it is worked on.
+    pub outcome: Option<ApiOutcome>,
+}
+
+/// The answer to an asynchronous call, kept small: rendered when it is polled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApiOutcome {
+    /// `{}`.
+    Empty,
+    /// The inventory of this job, as it is when polled.
+    Job(JobId),
+    /// The inventory of this volume.
+    Volume(VolumeId),
+    /// The inventory of this storage.
+    Storage(StorageId),
+    /// The inventory of this account.
+    Account(AccountId),
+    /// An answer that is rendered already.
+    Json(String),
+    /// It failed.
+    Fault(crate::fault::Fault),
+}
+
+/// A tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// Its uuid.
+    pub id: TagId,
+    /// What it is on.
+    pub resource_uuid: String,
+    /// `LongJobVO`, `VolumeVO` …
+    pub resource_type: String,
+    /// System tag or user tag.
+    pub system: bool,
+    /// Its text.
+    pub text: String,
+    /// ms since 1970.
+    pub create_ms: i64,
+}
