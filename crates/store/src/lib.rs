@@ -1,1 +1,12 @@
-//! placeholder
+//! Where jobs and everything beside them are kept: small traits by family, two implementations, and one
+//! conformance suite that both must pass. Why a transition is right is not known here: the state machine
+//! (`longhaul_model::next`) is asked inside the transaction. HTTP is not known here either.
+
+pub mod conformance;
+pub mod error;
+pub mod memory;
+pub mod sqlite;
+pub mod traits;
+
+pub use error::StoreError;
+pub use traits::{Events, Identity, Jobs, Ledger, Nodes, Queries, Records, Resources, Store};

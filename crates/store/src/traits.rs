@@ -1,0 +1,292 @@
+//! The store's promises. Each has its case in `conformance`. No method takes the time: a store owns its
+//! clock. Acknowledged means durable.
+
+use async_trait::async_trait;
+use longhaul_model::progress::Progress;
+use longhaul_model::query::{Answer, Query};
+use longhaul_model::resource::{
+    Account, ApiOutcome, ApiRecord, Intent, Node, Session, Storage, StorageState, Tag, Trash, Volume,
+};
+use longhaul_model::timeline::TimelineRow;
+use longhaul_model::{
+    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, NewJob, NodeId,
+    NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
+};
+
+use crate::StoreError;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Most history rows kept per attempt; thinned by half when it is reached.
+pub const PROGRESS_HISTORY_MAX: usize = 200;
+
+/// The life of jobs.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Stores a job (state Waiting; timeline row `Submitted`), or answers the one that the same request
+    /// stored before: insert-or-compare of `request_hash` by `id` in one transaction. With `claim_for`,
+    /// the job is also claimed and started in the same commit if no claimable job of its class waits
+    /// and, where `ordered`, no earlier non-final ordered job has its target; else it stays Waiting.
+    /// `record` is stored in the same transaction (also for `Same`).
+    ///
+    /// # Errors
+    /// `Taken`: the id belongs to another request, foreign ones included, or `record`'s id exists.
+    async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted>;
+
+    /// The job as it is now.
+    async fn job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// Gives claimable jobs to `node`, per class up to its free slots, first come first. Claimable is a
+    /// job without a live claim that is Waiting (becomes Running by Start), Running (Resume: released or
+    /// its node's lease expired), Suspended with its retry time come (Resume), or Canceling (stays so;
+    /// to be undone). A Waiting ordered job waits for every earlier non-final ordered job on its target.
+    /// Each gets a larger fencing token; `attempt` grows except for Canceling ones. One timeline row
+    /// each (`Started`, `Resumed` or `TakenOver`; none for Canceling).
+    ///
+    /// # Errors
+    /// `LeaseLost`: `node` holds no live lease.
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>>;
+
+    /// Makes the transition, with its effects and timeline row, in one transaction, while `claim` is the
+    /// newest on its job and its node's lease lives. The state machine decides the new state on the
+    /// state at that moment: a job found Canceling becomes Canceled by Fail and by Stopped, stays
+    /// Canceling by Suspend (and is claimable for undoing). Suspend and final states end the claim.
+    /// A final state sets `execute_s`. Effects are applied only if the job becomes Succeeded,
+    /// `LedgerDone` always. When the job becomes Canceled, `canceled_result` (if any) is the result.
+    ///
+    /// # Errors
+    /// `LeaseLost` and nothing is written; `Illegal`.
+    async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job>;
+
+    /// Gives the job back unchanged in state, claimable at once by any node; a timeline row `Released`
+    /// says why. Its checkpoint stays.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn release(&self, claim: &Claim, detail: &str) -> Result<()>;
+
+    /// Makes a change that was decided on `version`, with its timeline row. Cancel of a claimed job
+    /// makes it visible in `canceling`; a job that becomes Suspended or final loses its claim; a
+    /// Running job without claim is claimable. Rerun clears result, execute time, start time, progress
+    /// and checkpoint, takes a new place in the order, keeps attempts and timeline.
+    /// `record` is stored in the same transaction.
+    ///
+    /// # Errors
+    /// `Stale` if the version moved, `NotFound`, `Illegal`, `Taken` for a known record id.
+    async fn change(
+        &self,
+        id: JobId,
+        version: u64,
+        change: Change,
+        record: Option<ApiRecord>,
+    ) -> Result<(Job, Option<Claim>)>;
+
+    /// Removes a job with timeline, progress, checkpoint and tags; its uuid is free again.
+    ///
+    /// # Errors
+    /// `Stale` if the version moved, `NotFound`, `Taken` for a known record id.
+    async fn delete_job(&self, id: JobId, version: u64, record: Option<ApiRecord>) -> Result<()>;
+
+    /// The claims of `node` whose jobs are Canceling. One indexed query, made four times a second.
+    async fn canceling(&self, node: NodeId) -> Result<Vec<Claim>>;
+
+    /// Saves these pages of the checkpoint; others stay. Durable when answered.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<()>;
+
+    /// Saves the latest progress of many jobs at once; a row of a claim that is lost is passed over, one
+    /// that is behind what is stored too. A history row is added where the whole percent or the stage changed.
+    async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()>;
+}
+
+/// Management nodes and their leases.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// Enters a node and gives it its first lease. `alone` says that a lock proved every former process
+    /// gone: their leases end at once and their claims are released.
+    async fn join(&self, node: NodeId, host: HostId, host_name: &str, alone: bool) -> Result<NodeLease>;
+
+    /// Renews the lease. If every node's newest heartbeat is older than half a TTL, the store was away:
+    /// for one TTL from now no lease counts as expired.
+    ///
+    /// # Errors
+    /// `LeaseLost`: the node is unknown, or its claims were given away; it joins under a new id.
+    async fn heartbeat(&self, node: NodeId) -> Result<NodeLease>;
+
+    /// Ends the lease and releases what is still claimed.
+    async fn leave(&self, node: NodeId) -> Result<()>;
+
+    /// The host's id, made at the first call from `fresh`; the same ever after.
+    async fn host(&self, fresh: HostId) -> Result<HostId>;
+}
+
+/// Accounts and sessions.
+#[async_trait]
+pub trait Identity: Send + Sync {
+    /// Stores an account.
+    ///
+    /// # Errors
+    /// `Taken`: name or uuid.
+    async fn create_account(&self, account: Account) -> Result<Account>;
+    /// The account.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>>;
+    /// The account of that name.
+    async fn account_by_name(&self, name: &str) -> Result<Option<Account>>;
+    /// Changes what is given; with a new password all its sessions end.
+    ///
+    /// # Errors
+    /// `NotFound`, `Taken` for the name.
+    async fn update_account(
+        &self,
+        id: AccountId,
+        name: Option<String>,
+        description: Option<String>,
+        password_hash: Option<String>,
+    ) -> Result<Account>;
+    /// Removes an account, its sessions and its final jobs' ownership.
+    ///
+    /// # Errors
+    /// `NotFound`; `InUse` while it owns non-final jobs or volumes.
+    async fn delete_account(&self, id: AccountId) -> Result<()>;
+    /// Stores a session, unless the account has `limit` live ones: then `false`.
+    async fn create_session(&self, session: &Session, limit: u32) -> Result<bool>;
+    /// The live session of that id.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>>;
+    /// Moves the end of a live session; `false` if there is none.
+    async fn extend_session(&self, id: SessionId, expires_ms: i64) -> Result<bool>;
+    /// Ends a session; an unknown one is no error.
+    async fn delete_session(&self, id: SessionId) -> Result<()>;
+    /// Removes expired sessions; answers how many.
+    async fn sweep_sessions(&self) -> Result<u64>;
+}
+
+/// Storages, volumes, trash.
+#[async_trait]
+pub trait Resources: Send + Sync {
+    /// Stores a storage.
+    ///
+    /// # Errors
+    /// `Taken`: the uuid, or the url on the same host.
+    async fn create_storage(&self, storage: Storage) -> Result<Storage>;
+    /// The storage.
+    async fn storage(&self, id: StorageId) -> Result<Option<Storage>>;
+    /// Changes what is given.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn update_storage(&self, id: StorageId, update: StorageUpdate) -> Result<Storage>;
+    /// Removes a storage and its trash records, touches no file.
+    ///
+    /// # Errors
+    /// `NotFound`; `InUse` while a volume, or an intent, lies on it.
+    async fn delete_storage(&self, id: StorageId) -> Result<()>;
+    /// Stores a volume.
+    ///
+    /// # Errors
+    /// `Taken`: the uuid, or the path on its storage.
+    async fn create_volume(&self, volume: Volume) -> Result<Volume>;
+    /// The volume.
+    async fn volume(&self, id: VolumeId) -> Result<Option<Volume>>;
+    /// Writes the whole record if its `last_op_ms` is still `seen_ms`; sets a new, larger `last_op_ms`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Stale`.
+    async fn update_volume(&self, volume: Volume, seen_ms: i64) -> Result<Volume>;
+    /// Removes the record, touches no file.
+    ///
+    /// # Errors
+    /// `NotFound`; `InUse` while a non-final ordered job targets it.
+    async fn delete_volume(&self, id: VolumeId) -> Result<()>;
+    /// The trash of a storage, oldest first.
+    async fn trash(&self, storage: StorageId) -> Result<Vec<Trash>>;
+    /// Enters trash; answers it with its number.
+    async fn add_trash(&self, trash: Trash) -> Result<Trash>;
+    /// Removes a trash record whose bytes are gone.
+    async fn remove_trash(&self, id: u64) -> Result<()>;
+    /// Paths on a storage that something points at: volumes, trash, artifacts in the ledger.
+    async fn known_paths(&self, storage: StorageId) -> Result<Vec<String>>;
+}
+
+/// What may change in a storage's record; `None` leaves it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StorageUpdate {
+    /// New name.
+    pub name: Option<String>,
+    /// New description.
+    pub description: Option<String>,
+    /// New state.
+    pub state: Option<StorageState>,
+    /// New status.
+    pub status: Option<String>,
+    /// Total and available bytes.
+    pub capacity: Option<(u64, u64)>,
+}
+
+/// The intent ledger: what is about to exist outside the store.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Enters an intent, while `claim` holds. Durable when answered.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn intend(&self, claim: &Claim, intent: Intent) -> Result<Intent>;
+    /// The open intents of a job, oldest first.
+    async fn intents(&self, job: JobId) -> Result<Vec<Intent>>;
+    /// All open intents, oldest first.
+    async fn all_intents(&self) -> Result<Vec<Intent>>;
+    /// Settles an intent; an unknown one is no error.
+    async fn settle(&self, id: u64) -> Result<()>;
+}
+
+/// What is told about jobs.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// A job's history, oldest first.
+    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineRow>>;
+    /// The job of that API id, if it still exists, with its newest stored progress.
+    async fn progress(&self, api: &ApiId) -> Result<Option<(Job, Option<Progress>)>>;
+    /// The progress history of the job's newest attempts, oldest first.
+    async fn progress_history(&self, job: JobId) -> Result<Vec<Progress>>;
+}
+
+/// Asynchronous answers.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Stores a record.
+    ///
+    /// # Errors
+    /// `Taken`: its id exists.
+    async fn create_record(&self, record: ApiRecord) -> Result<()>;
+    /// Writes the answer of a record.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn finish_record(&self, id: &ApiId, outcome: ApiOutcome) -> Result<()>;
+    /// The record.
+    async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>>;
+    /// Ends with `outcome` every record that a former process left unanswered; answers how many.
+    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64>;
+    /// Removes answered records past their time; answers how many.
+    async fn sweep_records(&self) -> Result<u64>;
+}
+
+/// Queries over everything.
+#[async_trait]
+pub trait Queries: Send + Sync {
+    /// Rows and total of a query, seen at one moment.
+    ///
+    /// # Errors
+    /// `TooSlow` after 5 s.
+    async fn query(&self, query: &Query) -> Result<Answer>;
+    /// How many jobs are in each state, of one account or all.
+    async fn counts(&self, account: Option<AccountId>) -> Result<Vec<(JobState, u64)>>;
+    /// The tags of a resource.
+    async fn tags(&self, resource_uuid: &str) -> Result<Vec<Tag>>;
+}
+
+/// Everything a server needs kept.
+pub trait Store: Jobs + Nodes + Identity + Resources + Ledger + Events + Records + Queries + 'static {}
+
+impl<T: Jobs + Nodes + Identity + Resources + Ledger + Events + Records + Queries + 'static> Store for T {}
