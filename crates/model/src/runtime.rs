@@ -18,6 +18,10 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Runtime: Clock {
     /// Runs `task` to its end beside the caller. `name` is for people.
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>);
+    /// Like `spawn`, on a thread that no handler shares: for heartbeats, which must not wait for work.
+    fn spawn_apart(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        self.spawn(name, task);
+    }
     /// Ends after `duration` of monotonic time.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Time since some fixed moment in the past; never goes backwards.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    Account, ApiOutcome, ApiRecord, Intent, Node, Session, Storage, StorageState, Tag, Trash, Volume,
+    Account, ApiOutcome, ApiRecord, Intent, Session, Storage, StorageState, Tag, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -89,6 +89,10 @@ pub trait Jobs: Send + Sync {
 
     /// The claims of `node` whose jobs are Canceling. One indexed query, made four times a second.
     async fn canceling(&self, node: NodeId) -> Result<Vec<Claim>>;
+
+    /// All claims of `node`. Asked after an answer of `submit`, `change` or `claim` was lost, so that a claim
+    /// that nobody runs is found and released.
+    async fn claims(&self, node: NodeId) -> Result<Vec<Claim>>;
 
     /// Saves these pages of the checkpoint; others stay. Durable when answered.
     ///
