@@ -36,6 +36,9 @@ pub trait Jobs: Send + Sync {
     /// The job as it is now.
     async fn job(&self, id: JobId) -> Result<Option<Job>>;
 
+    /// The `request_hash` that a job was submitted with; `None` for an unknown job.
+    async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>>;
+
     /// Gives claimable jobs to `node`, per class up to its free slots, first come first. Claimable is a
     /// job without a live claim that is Waiting (becomes Running by Start), Running (Resume: released or
     /// its node's lease expired), Suspended with its retry time come (Resume), or Canceling (stays so;
