@@ -1,1 +1,38 @@
-//! placeholder
+//! What Longhaul exists for: one file per verb, the runner that turns claims into attempts, heartbeats,
+//! takeover, live progress, and the trait a job type implements. No SQL, no JSON spelling of errors, no
+//! storages: those are in `longhaul-store`, `longhaul-wire`, `longhaul-jobs`.
+
+pub mod cancel;
+pub mod clean;
+pub mod config;
+pub mod context;
+pub mod delete;
+pub mod direct;
+pub mod engine;
+pub mod fault;
+pub mod handler;
+pub mod hash;
+pub mod heartbeat;
+pub mod inventory;
+pub mod progress;
+pub mod registry;
+pub mod rerun;
+pub mod result;
+pub mod resume;
+pub mod rules;
+pub mod runner;
+pub mod secrets;
+pub mod slots;
+pub mod submit;
+pub mod takeover;
+pub mod tokio_runtime;
+pub mod update;
+
+pub use config::EngineConfig;
+pub use context::{JobContext, Stop, Stopped};
+pub use engine::{Caller, Engine};
+pub use handler::{CheckRequest, Checked, JobHandler, JobType, RestartRule, Success};
+pub use inventory::Inventory;
+pub use registry::Registry;
+pub use submit::{SubmitAnswer, SubmitRequest};
+pub use tokio_runtime::TokioRuntime;

@@ -1,0 +1,79 @@
+//! The engine's settings, each with its default and bound.
+
+use std::time::Duration;
+
+use longhaul_model::{Code, Fault, SlotClass};
+use serde_json::Value;
+
+/// Heartbeat interval, ms.
+pub const HEARTBEAT_MS: u64 = 1000;
+/// Lease time to live, ms.
+pub const LEASE_TTL_MS: u64 = 4000;
+/// How often the store is asked for claimable jobs and for cancels, ms.
+pub const POLL_MS: u64 = 250;
+/// Running jobs of built-in types per node.
+pub const MAX_RUNNING: u32 = 64;
+/// Jobs claimed in one call at most.
+pub const CLAIM_BATCH_MAX: u32 = 256;
+/// After so long a cancel that is not done is enforced: the attempt is dropped and undone, s.
+pub const CANCEL_DEADLINE_S: u64 = 600;
+/// How often live progress reaches the store, ms.
+pub const PROGRESS_FLUSH_MS: u64 = 1000;
+
+/// Settings of one engine.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// `engine.maxRunning`: built-in jobs at a time; 0 starts none.
+    pub max_running: u32,
+    /// `engine.maxRunningSimulator`: simulator jobs at a time; `None` is unlimited, 0 starts none.
+    pub max_running_simulator: Option<u32>,
+    /// Between heartbeats.
+    pub heartbeat: Duration,
+    /// Lease time to live; the store's own must be the same.
+    pub lease_ttl: Duration,
+    /// Between looks for claimable jobs and cancels.
+    pub poll: Duration,
+    /// Until a cancel is enforced.
+    pub cancel_deadline: Duration,
+    /// Between writes of live progress.
+    pub progress_flush: Duration,
+    /// A name or address of this machine, for people.
+    pub host_name: String,
+    /// How a code is spelled in `jobResult`: the wire's table.
+    pub code_text: fn(Code) -> &'static str,
+    /// How `jobData` is read: the wire's parser.
+    pub parse_data: fn(&str) -> Result<Value, Fault>,
+    /// The key of the secrets in `jobData`.
+    pub secret_key: [u8; 32],
+}
+
+impl EngineConfig {
+    /// The defaults, with the wire's spelling of codes and its parser of `jobData`.
+    pub fn new(
+        code_text: fn(Code) -> &'static str,
+        parse_data: fn(&str) -> Result<Value, Fault>,
+        secret_key: [u8; 32],
+    ) -> Self {
+        Self {
+            max_running: MAX_RUNNING,
+            max_running_simulator: None,
+            heartbeat: Duration::from_millis(HEARTBEAT_MS),
+            lease_ttl: Duration::from_millis(LEASE_TTL_MS),
+            poll: Duration::from_millis(POLL_MS),
+            cancel_deadline: Duration::from_secs(CANCEL_DEADLINE_S),
+            progress_flush: Duration::from_millis(PROGRESS_FLUSH_MS),
+            host_name: "localhost".to_owned(),
+            code_text,
+            parse_data,
+            secret_key,
+        }
+    }
+
+    /// How many jobs of `class` run here at a time.
+    pub fn limit(&self, class: SlotClass) -> u32 {
+        match class {
+            SlotClass::BuiltIn => self.max_running,
+            SlotClass::Simulator => self.max_running_simulator.unwrap_or(u32::MAX),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What an attempt sees of the engine: its job, its checkpoint, whether it is to stop, and the writes it may
+//! make while its claim holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_model::resource::{Intent, IntentKind};
+use longhaul_model::{Claim, Fault, Job, Pages, Runtime, StorageId};
+use longhaul_store::StoreError;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+use crate::fault::from_store;
+use crate::handler::Ended;
+use crate::inventory::Inventory;
+use crate::progress::Report;
+
+/// Why an attempt is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// The job is canceled: undo, then end.
+    Cancel,
+    /// The node drains: save a checkpoint and give the job back.
+    Drain,
+    /// Another attempt may hold the job: stop at once, write nothing.
+    LeaseLost,
+}
+
+/// An attempt was told to stop, and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped(pub Stop);
+
+/// One attempt's view of the engine.
+pub struct JobContext {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) job: Job,
+    pub(crate) claim: Claim,
+    pub(crate) data: Value,
+    pub(crate) checkpoint: Pages,
+    pub(crate) taken_over: bool,
+    pub(crate) stop: watch::Receiver<Option<Stop>>,
+}
+
+impl JobContext {
+    /// The job as it was when the attempt began.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The claim with its fencing token.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// `jobData` with its secrets in clear. Never to be logged or stored.
+    pub fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// The last checkpoint; empty at a first attempt.
+    pub fn checkpoint(&self) -> &Pages {
+        &self.checkpoint
+    }
+
+    /// Whether the former holder is gone rather than having stopped in order.
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
+    }
+
+    /// Time, chance and concurrency.
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.engine.runtime
+    }
+
+    /// Storages and volumes.
+    pub fn inventory(&self) -> Inventory {
+        self.engine.inventory()
+    }
+
+    /// Whether the attempt is to stop, and why.
+    pub fn stop_asked(&self) -> Option<Stop> {
+        *self.stop.borrow()
+    }
+
+    /// Ends when the attempt is to stop.
+    pub async fn stopped(&self) -> Stop {
+        let mut stop = self.stop.clone();
+        loop {
+            if let Some(why) = *stop.borrow_and_update() {
+                return why;
+            }
+            if stop.changed().await.is_err() {
+                return Stop::LeaseLost; // the engine is gone
+            }
+        }
+    }
+
+    /// Sleeps, unless told to stop first.
+    ///
+    /// # Errors
+    /// Why it is to stop.
+    pub async fn sleep(&self, duration: Duration) -> Result<(), Stopped> {
+        let stopped = std::pin::pin!(self.stopped());
+        match futures::future::select(stopped, self.engine.runtime.sleep(duration)).await {
+            futures::future::Either::Left((why, _)) => Err(Stopped(why)),
+            futures::future::Either::Right(_) => Ok(()),
+        }
+    }
+
+    /// Tells how far the attempt is. Costs no I/O; reaches the store within about a second.
+    pub fn progress(&self, report: Report) {
+        self.engine.progress.report(&self.job.api_id, report, &*self.engine.runtime);
+    }
+
+    /// Ends when this node's lease is known to hold; from then on it does for a second at least.
+    ///
+    /// # Errors
+    /// The lease is lost.
+    pub async fn lease(&self) -> Result<(), Stopped> {
+        loop {
+            if self.stop_asked() == Some(Stop::LeaseLost) {
+                return Err(Stopped(Stop::LeaseLost));
+            }
+            if self.engine.lease.holds(&*self.engine.runtime) {
+                return Ok(());
+            }
+            self.engine.runtime.sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How many times this node's lease was confirmed; changes with each heartbeat that was answered.
+    pub fn lease_confirmations(&self) -> watch::Receiver<u64> {
+        self.engine.lease.confirmations()
+    }
+
+    /// For how long a lease is given.
+    pub fn lease_ttl(&self) -> Duration {
+        self.engine.config.lease_ttl
+    }
+
+    /// Saves pages of the checkpoint; durable when it returns.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store refuses for good. While the store is away it is tried again.
+    pub async fn save_checkpoint(&self, pages: &Pages) -> Result<(), Ended> {
+        loop {
+            self.lease().await?;
+            match self.engine.store.save_checkpoint(&self.claim, pages).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.write_failed(error).await?,
+            }
+        }
+    }
+
+    /// Enters an intent before the thing exists; durable when it returns.
+    ///
+    /// # Errors
+    /// The lease is lost, or the store refuses for good. While the store is away it is tried again, so an
+    /// intent may be entered twice: settling both is right.
+    pub async fn intend(&self, kind: IntentKind, storage: Option<StorageId>) -> Result<Intent, Ended> {
+        loop {
+            self.lease().await?;
+            let intent = Intent {
+                id: 0,
+                job: self.job.id,
+                token: self.claim.token,
+                kind: kind.clone(),
+                storage,
+                create_ms: 0,
+            };
+            match self.engine.store.intend(&self.claim, intent).await {
+                Ok(intent) => return Ok(intent),
+                Err(error) => self.write_failed(error).await?,
+            }
+        }
+    }
+
+    /// The open intents of this job, of all its attempts.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn intents(&self) -> Result<Vec<Intent>, Fault> {
+        self.engine.store.intents(self.job.id).await.map_err(|e| from_store(e, "the intents of the job"))
+    }
+
+    /// Settles an intent.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn settle(&self, id: u64) -> Result<(), Fault> {
+        self.engine.store.settle(id).await.map_err(|e| from_store(e, "an intent of the job"))
+    }
+
+    async fn write_failed(&self, error: StoreError) -> Result<(), Ended> {
+        match error {
+            StoreError::LeaseLost => Err(Ended::Stopped(Stopped(Stop::LeaseLost))),
+            StoreError::Unavailable(_) => {
+                self.engine.runtime.sleep(self.engine.config.poll).await;
+                Ok(())
+            }
+            other => Err(Ended::Failed(from_store(other, "the attempt's write"))),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One node's engine: what it holds, how it starts, drains and stops. The verbs are in files of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longhaul_model::resource::{ApiOutcome, ApiRecord};
+use longhaul_model::timeline::{Actor, TimelineRow};
+use longhaul_model::{AccountId, ApiId, Claim, Code, Fault, HostId, Job, JobId, NodeId, Runtime};
+use longhaul_store::{Store, StoreError};
+use tokio::sync::{Notify, watch};
+
+use crate::config::EngineConfig;
+use crate::context::Stop;
+use crate::fault::from_store;
+use crate::heartbeat::Lease;
+use crate::inventory::{Inventory, not_found};
+use crate::progress::Hub;
+use crate::registry::Registry;
+use crate::slots::Slots;
+
+/// Who calls, and where an asynchronous caller wants the answer kept.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// Whether it is an admin.
+    pub admin: bool,
+    /// The record to write in the same transaction as the effect; its outcome is filled in here.
+    pub record: Option<ApiRecord>,
+}
+
+impl Caller {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::Account(self.account)
+    }
+
+    pub(crate) fn record_with(&self, outcome: ApiOutcome) -> Option<ApiRecord> {
+        self.record.clone().map(|record| ApiRecord { outcome: Some(outcome), ..record })
+    }
+}
+
+/// An attempt running here.
+pub(crate) struct Running {
+    pub claim: Claim,
+    pub stop: watch::Sender<Option<Stop>>,
+    /// Drops the body at once: a clean, or a cancel past its deadline.
+    pub abort: Arc<Notify>,
+}
+
+/// One node's engine.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) registry: Registry,
+    pub(crate) config: EngineConfig,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) lease: Lease,
+    pub(crate) progress: Hub,
+    pub(crate) host: HostId,
+    node: Mutex<NodeId>,
+    attempts: Mutex<BTreeMap<JobId, Running>>,
+    /// Jobs whose submission or rerun may come back with a claim.
+    pub(crate) expected: Mutex<BTreeSet<JobId>>,
+    /// There may be something to claim.
+    pub(crate) wake: Notify,
+    /// An attempt or a job ended here.
+    pub(crate) ended: Notify,
+    /// An answer that may have carried a claim was lost.
+    pub(crate) lost_answer: AtomicBool,
+    draining: AtomicBool,
+    over: AtomicBool,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Joins the cluster and starts working. `alone`: a lock proved every former process on this store
+    /// gone, so their jobs are taken over at once.
+    ///
+    /// # Errors
+    /// The store does not take the node.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        runtime: Arc<dyn Runtime>,
+        registry: Registry,
+        config: EngineConfig,
+        alone: bool,
+    ) -> Result<Arc<Self>, Fault> {
+        let what = "the management node";
+        let host = store.host(HostId::random(&*runtime)).await.map_err(|e| from_store(e, what))?;
+        let node = NodeId::random(&*runtime);
+        let sent = runtime.monotonic();
+        store.join(node, host, &config.host_name, alone).await.map_err(|e| from_store(e, what))?;
+        let engine = Arc::new(Self {
+            slots: Slots::new(&config),
+            lease: Lease::new(config.lease_ttl),
+            store,
+            registry,
+            config,
+            progress: Hub::default(),
+            host,
+            node: Mutex::new(node),
+            attempts: Mutex::default(),
+            expected: Mutex::default(),
+            wake: Notify::new(),
+            ended: Notify::new(),
+            lost_answer: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            runtime,
+        });
+        engine.lease.confirm(sent);
+        engine.runtime.spawn_apart("heartbeat", Box::pin(engine.clone().beat()));
+        engine.runtime.spawn("claims", Box::pin(engine.clone().claim_jobs()));
+        engine.runtime.spawn("progress", Box::pin(engine.clone().flush_progress()));
+        Ok(engine)
+    }
+
+    /// This node's id.
+    pub fn node(&self) -> NodeId {
+        *lock(&self.node)
+    }
+
+    pub(crate) fn set_node(&self, node: NodeId) {
+        *lock(&self.node) = node;
+    }
+
+    /// This machine's id.
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// Time, chance and concurrency.
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
+    /// The job types of this node.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Storages and volumes.
+    pub fn inventory(&self) -> Inventory {
+        Inventory::new(self.store.clone(), self.runtime.clone())
+    }
+
+    /// Whether the node takes and does work now: its lease holds and it does not drain.
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining() && self.lease.holds(&*self.runtime)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// How many attempts run here.
+    pub fn attempts_here(&self) -> usize {
+        lock(&self.attempts).len()
+    }
+
+    pub(crate) fn attempts(&self) -> MutexGuard<'_, BTreeMap<JobId, Running>> {
+        lock(&self.attempts)
+    }
+
+    /// Tells every attempt to stop; a stronger reason replaces a weaker one.
+    pub(crate) fn stop_all(&self, why: Stop) {
+        for running in self.attempts().values() {
+            tell(running, why);
+        }
+    }
+
+    /// Tells the attempt of `job` to stop, if it runs here.
+    pub(crate) fn tell_stop(&self, job: JobId, why: Stop) {
+        if let Some(running) = self.attempts().get(&job) {
+            tell(running, why);
+        }
+    }
+
+    /// Stops claiming, lets attempts save a checkpoint and gives their jobs back; then leaves. After
+    /// `patience` the rest is dropped where it stands; its jobs are taken over from their checkpoints.
+    pub async fn drain(&self, patience: Duration) {
+        self.draining.store(true, Ordering::SeqCst);
+        let until = self.runtime.monotonic() + patience;
+        loop {
+            self.stop_all(Stop::Drain); // again and again: a submission may still launch one
+            if self.attempts_here() == 0 || self.runtime.monotonic() >= until {
+                break;
+            }
+            self.runtime.sleep(Duration::from_millis(20)).await;
+        }
+        self.over.store(true, Ordering::SeqCst);
+        if let Err(error) = self.store.leave(self.node()).await {
+            tracing::warn!(%error, "could not leave in order; the lease ends by itself");
+        }
+    }
+
+    /// The job, if `caller` may touch it.
+    ///
+    /// # Errors
+    /// `NotFound`; `PermissionDenied` for a foreign one.
+    pub async fn owned_job(&self, caller: &Caller, uuid: &str) -> Result<Job, Fault> {
+        let missing = || not_found("uuid", uuid, "LongJobVO");
+        let id: JobId = uuid.parse().map_err(|_| missing())?;
+        let job = self.store.job(id).await.map_err(|e| from_store(e, "the long job"))?.ok_or_else(missing)?;
+        if caller.admin || job.account == caller.account {
+            return Ok(job);
+        }
+        Err(Fault::new(
+            Code::PermissionDenied,
+            format!(
+                "operation denied. The resource[uuid: {id}] doesn't belong to the account[uuid: {}]",
+                caller.account
+            ),
+        ))
+    }
+
+    /// The history of a job that `caller` may see.
+    ///
+    /// # Errors
+    /// As `owned_job`.
+    pub async fn timeline(&self, caller: &Caller, uuid: &str) -> Result<Vec<TimelineRow>, Fault> {
+        let job = self.owned_job(caller, uuid).await?;
+        self.store.timeline(job.id).await.map_err(|e| from_store(e, "the timeline"))
+    }
+
+    /// Stores the answer of a call that changed nothing else.
+    ///
+    /// # Errors
+    /// The record's id is used already, or the store does not take it.
+    pub async fn answer_only(&self, caller: &Caller, outcome: ApiOutcome) -> Result<(), Fault> {
+        let Some(record) = caller.record_with(outcome) else { return Ok(()) };
+        self.store.create_record(record).await.map_err(|e| from_store(e, "the api record"))
+    }
+
+    /// Waits until the job is final, or `None` after `patience`, or when it was deleted.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn wait_final(&self, id: JobId, patience: Duration) -> Result<Option<Job>, Fault> {
+        let until = self.runtime.monotonic() + patience;
+        loop {
+            let ended = self.ended.notified();
+            match self.store.job(id).await {
+                Ok(Some(job)) if job.state.is_final() => return Ok(Some(job)),
+                Ok(Some(_)) | Err(StoreError::Unavailable(_)) => {}
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(from_store(error, "the long job")),
+            }
+            if self.runtime.monotonic() >= until {
+                return Ok(None);
+            }
+            let ended = std::pin::pin!(ended);
+            futures::future::select(ended, self.runtime.sleep(self.config.poll)).await;
+        }
+    }
+
+    /// A fresh API id.
+    pub fn fresh_api_id(&self) -> ApiId {
+        ApiId::random(&*self.runtime)
+    }
+}
+
+fn tell(running: &Running, why: Stop) {
+    running.stop.send_if_modified(|now| {
+        let stronger = now.is_none_or(|old| why > old);
+        if stronger {
+            *now = Some(why);
+        }
+        stronger
+    });
+}

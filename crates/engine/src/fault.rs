@@ -1,0 +1,26 @@
+//! From the store's errors to faults that a caller can act on.
+
+use longhaul_model::{Code, Fault};
+use longhaul_store::StoreError;
+
+/// What a caller is told. `what` names the resource: `long job[uuid:…]`.
+pub fn from_store(error: StoreError, what: &str) -> Fault {
+    match error {
+        StoreError::NotFound => Fault::new(Code::NotFound, format!("{what} not found")),
+        StoreError::Taken => {
+            Fault::new(Code::ResourceUuidTaken, format!("{what}: uuid or name is already used"))
+        }
+        StoreError::InUse(by) => Fault::failed(format!("{what} is still in use: {by}")),
+        StoreError::Stale => Fault::new(
+            Code::Unavailable,
+            format!("{what} kept changing while it was worked on; send it again"),
+        ),
+        StoreError::Unavailable(why) => {
+            Fault::new(Code::Unavailable, format!("not stored, send it again: {why}"))
+        }
+        StoreError::TooSlow { .. } => Fault::new(Code::Timeout, error.to_string()),
+        StoreError::LeaseLost | StoreError::Illegal(_) | StoreError::Corrupt(_) => {
+            Fault::internal(format!("{what}: {error}"))
+        }
+    }
+}

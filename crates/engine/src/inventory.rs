@@ -1,0 +1,202 @@
+//! Storages, volumes and trash as job types and routes see them: the store's records, its errors turned
+//! into faults that name the resource.
+
+use std::sync::Arc;
+
+use longhaul_model::resource::{Intent, Storage, Trash, Volume};
+use longhaul_model::{Code, Fault, Runtime, StorageId, VolumeId};
+use longhaul_store::{Store, StoreError};
+
+pub use longhaul_store::traits::StorageUpdate;
+
+use crate::fault::from_store;
+
+/// The records of storages, volumes and trash.
+#[derive(Clone)]
+pub struct Inventory {
+    store: Arc<dyn Store>,
+    runtime: Arc<dyn Runtime>,
+}
+
+fn volume_text(id: VolumeId) -> String {
+    format!("volume[uuid:{id}]")
+}
+
+fn storage_text(id: StorageId) -> String {
+    format!("primary storage[uuid:{id}]")
+}
+
+impl Inventory {
+    /// Over this store.
+    pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> Self {
+        Self { store, runtime }
+    }
+
+    /// Time and chance.
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
+    /// The volume of that id.
+    ///
+    /// # Errors
+    /// `NotFound` with the contract's text.
+    pub async fn volume(&self, id: VolumeId) -> Result<Volume, Fault> {
+        let found = self.store.volume(id).await.map_err(|e| from_store(e, &volume_text(id)))?;
+        found.ok_or_else(|| not_found("volumeUuid", &id.to_string(), "VolumeVO"))
+    }
+
+    /// The storage of that id.
+    ///
+    /// # Errors
+    /// `NotFound` with the contract's text, naming `field`.
+    pub async fn storage(&self, id: StorageId, field: &str) -> Result<Storage, Fault> {
+        let found = self.store.storage(id).await.map_err(|e| from_store(e, &storage_text(id)))?;
+        found.ok_or_else(|| not_found(field, &id.to_string(), "PrimaryStorageVO"))
+    }
+
+    /// Stores a new storage.
+    ///
+    /// # Errors
+    /// The uuid or the directory is used already.
+    pub async fn create_storage(&self, storage: Storage) -> Result<Storage, Fault> {
+        let (id, url) = (storage.id, storage.url.clone());
+        self.store.create_storage(storage).await.map_err(|error| match error {
+            StoreError::Taken => Fault::invalid(format!(
+                "the uuid[{id}] or the url[{url}] already belongs to a primary storage; choose another"
+            )),
+            other => from_store(other, &storage_text(id)),
+        })
+    }
+
+    /// Changes a storage's record.
+    ///
+    /// # Errors
+    /// There is no such storage.
+    pub async fn update_storage(&self, id: StorageId, update: StorageUpdate) -> Result<Storage, Fault> {
+        self.store.update_storage(id, update).await.map_err(|error| match error {
+            StoreError::NotFound => not_found("uuid", &id.to_string(), "PrimaryStorageVO"),
+            other => from_store(other, &storage_text(id)),
+        })
+    }
+
+    /// Removes a storage's record; no file is touched.
+    ///
+    /// # Errors
+    /// Something lies on it.
+    pub async fn delete_storage(&self, id: StorageId) -> Result<(), Fault> {
+        match self.store.delete_storage(id).await {
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
+            Err(StoreError::InUse(by)) => Err(Fault::failed(format!(
+                "primary storage[uuid:{id}] still holds {by}; move, forget or expunge them first"
+            ))),
+            Err(other) => Err(from_store(other, &storage_text(id))),
+        }
+    }
+
+    /// Stores a new volume.
+    ///
+    /// # Errors
+    /// The uuid or the path is used already.
+    pub async fn create_volume(&self, volume: Volume) -> Result<Volume, Fault> {
+        let (id, path) = (volume.id, volume.install_path.clone().unwrap_or_default());
+        self.store.create_volume(volume).await.map_err(|error| match error {
+            StoreError::Taken => Fault::invalid(format!(
+                "the uuid[{id}] or the path[{path}] already belongs to a volume; choose another"
+            )),
+            other => from_store(other, &volume_text(id)),
+        })
+    }
+
+    /// Reads a volume, lets `change` change it, writes it if nobody was faster; else again, 8 times.
+    ///
+    /// # Errors
+    /// There is no such volume, `change` refuses, or it kept changing.
+    pub async fn change_volume(
+        &self,
+        id: VolumeId,
+        change: impl Fn(&mut Volume) -> Result<(), Fault> + Send + Sync,
+    ) -> Result<Volume, Fault> {
+        for _ in 0..8 {
+            let mut volume = self.volume(id).await?;
+            let seen = volume.last_op_ms;
+            change(&mut volume)?;
+            match self.store.update_volume(volume, seen).await {
+                Err(StoreError::Stale) => {}
+                other => return other.map_err(|e| from_store(e, &volume_text(id))),
+            }
+        }
+        Err(from_store(StoreError::Stale, &volume_text(id)))
+    }
+
+    /// Removes a volume's record; no file is touched. An unknown one is no error.
+    ///
+    /// # Errors
+    /// A job works on it.
+    pub async fn delete_volume(&self, id: VolumeId) -> Result<(), Fault> {
+        match self.store.delete_volume(id).await {
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
+            Err(StoreError::InUse(by)) => Err(Fault::failed(format!(
+                "volume[uuid:{id}] is still in use by {by}; cancel it or wait for its end"
+            ))),
+            Err(other) => Err(from_store(other, &volume_text(id))),
+        }
+    }
+
+    /// The trash of a storage, oldest first.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn trash(&self, storage: StorageId) -> Result<Vec<Trash>, Fault> {
+        self.store.trash(storage).await.map_err(|e| from_store(e, &storage_text(storage)))
+    }
+
+    /// Enters trash.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn add_trash(&self, trash: Trash) -> Result<Trash, Fault> {
+        let what = storage_text(trash.storage);
+        self.store.add_trash(trash).await.map_err(|e| from_store(e, &what))
+    }
+
+    /// Removes a trash record whose bytes are gone.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn remove_trash(&self, id: u64) -> Result<(), Fault> {
+        self.store.remove_trash(id).await.map_err(|e| from_store(e, &format!("trash[id:{id}]")))
+    }
+
+    /// Paths on a storage that a record points at.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn known_paths(&self, storage: StorageId) -> Result<Vec<String>, Fault> {
+        self.store.known_paths(storage).await.map_err(|e| from_store(e, &storage_text(storage)))
+    }
+
+    /// All open intents.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn all_intents(&self) -> Result<Vec<Intent>, Fault> {
+        self.store.all_intents().await.map_err(|e| from_store(e, "the intent ledger"))
+    }
+
+    /// Settles an intent.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn settle(&self, id: u64) -> Result<(), Fault> {
+        self.store.settle(id).await.map_err(|e| from_store(e, "the intent ledger"))
+    }
+}
+
+/// `SYS.1003` with the contract's text.
+pub fn not_found(field: &str, uuid: &str, resource_type: &str) -> Fault {
+    Fault::new(
+        Code::NotFound,
+        format!("invalid field[{field}], resource[uuid:{uuid}, type:{resource_type}] not found"),
+    )
+}

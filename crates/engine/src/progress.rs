@@ -1,0 +1,201 @@
+//! Live progress: in memory on the holder, one batched write a second to the store.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longhaul_model::{ApiId, Claim, Fault, Job, JobId, JobState, Progress, Runtime};
+
+use crate::engine::Engine;
+use crate::fault::from_store;
+
+/// After so long without a change a job is shown as stalled.
+pub const STALL_AFTER: Duration = Duration::from_secs(30);
+/// Weight of the newest second in the shown rate; the rest is the past.
+const RATE_WEIGHT: f64 = 0.3;
+
+/// What a handler tells.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// `copying`, `verifying` …
+    pub stage: String,
+    /// 0 to 99; `None` is computed from the bytes.
+    pub percent: Option<u8>,
+    /// Bytes done in this stage; 0 where the work is not bytes.
+    pub bytes_done: u64,
+    /// Bytes in all in this stage; 0 where the work is not bytes.
+    pub bytes_total: u64,
+}
+
+struct Live {
+    claim: Claim,
+    shown: Progress,
+    dirty: bool,
+    moved_at: Duration,
+    sample: (Duration, u64, String),
+}
+
+/// The live progress of all jobs held here.
+#[derive(Default)]
+pub struct Hub {
+    live: Mutex<BTreeMap<ApiId, Live>>,
+}
+
+impl Hub {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<ApiId, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt begins, `from` what the store knows.
+    pub fn begin(&self, api: &ApiId, claim: Claim, from: Progress, runtime: &dyn Runtime) {
+        let now = runtime.monotonic();
+        let sample = (now, from.bytes_done, from.stage.clone());
+        self.live().insert(api.clone(), Live { claim, shown: from, dirty: false, moved_at: now, sample });
+    }
+
+    /// An attempt ended. Another one's entry stays.
+    pub fn end(&self, api: &ApiId, claim: &Claim) {
+        let mut live = self.live();
+        if live.get(api).is_some_and(|l| l.claim == *claim) {
+            live.remove(api);
+        }
+    }
+
+    /// A handler tells how far it is.
+    pub fn report(&self, api: &ApiId, report: Report, runtime: &dyn Runtime) {
+        let now = runtime.monotonic();
+        let mut all = self.live();
+        let Some(live) = all.get_mut(api) else { return };
+        let percent = report.percent.unwrap_or_else(|| share(report.bytes_done, report.bytes_total)).min(99);
+        let moved = report.bytes_done != live.shown.bytes_done
+            || percent != live.shown.percent
+            || report.stage != live.shown.stage;
+        if moved {
+            live.moved_at = now;
+        }
+        let rate = live.rate(now, &report);
+        let left = report.bytes_total.saturating_sub(report.bytes_done);
+        let told = Progress {
+            percent,
+            stage: report.stage,
+            bytes_done: report.bytes_done,
+            bytes_total: report.bytes_total,
+            rate_bytes_per_s: rate,
+            eta_s: (rate > 0 && left > 0).then(|| left.div_ceil(rate)),
+            stalled: false,
+            at_ms: runtime.now_ms(),
+        };
+        live.shown = live.shown.advanced_to(told);
+        live.dirty = true;
+    }
+
+    /// What is live of a job, if it is held here.
+    pub fn get(&self, api: &ApiId, runtime: &dyn Runtime) -> Option<Progress> {
+        let all = self.live();
+        let live = all.get(api)?;
+        let stalled = runtime.monotonic().saturating_sub(live.moved_at) >= STALL_AFTER;
+        Some(Progress { stalled, ..live.shown.clone() })
+    }
+
+    /// What has to reach the store.
+    pub fn take_dirty(&self) -> Vec<(Claim, Progress)> {
+        let mut all = self.live();
+        all.values_mut()
+            .filter_map(|l| std::mem::take(&mut l.dirty).then(|| (l.claim, l.shown.clone())))
+            .collect()
+    }
+
+    /// What of one attempt has to reach the store.
+    pub fn take_dirty_of(&self, api: &ApiId, claim: &Claim) -> Option<Progress> {
+        let mut all = self.live();
+        let live = all.get_mut(api).filter(|l| l.claim == *claim)?;
+        std::mem::take(&mut live.dirty).then(|| live.shown.clone())
+    }
+}
+
+impl Live {
+    /// Bytes per second, smoothed; sampled at most twice a second.
+    fn rate(&mut self, now: Duration, report: &Report) -> u64 {
+        let (at, bytes, stage) = &self.sample;
+        if *stage != report.stage || report.bytes_done < *bytes {
+            self.sample = (now, report.bytes_done, report.stage.clone());
+            return 0;
+        }
+        let passed = now.saturating_sub(*at).as_secs_f64();
+        if passed < 0.5 {
+            return self.shown.rate_bytes_per_s;
+        }
+        let newest = (report.bytes_done - bytes) as f64 / passed;
+        let before = self.shown.rate_bytes_per_s as f64;
+        let rate = if before == 0.0 { newest } else { before + (newest - before) * RATE_WEIGHT };
+        self.sample = (now, report.bytes_done, report.stage.clone());
+        rate as u64
+    }
+}
+
+fn share(done: u64, total: u64) -> u8 {
+    if total == 0 {
+        return 0;
+    }
+    u8::try_from(u128::from(done) * 100 / u128::from(total)).unwrap_or(100)
+}
+
+impl Engine {
+    /// The job of that API id with its progress: `None` for an unknown id. A job has progress from the
+    /// moment of its submission until it is deleted; a succeeded one is at 100.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn progress_of(&self, api: &ApiId) -> Result<Option<(Job, Progress)>, Fault> {
+        let known = self.store.progress(api).await.map_err(|e| from_store(e, "the progress"))?;
+        let Some((job, stored)) = known else { return Ok(None) };
+        let mut progress = stored.unwrap_or_else(|| Progress::none(job.create_ms));
+        if let Some(live) = self.progress.get(api, &*self.runtime) {
+            progress = progress.advanced_to(live);
+        }
+        if job.state == JobState::Succeeded {
+            progress.percent = 100;
+            progress.eta_s = None;
+            progress.at_ms = job.last_op_ms;
+        } else if job.state.is_final() || job.state == JobState::Suspended {
+            progress.rate_bytes_per_s = 0;
+            progress.eta_s = None;
+            progress.stalled = false;
+        }
+        Ok(Some((job, progress)))
+    }
+
+    /// The progress history of a job, oldest first.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn progress_history(&self, job: JobId) -> Result<Vec<Progress>, Fault> {
+        self.store.progress_history(job).await.map_err(|e| from_store(e, "the progress"))
+    }
+
+    /// Writes live progress about once a second, for as long as the engine runs.
+    pub(crate) async fn flush_progress(self: Arc<Self>) {
+        while !self.is_over() {
+            self.runtime.sleep(self.config.progress_flush).await;
+            let rows = self.progress.take_dirty();
+            if rows.is_empty() || !self.lease.holds(&*self.runtime) {
+                continue;
+            }
+            if let Err(error) = self.store.save_progress(&rows).await {
+                tracing::debug!(%error, rows = rows.len(), "progress was not stored; newer progress follows");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_whole_percents_rounded_down() {
+        assert_eq!(share(0, 0), 0);
+        assert_eq!(share(1, 3), 33);
+        assert_eq!(share(u64::MAX, u64::MAX), 100);
+    }
+}

@@ -1,0 +1,75 @@
+//! Which API call is legal in which state, with the contract's texts. Where an event leads is not here
+//! but in `longhaul_model::next`.
+//! Source: contract, semantics section a.
+
+use longhaul_model::{Code, Fault, Job, JobState};
+
+use crate::handler::JobType;
+
+/// Whether the job may be canceled. `Ok(false)`: it is Canceled already, nothing to do.
+///
+/// # Errors
+/// `InvalidArgument` for a job that ended otherwise, `NotSupported` for a type that cannot.
+pub fn may_cancel(job: &Job, job_type: &JobType) -> Result<bool, Fault> {
+    match job.state {
+        JobState::Succeeded => Err(Fault::invalid("cannot cancel longjob that is succeeded")),
+        JobState::Failed => Err(Fault::invalid("cannot cancel longjob that is failed")),
+        JobState::Canceled => Ok(false),
+        JobState::Waiting => Ok(true), // nothing runs, so any type can be
+        JobState::Running | JobState::Suspended | JobState::Canceling if !job_type.cancelable => {
+            Err(not_supported())
+        }
+        JobState::Running | JobState::Suspended | JobState::Canceling => Ok(true),
+    }
+}
+
+/// Whether the job may be deleted.
+///
+/// # Errors
+/// `InvalidArgument` unless it is final.
+pub fn may_delete(job: &Job) -> Result<(), Fault> {
+    if job.state.is_final() {
+        return Ok(());
+    }
+    Err(Fault::invalid("delete longjob only when it's succeeded, canceled, or failed"))
+}
+
+/// Whether the job may be rerun.
+///
+/// # Errors
+/// `InvalidArgument` unless it is final.
+pub fn may_rerun(job: &Job) -> Result<(), Fault> {
+    if job.state.is_final() {
+        return Ok(());
+    }
+    Err(Fault::invalid("rerun longjob only when it's succeeded, canceled, or failed"))
+}
+
+/// Whether the job may be resumed.
+///
+/// # Errors
+/// `InvalidArgument` unless it is Suspended, `NotSupported` for a type that cannot.
+pub fn may_resume(job: &Job, job_type: &JobType) -> Result<(), Fault> {
+    if job.state != JobState::Suspended {
+        return Err(Fault::invalid("can only resume longjob that is Suspended"));
+    }
+    if !job_type.resumable {
+        return Err(not_supported());
+    }
+    Ok(())
+}
+
+/// Whether the job may be cleaned.
+///
+/// # Errors
+/// `NotSupported` unless it is Canceling and its type can.
+pub fn may_clean(job: &Job, job_type: &JobType) -> Result<(), Fault> {
+    if job.state == JobState::Canceling && job_type.cleanable {
+        return Ok(());
+    }
+    Err(Fault::new(Code::NotSupported, "not supported or state is not Canceling"))
+}
+
+fn not_supported() -> Fault {
+    Fault::new(Code::NotSupported, "not supported")
+}

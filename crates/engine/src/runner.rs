@@ -1,0 +1,277 @@
+//! From a claim to the end of its attempt: run or undo, then one transition, written for as long as the
+//! claim holds.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{Either, select};
+use longhaul_model::{
+    ApiId, Claim, Claimed, ClaimedFor, Code, Fault, Job, JobEvent, Pages, Progress, SlotClass, SuspendReason,
+    Transition,
+};
+use longhaul_store::StoreError;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, watch};
+
+use crate::context::{JobContext, Stop, Stopped};
+use crate::engine::{Engine, Running};
+use crate::handler::{Ended, JobHandler, RestartRule, Success};
+use crate::slots::Slot;
+use crate::{result, secrets};
+
+/// How often undoing is tried before its failure is the result.
+const UNDO_TRIES: u32 = 3;
+
+/// How an attempt leaves its job.
+enum Outcome {
+    Transition(Box<Transition>),
+    GiveBack(&'static str),
+    /// Somebody else's now.
+    Drop,
+}
+
+impl Engine {
+    /// Runs a claimed job in the background.
+    pub(crate) fn launch(self: &Arc<Self>, claimed: Claimed, slot: Slot) {
+        let (stop, stop_seen) = watch::channel(None);
+        let abort = Arc::new(Notify::new());
+        if self.is_draining() {
+            stop.send_replace(Some(Stop::Drain));
+        }
+        let running = Running { claim: claimed.claim, stop, abort: abort.clone() };
+        self.attempts().insert(claimed.claim.job, running);
+        let engine = self.clone();
+        self.runtime.spawn("attempt", Box::pin(engine.attempt(claimed, slot, stop_seen, abort)));
+    }
+
+    /// The slot class of a job; built-in for a type this node does not know.
+    pub(crate) fn class_of(&self, job: &Job) -> SlotClass {
+        self.registry.get(&job.job_name).map_or(SlotClass::BuiltIn, |h| h.job_type().class)
+    }
+
+    async fn attempt(
+        self: Arc<Self>,
+        claimed: Claimed,
+        slot: Slot,
+        stop: watch::Receiver<Option<Stop>>,
+        abort: Arc<Notify>,
+    ) {
+        let claim = claimed.claim;
+        let api = claimed.job.api_id.clone();
+        self.progress.begin(&api, claim, Progress::none(claimed.job.create_ms), &*self.runtime);
+        let outcome = match self.registry.get(&claimed.job.job_name) {
+            Some(handler) => self.outcome_of(claimed, handler, stop, &abort).await,
+            None => unknown_type(&claimed.job.job_name, self.config.code_text),
+        };
+        self.settle(&claim, &api, outcome).await;
+        self.progress.end(&api, &claim);
+        {
+            let mut attempts = self.attempts();
+            if attempts.get(&claim.job).is_some_and(|r| r.claim == claim) {
+                attempts.remove(&claim.job);
+            }
+        }
+        drop(slot);
+        self.ended.notify_waiters();
+        self.wake.notify_one();
+    }
+
+    async fn outcome_of(
+        self: &Arc<Self>,
+        claimed: Claimed,
+        handler: Arc<dyn JobHandler>,
+        stop: watch::Receiver<Option<Stop>>,
+        abort: &Notify,
+    ) -> Outcome {
+        let code_text = self.config.code_text;
+        let data = match self.clear_data(&claimed) {
+            Ok(data) => data,
+            Err(fault) => return failed(&fault, code_text),
+        };
+        let rule = handler.job_type().restart;
+        let cut = claimed.purpose == ClaimedFor::Resume && rule == RestartRule::Fail;
+        let keep = rule == RestartRule::Resume || claimed.purpose == ClaimedFor::Undo || cut;
+        let context = JobContext {
+            engine: self.clone(),
+            claim: claimed.claim,
+            data,
+            checkpoint: if keep { claimed.checkpoint } else { Pages::new() },
+            taken_over: claimed.taken_over,
+            stop,
+            job: claimed.job,
+        };
+        if claimed.purpose == ClaimedFor::Undo {
+            return self.undone(&context, &*handler).await;
+        }
+        if cut {
+            let fault = Fault::new(
+                Code::NodeGone,
+                "the management node that ran this job went away and this job type cannot be continued; \
+                 what it left was undone: rerun it",
+            );
+            return self.undo_and_fail(&context, &*handler, fault).await;
+        }
+        match self.body(&context, &*handler, abort).await {
+            Ok(success) => {
+                let mut transition = Transition::plain(JobEvent::Succeed);
+                transition.result = Some(result::success(&success));
+                transition.effects = success.effects;
+                Outcome::Transition(Box::new(transition))
+            }
+            Err(Ended::Stopped(Stopped(Stop::Cancel))) => self.undone(&context, &*handler).await,
+            Err(Ended::Stopped(Stopped(Stop::Drain))) => Outcome::GiveBack("the management node drains"),
+            Err(Ended::Stopped(Stopped(Stop::LeaseLost))) => Outcome::Drop,
+            Err(Ended::Failed(fault)) => match fault.code {
+                Code::Interrupted | Code::NodeGone => {
+                    Outcome::Transition(Box::new(interrupted(&fault, code_text)))
+                }
+                Code::JobCanceled => self.undone(&context, &*handler).await,
+                _ => self.undo_and_fail(&context, &*handler, fault).await,
+            },
+        }
+    }
+
+    /// The handler's body, dropped at once when it is aborted or the lease is lost, and when a cancel is
+    /// past its deadline.
+    async fn body(
+        &self,
+        context: &JobContext,
+        handler: &dyn JobHandler,
+        abort: &Notify,
+    ) -> Result<Success, Ended> {
+        let dropped = async {
+            let cleaned = std::pin::pin!(abort.notified());
+            let deadline = std::pin::pin!(async {
+                loop {
+                    match context.stopped().await {
+                        Stop::LeaseLost => return Stop::LeaseLost,
+                        Stop::Cancel => {
+                            self.runtime.sleep(self.config.cancel_deadline).await;
+                            return Stop::Cancel;
+                        }
+                        Stop::Drain => self.runtime.sleep(self.config.poll).await, // may become LeaseLost
+                    }
+                }
+            });
+            match select(cleaned, deadline).await {
+                Either::Left(_) => Stop::Cancel,
+                Either::Right((why, _)) => why,
+            }
+        };
+        let body = std::pin::pin!(AssertUnwindSafe(handler.run(context)).catch_unwind());
+        let dropped = std::pin::pin!(dropped);
+        match select(body, dropped).await {
+            Either::Left((Ok(result), _)) => result,
+            Either::Left((Err(_), _)) => Err(Ended::Failed(Fault::internal(
+                "the job's body broke off; this is a bug of the job type, see the server's log",
+            ))),
+            Either::Right((why, _)) => Err(Ended::Stopped(Stopped(why))),
+        }
+    }
+
+    async fn undone(&self, context: &JobContext, handler: &dyn JobHandler) -> Outcome {
+        let mut transition = Transition::plain(JobEvent::Stopped);
+        match self.undo(context, handler).await {
+            Ok(receipt) => transition.canceled_result = Some(result::canceled(context.job.id, receipt)),
+            Err(Ended::Stopped(_)) => return Outcome::Drop,
+            Err(Ended::Failed(fault)) => {
+                let left = Map::from_iter([("notRemoved".to_owned(), Value::String(fault.to_string()))]);
+                transition.canceled_result = Some(result::canceled(context.job.id, left));
+                transition.detail = fault.to_string();
+            }
+        }
+        Outcome::Transition(Box::new(transition))
+    }
+
+    async fn undo_and_fail(&self, context: &JobContext, handler: &dyn JobHandler, fault: Fault) -> Outcome {
+        let mut transition = Transition::plain(JobEvent::Fail);
+        transition.detail = fault.to_string();
+        transition.result = Some(result::failure(&fault, self.config.code_text));
+        let mut receipt = Map::new();
+        match self.undo(context, handler).await {
+            Ok(removed) => receipt = removed,
+            Err(Ended::Stopped(_)) => return Outcome::Drop,
+            Err(Ended::Failed(left)) => {
+                transition.detail.push_str(&format!("; not everything could be undone: {left}"));
+            }
+        }
+        receipt.insert("failure".to_owned(), Value::String(fault.to_string()));
+        transition.canceled_result = Some(result::canceled(context.job.id, receipt));
+        Outcome::Transition(Box::new(transition))
+    }
+
+    async fn undo(
+        &self,
+        context: &JobContext,
+        handler: &dyn JobHandler,
+    ) -> Result<Map<String, Value>, Ended> {
+        let mut last = Fault::internal("undoing was not tried");
+        for _ in 0..UNDO_TRIES {
+            context.lease().await?;
+            match AssertUnwindSafe(handler.undo(context)).catch_unwind().await {
+                Ok(Ok(receipt)) => return Ok(receipt),
+                Ok(Err(fault)) => last = fault,
+                Err(_) => last = Fault::internal("undoing broke off; this is a bug of the job type"),
+            }
+            self.runtime.sleep(self.config.poll).await;
+        }
+        Err(Ended::Failed(last))
+    }
+
+    /// Writes how the attempt ended, again and again while the store is away and the claim may hold.
+    async fn settle(&self, claim: &Claim, api: &ApiId, outcome: Outcome) {
+        if let Some(progress) = self.progress.take_dirty_of(api, claim) {
+            let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature
+        }
+        loop {
+            let written = match &outcome {
+                Outcome::Drop => return,
+                Outcome::GiveBack(why) => self.store.release(claim, why).await,
+                Outcome::Transition(transition) => {
+                    self.store.apply(claim, (**transition).clone()).await.map(|_| ())
+                }
+            };
+            match written {
+                Ok(()) | Err(StoreError::LeaseLost) => return,
+                Err(StoreError::Unavailable(_)) => self.runtime.sleep(self.config.poll).await,
+                Err(error) => {
+                    tracing::error!(job = %claim.job, %error, "the end of an attempt could not be written");
+                    return;
+                }
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn clear_data(&self, claimed: &Claimed) -> Result<Value, Fault> {
+        match &claimed.sealed_data {
+            None => (self.config.parse_data)(&claimed.job.job_data),
+            Some(sealed) => {
+                let clear = secrets::open(&self.config.secret_key, sealed)?;
+                (self.config.parse_data)(&clear)
+            }
+        }
+    }
+}
+
+fn failed(fault: &Fault, code_text: fn(Code) -> &'static str) -> Outcome {
+    let mut transition = Transition::plain(JobEvent::Fail);
+    transition.result = Some(result::failure(fault, code_text));
+    transition.detail = fault.to_string();
+    Outcome::Transition(Box::new(transition))
+}
+
+fn unknown_type(job_name: &str, code_text: fn(Code) -> &'static str) -> Outcome {
+    failed(&Fault::failed(format!("{job_name} has no corresponding longjob on this node")), code_text)
+}
+
+fn interrupted(fault: &Fault, code_text: fn(Code) -> &'static str) -> Transition {
+    let mut transition = Transition::plain(JobEvent::Suspend);
+    transition.suspend = Some(SuspendReason::Fault);
+    transition.result = Some(result::failure(fault, code_text));
+    transition.detail = fault.to_string();
+    transition
+}

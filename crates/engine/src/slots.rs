@@ -1,0 +1,79 @@
+//! The node's slots: how many jobs of each class run here. A reservation is given back when it is dropped,
+//! so no path of a submission or an attempt can leak one.
+
+use std::sync::{Arc, Mutex};
+
+use longhaul_model::{FreeSlots, SlotClass};
+
+use crate::config::{CLAIM_BATCH_MAX, EngineConfig};
+
+/// Counts of running jobs.
+#[derive(Debug)]
+pub struct Slots {
+    limits: [u32; SlotClass::ALL.len()],
+    used: Mutex<[u32; SlotClass::ALL.len()]>,
+}
+
+/// One slot, held until dropped.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Arc<Slots>,
+    class: SlotClass,
+}
+
+fn index(class: SlotClass) -> usize {
+    match class {
+        SlotClass::BuiltIn => 0,
+        SlotClass::Simulator => 1,
+    }
+}
+
+impl Slots {
+    /// All free, with the configured limits.
+    pub fn new(config: &EngineConfig) -> Arc<Self> {
+        Arc::new(Self {
+            limits: SlotClass::ALL.map(|class| config.limit(class)),
+            used: Mutex::new([0; SlotClass::ALL.len()]),
+        })
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, [u32; SlotClass::ALL.len()]> {
+        self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A slot, if one is free.
+    pub fn reserve(self: &Arc<Self>, class: SlotClass) -> Option<Slot> {
+        let mut used = self.used();
+        if used[index(class)] >= self.limits[index(class)] {
+            return None;
+        }
+        used[index(class)] += 1;
+        Some(Slot { slots: self.clone(), class })
+    }
+
+    /// A slot even beyond the limit, for a claim that is held already.
+    pub fn force(self: &Arc<Self>, class: SlotClass) -> Slot {
+        self.used()[index(class)] += 1;
+        Slot { slots: self.clone(), class }
+    }
+
+    /// What can be claimed now, at most a batch per class.
+    pub fn free(&self) -> Vec<FreeSlots> {
+        let used = self.used();
+        SlotClass::ALL
+            .into_iter()
+            .map(|class| FreeSlots {
+                class,
+                free: self.limits[index(class)].saturating_sub(used[index(class)]).min(CLAIM_BATCH_MAX),
+            })
+            .filter(|slots| slots.free > 0)
+            .collect()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut used = self.slots.used();
+        used[index(self.class)] = used[index(self.class)].saturating_sub(1);
+    }
+}

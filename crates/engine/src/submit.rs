@@ -1,0 +1,227 @@
+//! Submit: check, hash, store; start it in the same commit if a slot is free and nobody is before it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use longhaul_model::resource::ApiOutcome;
+use longhaul_model::{
+    ApiId, Claim, Claimed, ClaimedFor, Code, Fault, Job, JobId, NewJob, NewTag, Pages, SlotClass, Submitted,
+};
+use longhaul_store::StoreError;
+use serde_json::{Map, Value};
+
+use crate::engine::{Caller, Engine, lock};
+use crate::fault::from_store;
+use crate::handler::{CheckRequest, JobHandler};
+use crate::hash::{Request, request_hash};
+use crate::secrets;
+use crate::slots::Slot;
+
+/// A submission as a caller states it.
+#[derive(Debug, Clone)]
+pub struct SubmitRequest {
+    /// For people; the job type's name if absent.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// The job type.
+    pub job_name: String,
+    /// `jobData` as sent.
+    pub job_data: String,
+    /// `jobData` parsed.
+    pub data: Value,
+    /// What it works on.
+    pub target: Option<String>,
+    /// The job's uuid, if the caller chooses it.
+    pub resource_uuid: Option<JobId>,
+    /// System tags, known to be legal.
+    pub system_tags: Vec<String>,
+    /// User tags.
+    pub user_tags: Vec<String>,
+    /// Key of its progress.
+    pub api_id: ApiId,
+    /// Check everything, store nothing.
+    pub dry_run: bool,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone)]
+pub enum SubmitAnswer {
+    /// The job, new or the same as before.
+    Job(Box<Job>),
+    /// Dry run: what it would do.
+    Plan(Map<String, Value>),
+}
+
+impl Engine {
+    /// Submits a job.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown job type or bad data; whatever the type's check says;
+    /// `ResourceUuidTaken`; `Unavailable` (not stored, may be sent again).
+    pub async fn submit(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: SubmitRequest,
+    ) -> Result<SubmitAnswer, Fault> {
+        let handler = self.handler_for(&request.job_name, caller)?;
+        let job_type = handler.job_type();
+        let id = request.resource_uuid.unwrap_or_else(|| JobId::random(&*self.runtime));
+        let hash = request_hash(&Request {
+            account: caller.account,
+            job_name: &request.job_name,
+            data: &request.data,
+            name: request.name.as_deref(),
+            description: request.description.as_deref(),
+            target: request.target.as_deref(),
+            system_tags: &request.system_tags,
+            user_tags: &request.user_tags,
+        });
+        let check = CheckRequest {
+            job: id,
+            account: caller.account,
+            admin: caller.admin,
+            target: request.target.clone(),
+            data: request.data.clone(),
+        };
+        let checked = match handler.check(&check).await {
+            Ok(checked) => checked,
+            // A repeated submission is the same job even if it could not be submitted afresh by now.
+            Err(fault) => return self.same_as_before(caller, &request, hash, fault).await,
+        };
+        if request.dry_run {
+            return Ok(SubmitAnswer::Plan(checked.plan));
+        }
+        let (job_data, sealed_data) = self.mask_and_seal(&request)?;
+        let slot = self.slot_for_new(job_type.class);
+        let new = NewJob {
+            id,
+            account: caller.account,
+            name: request.name.clone().unwrap_or_else(|| request.job_name.clone()),
+            description: request.description.clone(),
+            api_id: request.api_id.clone(),
+            job_name: request.job_name.clone(),
+            job_data,
+            sealed_data: sealed_data.clone(),
+            target: checked.target.or(request.target),
+            request_hash: hash,
+            class: job_type.class,
+            ordered: job_type.ordered,
+            tags: tags(&request.system_tags, &request.user_tags),
+            claim_for: slot.as_ref().map(|_| self.node()),
+        };
+        let job = self.store_and_launch(caller, new, slot, sealed_data).await?;
+        Ok(SubmitAnswer::Job(Box::new(job)))
+    }
+
+    async fn store_and_launch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        new: NewJob,
+        slot: Option<Slot>,
+        sealed_data: Option<Vec<u8>>,
+    ) -> Result<Job, Fault> {
+        let id = new.id;
+        let record = caller.record_with(ApiOutcome::Job(id));
+        lock(&self.expected).insert(id);
+        let stored = self.store.submit(new, record).await;
+        let answer = match stored {
+            Ok(Submitted::Created(job, claim)) => {
+                self.launch_claimed(&job, claim, slot, sealed_data);
+                Ok(*job)
+            }
+            Ok(Submitted::Same(job)) => Ok(*job),
+            Err(error) => Err(self.not_submitted(error)),
+        };
+        lock(&self.expected).remove(&id);
+        self.wake.notify_one();
+        answer
+    }
+
+    /// Runs a job that was claimed in the commit that stored or reran it.
+    pub(crate) fn launch_claimed(
+        self: &Arc<Self>,
+        job: &Job,
+        claim: Option<Claim>,
+        slot: Option<Slot>,
+        sealed_data: Option<Vec<u8>>,
+    ) {
+        let (Some(claim), Some(slot)) = (claim, slot) else { return };
+        let claimed = Claimed {
+            claim,
+            job: job.clone(),
+            purpose: ClaimedFor::Start,
+            taken_over: false,
+            checkpoint: Pages::new(),
+            sealed_data,
+        };
+        self.launch(claimed, slot);
+    }
+
+    fn not_submitted(&self, error: StoreError) -> Fault {
+        if matches!(error, StoreError::Taken) {
+            return taken();
+        }
+        // It may be stored and claimed for this node all the same: the claim loop looks after it.
+        self.lost_answer.store(true, Ordering::SeqCst);
+        from_store(error, "the long job")
+    }
+
+    /// The job type, if `caller` may submit it.
+    pub(crate) fn handler_for(&self, job_name: &str, caller: &Caller) -> Result<Arc<dyn JobHandler>, Fault> {
+        let handler =
+            self.registry.get(job_name).ok_or_else(|| Fault::invalid(format!("{job_name} is not an API")))?;
+        if handler.job_type().admin_only && !caller.admin {
+            return Err(Fault::new(
+                Code::PermissionDenied,
+                format!("request api[name: {job_name}] is admin only, can not be executed by current user"),
+            ));
+        }
+        Ok(handler)
+    }
+
+    /// A slot for a job that is about to be stored, if the node may start one now.
+    pub(crate) fn slot_for_new(self: &Arc<Self>, class: SlotClass) -> Option<Slot> {
+        if self.is_ready() { self.slots.reserve(class) } else { None }
+    }
+
+    async fn same_as_before(
+        &self,
+        caller: &Caller,
+        request: &SubmitRequest,
+        hash: [u8; 32],
+        fault: Fault,
+    ) -> Result<SubmitAnswer, Fault> {
+        let Some(id) = request.resource_uuid.filter(|_| !request.dry_run) else { return Err(fault) };
+        let known = self.store.request_hash(id).await.map_err(|e| from_store(e, "the long job"))?;
+        match known {
+            None => Err(fault),
+            Some(known) if known != hash => Err(taken()),
+            Some(_) => {
+                let job = self.owned_job(caller, &id.to_string()).await?;
+                self.answer_only(caller, ApiOutcome::Job(id)).await?;
+                Ok(SubmitAnswer::Job(Box::new(job)))
+            }
+        }
+    }
+
+    fn mask_and_seal(&self, request: &SubmitRequest) -> Result<(String, Option<Vec<u8>>), Fault> {
+        let mut masked = request.data.clone();
+        if !secrets::mask(&mut masked) {
+            return Ok((request.job_data.clone(), None));
+        }
+        let sealed = secrets::seal(&self.config.secret_key, &request.data.to_string(), &*self.runtime)?;
+        Ok((masked.to_string(), Some(sealed)))
+    }
+}
+
+fn taken() -> Fault {
+    Fault::new(Code::ResourceUuidTaken, "resourceUuid is already used by a different request")
+}
+
+fn tags(system: &[String], user: &[String]) -> Vec<NewTag> {
+    let tag = |system: bool| move |text: &String| NewTag { system, text: text.clone() };
+    let mut tags: Vec<NewTag> = system.iter().map(tag(true)).chain(user.iter().map(tag(false))).collect();
+    tags.dedup();
+    tags
+}

@@ -1,0 +1,99 @@
+//! The claim loop: what waits, what a dead node left, what is to be undone, all through the same path. A
+//! claim whose answer was lost is found again and given back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::select;
+use longhaul_store::StoreError;
+
+use crate::context::Stop;
+use crate::engine::{Engine, lock};
+
+impl Engine {
+    /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
+    pub(crate) async fn claim_jobs(self: Arc<Self>) {
+        while !self.is_over() && !self.is_draining() {
+            if self.lease.holds(&*self.runtime) {
+                self.look_for_cancels().await;
+                self.give_back_unknown_claims().await;
+                self.claim_while_free().await;
+            }
+            let woken = std::pin::pin!(self.wake.notified());
+            select(woken, self.runtime.sleep(self.config.poll)).await;
+        }
+        // Attempts go on while the node drains, and may be canceled.
+        while !self.is_over() {
+            self.look_for_cancels().await;
+            self.runtime.sleep(self.config.poll).await;
+        }
+    }
+
+    async fn claim_while_free(self: &Arc<Self>) {
+        while !self.is_draining() {
+            let free = self.slots.free();
+            let wanted: u32 = free.iter().map(|f| f.free).sum();
+            if wanted == 0 {
+                return;
+            }
+            let claimed = match self.store.claim(self.node(), &free).await {
+                Ok(claimed) => claimed,
+                Err(StoreError::LeaseLost) => return, // the next heartbeat sees it too and joins again
+                Err(error) => {
+                    tracing::warn!(%error, "no jobs could be claimed; tried again soon");
+                    self.lost_answer.store(true, Ordering::SeqCst);
+                    return;
+                }
+            };
+            let full = free.iter().any(|f| {
+                let of_class = claimed.iter().filter(|c| self.class_of(&c.job) == f.class).count();
+                of_class as u64 >= u64::from(f.free)
+            });
+            for claimed in claimed {
+                let slot = self.slots.force(self.class_of(&claimed.job));
+                self.launch(claimed, slot);
+            }
+            if !full {
+                return;
+            }
+        }
+    }
+
+    async fn look_for_cancels(&self) {
+        if self.attempts_here() == 0 {
+            return;
+        }
+        match self.store.canceling(self.node()).await {
+            Ok(claims) => claims.into_iter().for_each(|claim| self.tell_stop(claim.job, Stop::Cancel)),
+            Err(error) => tracing::warn!(%error, "could not look for cancels; tried again soon"),
+        }
+    }
+
+    /// After a lost answer: claims that the store knows and nobody here runs are released.
+    async fn give_back_unknown_claims(&self) {
+        if !self.lost_answer.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let claims = match self.store.claims(self.node()).await {
+            Ok(claims) => claims,
+            Err(_) => {
+                self.lost_answer.store(true, Ordering::SeqCst);
+                return;
+            }
+        };
+        for claim in claims {
+            let awaited = lock(&self.expected).contains(&claim.job);
+            let running = self.attempts().get(&claim.job).is_some_and(|r| r.claim.token >= claim.token);
+            if running {
+                continue;
+            }
+            if awaited {
+                self.lost_answer.store(true, Ordering::SeqCst);
+                continue;
+            }
+            if self.store.release(&claim, "the answer to its claim was lost").await.is_err() {
+                self.lost_answer.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+}
