@@ -1,1 +1,7 @@
-//! placeholder
+//! Built-in job types: the copier, the child process that runs it, and the storages it works on.
+//! Leases, the database and HTTP routes are not known here.
+
+pub mod attempt_io;
+pub mod copy;
+pub mod simulator;
+pub mod storage;
