@@ -1,0 +1,105 @@
+//! The names of all operations as a closed enum, so that the server's dispatch is an exhaustive match. What
+//! each one is, is in the rows.
+
+use super::{Operation, operations};
+
+/// An operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Op {
+    /// `POST /longjobs`
+    SubmitLongJob,
+    /// `GET /longjobs`, `GET /longjobs/{uuid}`
+    QueryLongJob,
+    /// `DELETE /longjobs/{uuid}`
+    DeleteLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `updateLongJob`
+    UpdateLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `cancelLongJob`
+    CancelLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `rerunLongJob`
+    RerunLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `resumeLongJob`
+    ResumeLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `cleanLongJob`
+    CleanLongJob,
+    /// `GET /task-progresses/{apiId}`
+    GetTaskProgress,
+    /// `GET /longjobs/{uuid}/timeline`, ours
+    GetLongJobTimeline,
+    /// `GET /job-types`, ours
+    GetJobTypes,
+    /// `GET /api-jobs/{uuid}`, the poll
+    GetApiJob,
+    /// `PUT /accounts/login` `logInByAccount`
+    LogInByAccount,
+    /// `DELETE /accounts/sessions/{sessionUuid}`
+    LogOut,
+    /// `GET /accounts/sessions/{sessionUuid}/valid`
+    ValidateSession,
+    /// `PUT /accounts/sessions/{sessionUuid}/renew` `renewSession`
+    RenewSession,
+    /// `POST /accounts`
+    CreateAccount,
+    /// `GET /accounts`, `GET /accounts/{uuid}`
+    QueryAccount,
+    /// `PUT /accounts/{uuid}` `updateAccount`
+    UpdateAccount,
+    /// `DELETE /accounts/{uuid}`
+    DeleteAccount,
+    /// `GET /management-nodes`, `GET /management-nodes/{uuid}`
+    QueryManagementNode,
+    /// `PUT /management-nodes/actions` `getVersion`
+    GetVersion,
+    /// `PUT /management-nodes/actions` `getCurrentTime`
+    GetCurrentTime,
+    /// `GET /zones`, `GET /zones/{uuid}`
+    QueryZone,
+    /// `POST /primary-storage/local-storage`
+    AddLocalPrimaryStorage,
+    /// `GET /primary-storage`, `GET /primary-storage/{uuid}`
+    QueryPrimaryStorage,
+    /// `PUT /primary-storage/{uuid}/actions` `updatePrimaryStorage`
+    UpdatePrimaryStorage,
+    /// `PUT /primary-storage/{uuid}/actions` `changePrimaryStorageState`
+    ChangePrimaryStorageState,
+    /// `DELETE /primary-storage/{uuid}`
+    DeletePrimaryStorage,
+    /// `GET /primary-storage/trash`
+    GetTrashOnPrimaryStorage,
+    /// `PUT /primary-storage/{uuid}/trash/actions` `cleanUpTrashOnPrimaryStorage`
+    CleanUpTrashOnPrimaryStorage,
+    /// `GET /primary-storage/capacities`
+    GetPrimaryStorageCapacity,
+    /// `GET /primary-storage/{uuid}/scan`, ours
+    ScanPrimaryStorage,
+    /// `POST /volumes/data`
+    CreateDataVolume,
+    /// `GET /volumes`, `GET /volumes/{uuid}`
+    QueryVolume,
+    /// `PUT /volumes/{uuid}/actions` `updateVolume`
+    UpdateVolume,
+    /// `DELETE /volumes/{uuid}`
+    DeleteDataVolume,
+    /// `PUT /volumes/{uuid}/actions` `recoverDataVolume`
+    RecoverDataVolume,
+    /// `PUT /volumes/{uuid}/actions` `expungeDataVolume`
+    ExpungeDataVolume,
+    /// `POST /volumes/adopt`, ours
+    AdoptVolume,
+    /// `POST /volumes/import`, ours
+    ImportVolume,
+    /// `PUT /volumes/{uuid}/actions` `forgetVolume`, ours
+    ForgetVolume,
+    /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
+    PrimaryStorageMigrateVolume,
+}
+
+impl Op {
+    /// How many there are; a test holds the table to it.
+    pub const COUNT: usize = Self::PrimaryStorageMigrateVolume as usize + 1;
+
+    /// Its row; `None` only for an operation without a row, which a test forbids.
+    pub fn row(self) -> Option<&'static Operation> {
+        operations().find(|o| o.op == self)
+    }
+}

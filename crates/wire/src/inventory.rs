@@ -1,0 +1,35 @@
+//! Answer bodies: one struct per inventory, made from the model's records, and the envelopes around them.
+//! Nulls are left out everywhere. Every field has its description here, which the OpenAPI document takes.
+//!
+//! Source: rest-api.md 5.4 and section 6, resources.md 1 to 4.
+
+mod answers;
+mod envelope;
+mod identity;
+mod job;
+mod job_type;
+mod node;
+mod progress;
+mod storage;
+mod timeline;
+mod trash;
+mod volume;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+pub use answers::{
+    CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetVersionAnswer, ValidateSessionAnswer,
+};
+pub use envelope::{Inventory, custom, empty, many, one, query, to_json};
+pub use identity::{AccountInventory, SessionInventory};
+pub use job::{LongJobInventory, LongJobState};
+pub use job_type::JobTypeInventory;
+pub use node::ManagementNodeInventory;
+pub use progress::{ProgressOpaque, TaskProgressInventory};
+pub use storage::{PrimaryStorageInventory, ScanItemInventory, ScanStatus};
+pub use timeline::TimelineInventory;
+pub use trash::{CleanTrashResult, CleanUpTrashAnswer, TrashCleanupResult, TrashInventory};
+pub use volume::VolumeInventory;
+pub use zone::{ZONE, ZoneInventory};

@@ -1,0 +1,77 @@
+//! Answers that are no inventories.
+//!
+//! Source: rest-api.md 1.5, 1.6, resources.md 3.1.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The answer of ValidateSession. It has no other key, since Go reads all of it as booleans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ValidateSessionAnswer {
+    /// Whether the session is valid now.
+    pub valid: bool,
+}
+
+/// The answer of GetVersion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GetVersionAnswer {
+    /// The ZStack version that this server is compatible with: `5.2.1`.
+    #[schema(max_length = 32)]
+    pub version: String,
+    /// Always true.
+    pub success: bool,
+}
+
+impl GetVersionAnswer {
+    /// Of this version.
+    pub fn of(version: &str) -> Self {
+        Self { version: version.to_owned(), success: true }
+    }
+}
+
+/// The server's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CurrentTime {
+    /// Milliseconds since 1970.
+    #[serde(rename = "MillionSeconds")]
+    pub million_seconds: i64,
+    /// Seconds since 1970.
+    #[serde(rename = "Seconds")]
+    pub seconds: i64,
+}
+
+/// The answer of GetCurrentTime.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GetCurrentTimeAnswer {
+    /// The server's clock.
+    pub current_time: CurrentTime,
+    /// Always true.
+    pub success: bool,
+}
+
+impl GetCurrentTimeAnswer {
+    /// At `now_ms` since 1970.
+    pub fn of(now_ms: i64) -> Self {
+        let current_time = CurrentTime { million_seconds: now_ms, seconds: now_ms.div_euclid(1000) };
+        Self { current_time, success: true }
+    }
+}
+
+/// The answer of GetPrimaryStorageCapacity: sums over the storages that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityAnswer {
+    /// Bytes in all.
+    #[schema(minimum = 0)]
+    pub total_capacity: u64,
+    /// Free bytes.
+    #[schema(minimum = 0)]
+    pub available_capacity: u64,
+    /// Bytes of the file systems in all.
+    #[schema(minimum = 0)]
+    pub total_physical_capacity: u64,
+    /// Free bytes of the file systems.
+    #[schema(minimum = 0)]
+    pub available_physical_capacity: u64,
+}

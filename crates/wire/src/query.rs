@@ -1,0 +1,47 @@
+//! The query grammar, in two steps: `RawQuery` splits the text (what fails there is a `Misuse`), `resolve`
+//! gives fields and values their types (what fails there is a `Fault`). Between them the server checks the
+//! session. The one zone, which is in no store, is asked in `zone`.
+//!
+//! Source: rest-api.md section 5.
+
+mod raw;
+mod resolve;
+mod value;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+pub use raw::{RawCondition, RawQuery};
+pub use resolve::{Resolved, resolve};
+pub use zone::{ZoneAnswer, zones};
+
+use longhaul_model::query::{Op, Resource};
+
+/// The operators: text, meaning, and the name that one error text prints. The first of this list that occurs
+/// anywhere in a condition is taken, not the leftmost.
+pub const OPERATORS: [(&str, Op, &str); 12] = [
+    ("!=", Op::Ne, "!="),
+    (">=", Op::Ge, ">="),
+    ("<=", Op::Le, "<="),
+    ("!?=", Op::NotIn, "not in"),
+    ("!~=", Op::NotLike, "not like"),
+    ("~=", Op::Like, "like"),
+    ("?=", Op::In, "in"),
+    ("=", Op::Eq, "="),
+    (">", Op::Gt, ">"),
+    ("<", Op::Lt, "<"),
+    ("is null", Op::IsNull, "is null"),
+    ("not null", Op::NotNull, "is not null"),
+];
+
+/// The inventory class that error texts and the schema map print.
+pub const fn class_of(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Job => "org.zstack.header.longjob.LongJobInventory",
+        Resource::Account => "org.zstack.header.identity.AccountInventory",
+        Resource::Node => "org.zstack.header.managementnode.ManagementNodeInventory",
+        Resource::Storage => "org.zstack.header.storage.primary.PrimaryStorageInventory",
+        Resource::Volume => "org.zstack.header.volume.VolumeInventory",
+    }
+}

@@ -1,0 +1,162 @@
+//! From a split query to `model::query::Query`: fields by name, values by kind, limits.
+//!
+//! Source: rest-api.md 5.1, 5.3, 5.6.
+
+use longhaul_model::query::{
+    CONDITIONS_MAX, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX, Page, Query, Resource, Sort,
+};
+use longhaul_model::{Code, Fault};
+
+use super::raw::RawQuery;
+use super::{class_of, value};
+use crate::profile::Profile;
+use crate::time::TimeFormat;
+
+/// A query that the store can answer, and which keys of each row are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The query. Who may see what (`filter.visible_to`) is added by the server.
+    pub query: Query,
+    /// The keys to answer; `None` = all.
+    pub fields: Option<Vec<String>>,
+}
+
+/// The fields that carry a tag, for conditions only.
+const TAG_FIELDS: [Field; 3] = [Field::SystemTag, Field::UserTag, Field::TagUuid];
+
+/// Keys of inventories that can be selected but are not columns.
+const fn extra_keys(resource: Resource) -> &'static [&'static str] {
+    match resource {
+        Resource::Storage => &["totalPhysicalCapacity", "availablePhysicalCapacity", "attachedClusterUuids"],
+        Resource::Job | Resource::Account | Resource::Node | Resource::Volume => &[],
+    }
+}
+
+/// Gives `raw` its types. `format` is the profile, whose texts differ, and the zone of moments without one.
+///
+/// # Errors
+/// Unknown fields: SYS.1000 with ZStack's text in `zstack`, SYS.1007 with the list of fields in `fast`.
+/// Unreadable values, too many conditions, `limit` above `LIMIT_MAX`: SYS.1007 in both.
+pub fn resolve(raw: &RawQuery, resource: Resource, format: &TimeFormat) -> Result<Resolved, Fault> {
+    check_filter_name(raw)?;
+    if raw.conditions.len() > CONDITIONS_MAX {
+        return Err(Fault::invalid(format!("a query has at most {CONDITIONS_MAX} conditions")));
+    }
+    let mut conditions = Vec::new();
+    for condition in &raw.conditions {
+        let field = condition_field(&condition.name, resource, format.profile())?;
+        for resolved in value::conditions(field, condition, format.zone())? {
+            if !conditions.contains(&resolved) {
+                conditions.push(resolved); // identical ones collapse
+            }
+        }
+    }
+    let sort = match raw.sort.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
+        None => None,
+        Some(text) => Some(sort(text, resource, format.profile())?),
+    };
+    let query = Query {
+        resource,
+        filter: Filter { conditions, visible_to: None },
+        sort,
+        page: page(raw)?,
+        want_rows: !raw.count,
+        want_total: raw.count || raw.reply_with_count,
+    };
+    Ok(Resolved { query, fields: selection(raw, resource, format.profile())? })
+}
+
+/// The page that `limit` and `start` ask for. A negative number is refused, and so is a limit that we do not
+/// serve: a shorter page than asked for would look like the last one.
+pub(super) fn page(raw: &RawQuery) -> Result<Page, Fault> {
+    let limit = match raw.limit {
+        None => LIMIT_DEFAULT,
+        Some(limit) => u32::try_from(limit)
+            .ok()
+            .filter(|l| *l <= LIMIT_MAX)
+            .ok_or_else(|| Fault::invalid(format!("field[limit] must be in range of [0, {LIMIT_MAX}]")))?,
+    };
+    let start = u64::try_from(raw.start.unwrap_or(0))
+        .map_err(|_| Fault::invalid(format!("field[start] must be in range of [0, {}]", i32::MAX)))?;
+    Ok(Page { start, limit })
+}
+
+pub(super) fn check_filter_name(raw: &RawQuery) -> Result<(), Fault> {
+    match raw.filter_name.as_deref() {
+        None => Ok(()),
+        Some(text) => Err(Fault::invalid(match text.split_once(':') {
+            Some((kind, rest)) if !kind.is_empty() && !rest.is_empty() => {
+                format!("unknown filterName type[{kind}]; no filter is known here, use the parameter[q]")
+            }
+            _ => "filterName must be formatted as [filterType:condition(s)]".to_owned(),
+        })),
+    }
+}
+
+fn condition_field(name: &str, resource: Resource, profile: Profile) -> Result<Field, Fault> {
+    let known = resource.fields().iter().chain(&TAG_FIELDS).copied();
+    if let Some(field) = known.clone().find(|f| f.key() == name) {
+        return Ok(field);
+    }
+    let class = class_of(resource);
+    Err(unknown_field(
+        profile,
+        match name.split_once('.') {
+            Some((head, _)) => format!(
+                "invalid nested query condition[{name}] on class {class},the expanded target[class {class}] have no expanded query[{head}]"
+            ),
+            None => format!("inventory class[class {class}] not having field[{name}]"),
+        },
+        name,
+        known.map(Field::key),
+    ))
+}
+
+/// What an unknown field is answered with: `exact` as SYS.1000 in `zstack`, what to write instead in `fast`.
+pub(super) fn unknown_field<'k>(
+    profile: Profile,
+    exact: String,
+    name: &str,
+    known: impl Iterator<Item = &'k str>,
+) -> Fault {
+    match profile {
+        Profile::Zstack => Fault::new(Code::Internal, exact),
+        Profile::Fast => {
+            let known: Vec<&str> = known.collect();
+            Fault::invalid(format!("there is no field[{name}] here; the fields are {}", known.join(", ")))
+        }
+    }
+}
+
+fn sort(text: &str, resource: Resource, profile: Profile) -> Result<Sort, Fault> {
+    let name = text.trim_start_matches(['+', '-']).trim();
+    let found = resource.fields().iter().copied().find(|f| f.key() == name && f.kind() != Kind::Tag);
+    let field = found.ok_or_else(|| {
+        let exact = format!("error no viable alternative at input '{name}', there is no field to sort by");
+        unknown_field(profile, exact, name, resource.fields().iter().map(|f| f.key()))
+    })?;
+    Ok(Sort { field, descending: text.starts_with('-') })
+}
+
+fn selection(raw: &RawQuery, resource: Resource, profile: Profile) -> Result<Option<Vec<String>>, Fault> {
+    let known = || resource.fields().iter().map(|f| f.key()).chain(extra_keys(resource).iter().copied());
+    select(raw, profile, known)
+}
+
+/// The keys in `fields=`, each of which must be one of `known`.
+pub(super) fn select<'k, I: Iterator<Item = &'k str>>(
+    raw: &RawQuery,
+    profile: Profile,
+    known: impl Fn() -> I,
+) -> Result<Option<Vec<String>>, Fault> {
+    let Some(text) = raw.fields.as_deref() else { return Ok(None) };
+    let mut keys = Vec::new();
+    for key in text.split(',').map(str::trim).filter(|k| !k.is_empty()) {
+        if !known().any(|k| k == key) {
+            let exact = format!("inventory[${{selfInventoryClass}}] has no field[{key}]");
+            return Err(unknown_field(profile, exact, key, known()));
+        }
+        keys.push(key.to_owned());
+    }
+    Ok((!keys.is_empty()).then_some(keys))
+}
