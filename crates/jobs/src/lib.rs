@@ -3,5 +3,6 @@
 
 pub mod attempt_io;
 pub mod copy;
+pub mod manage;
 pub mod simulator;
 pub mod storage;

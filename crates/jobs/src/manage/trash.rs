@@ -1,0 +1,61 @@
+//! Trash: bytes that a migration left behind, listed until they are cleaned.
+
+use std::path::Path;
+
+use longhaul_engine::Inventory;
+use longhaul_model::resource::Trash;
+use longhaul_model::{Fault, StorageId};
+
+use super::{blocking, open_root};
+use crate::storage::{self, DiskError};
+
+/// What became of one entry.
+#[derive(Debug, Clone)]
+pub struct Cleaned {
+    /// The entry.
+    pub trash: Trash,
+    /// Why it could not be removed.
+    pub error: Option<Fault>,
+}
+
+/// Removes one entry or all of a storage, the bytes first and then the record. An unknown number is
+/// answered as an empty list.
+///
+/// # Errors
+/// There is no such storage. What cannot be removed is in the answer and stays listed.
+pub async fn clean(inventory: &Inventory, id: StorageId, only: Option<u64>) -> Result<Vec<Cleaned>, Fault> {
+    let storage = inventory.storage(id, "uuid").await?;
+    let mut done = Vec::new();
+    for trash in inventory.trash(id).await?.into_iter().filter(|t| only.is_none_or(|n| n == t.id)) {
+        let error = remove(inventory, &storage.url, &trash).await.err();
+        done.push(Cleaned { trash, error });
+    }
+    Ok(done)
+}
+
+async fn remove(inventory: &Inventory, url: &str, trash: &Trash) -> Result<(), Fault> {
+    remove_file(url, &trash.install_path).await?;
+    inventory.remove_trash(trash.id).await
+}
+
+/// Removes a file below a storage's root. One that is gone already is no error; one that is in use is.
+///
+/// # Errors
+/// It leads outside, is held by a process, or cannot be removed.
+pub async fn remove_file(url: &str, path: &str) -> Result<(), Fault> {
+    let (url, path) = (url.to_owned(), path.to_owned());
+    blocking(move || {
+        let root = open_root(&url)?;
+        let relative = match root.relative(Path::new(&path)) {
+            Ok(relative) => relative,
+            Err(DiskError::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let holders = storage::in_use(&root.full(&relative))?;
+        if !holders.is_empty() {
+            return Err(DiskError::InUse(holders));
+        }
+        storage::delete_artifact(&root, &relative)
+    })
+    .await
+}
