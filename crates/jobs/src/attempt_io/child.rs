@@ -1,0 +1,147 @@
+//! The child's main: proves that its parent lives, says who it is, waits for `Go`, copies, and reports. It
+//! ends at once when the parent is gone or the lease ran out. The copying is `copy::run`.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use super::protocol::{AttemptSpec, FromChild, ToChild, enter};
+use super::report::Report;
+use super::{PARENT_PID, PAUSE_BEFORE_VERIFY, frame, process};
+use crate::copy::control::Control;
+use crate::copy::run;
+use crate::storage::DiskError;
+
+/// Exit code: started by hand, or the parent broke the protocol.
+pub const EXIT_PROTOCOL: u8 = 70;
+/// Exit code: the lease was not confirmed for one TTL.
+pub const EXIT_LEASE: i32 = 75;
+/// Exit code: the parent is gone.
+pub const EXIT_ORPHAN: i32 = 76;
+
+/// The lease's timer looks this often.
+const LEASE_POLL: Duration = Duration::from_millis(20);
+
+/// Runs one attempt over the socket that is standard input. For the binary's `main` when its first argument
+/// is `ARGUMENT`. Needs no async runtime.
+///
+/// The exit code is 0 when the outcome (`Done`, `Canceled` or `Failed`) was told, else one of the above.
+pub fn main() -> ExitCode {
+    match attempt() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("longhaul attempt-io: {e}; it is started by a longhaul server, not by hand");
+            ExitCode::from(EXIT_PROTOCOL)
+        }
+    }
+}
+
+fn attempt() -> io::Result<()> {
+    // First the signal, then the look: a parent that dies in between is noticed by the look.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let parent = std::env::var(PARENT_PID).ok().and_then(|p| p.parse::<i32>().ok());
+    if parent.is_none() || getppid().map(|p| p.as_raw_nonzero().get()) != parent {
+        return Err(io::Error::other("the parent is not who started us"));
+    }
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let pid = std::process::id();
+    let start_time = process::start_time(pid).ok_or_else(|| io::Error::other("/proc is not there"))?;
+    frame::write(&mut socket, &FromChild::Hello { pid, start_time })?;
+
+    let mut pages = BTreeMap::new();
+    let mut rate = None;
+    let spec = loop {
+        match frame::read(&mut socket)? {
+            Some(ToChild::ResumePages { pages: more }) => enter(more, &mut pages),
+            Some(ToChild::Go { spec }) => break spec,
+            Some(ToChild::Cancel) => return frame::write(&mut socket, &FromChild::Canceled),
+            Some(ToChild::Throttle { bytes_per_s }) => rate = Some(bytes_per_s),
+            Some(ToChild::LeaseConfirmed | ToChild::CheckpointStored { .. }) => {}
+            None => return Ok(()),
+        }
+    };
+    run_copy(&spec, rate.unwrap_or(spec.bytes_per_s), &pages, socket)
+}
+
+fn run_copy(
+    spec: &AttemptSpec,
+    rate: u64,
+    pages: &BTreeMap<u32, Vec<u8>>,
+    socket: UnixStream,
+) -> io::Result<()> {
+    let control = Arc::new(Control::new(rate));
+    if spec.lease_ttl_ms > 0 {
+        control.confirm_lease(spec.lease_ttl_ms);
+        let control = Arc::clone(&control);
+        thread::Builder::new().name("lease".into()).spawn(move || end_with_lease(&control))?;
+    }
+    let listener = socket.try_clone()?;
+    let pause = std::env::var_os(PAUSE_BEFORE_VERIFY).map(PathBuf::from);
+    let report = Report::new(socket, &control, pause);
+    let outcome = thread::scope(|scope| {
+        // Ends with the process: it waits for what the parent may still say.
+        let listen = scope.spawn(|| listen(&listener, &control, &report, spec.lease_ttl_ms));
+        let progress = scope.spawn(|| report.send_progress());
+        let outcome = match run::copy(&spec.copy, pages, &control, &report) {
+            Ok(result) => FromChild::Done { result },
+            Err(DiskError::Canceled) => FromChild::Canceled,
+            // Its last words could block on a parent that is stopped, so it says none.
+            Err(DiskError::LeaseExpired) => std::process::exit(EXIT_LEASE),
+            Err(error) => FromChild::Failed { error },
+        };
+        report.end();
+        let _ = progress.join();
+        // Wakes the listener; the other direction stays open for the outcome.
+        let _ = listener.shutdown(std::net::Shutdown::Read);
+        let _ = listen.join();
+        outcome
+    });
+    match report.send(&outcome) {
+        // A name that is not UTF-8 can't be said in JSON; its error still is told.
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            let text = match outcome {
+                FromChild::Failed { error } => error.to_string(),
+                _ => e.to_string(),
+            };
+            let error = DiskError::io("copy", &PathBuf::from("disk"), io::Error::other(text));
+            report.send(&FromChild::Failed { error })
+        }
+        sent => sent,
+    }
+}
+
+/// Does what the parent says, until the attempt is over. The end of the stream is the end of the parent.
+fn listen(mut socket: &UnixStream, control: &Control, report: &Report<'_>, ttl_ms: u64) {
+    loop {
+        match frame::read(&mut socket) {
+            Ok(Some(ToChild::Throttle { bytes_per_s })) => control.set_rate(bytes_per_s),
+            Ok(Some(ToChild::Cancel)) => {
+                control.cancel();
+                report.canceled();
+            }
+            Ok(Some(ToChild::LeaseConfirmed)) if ttl_ms > 0 => control.confirm_lease(ttl_ms),
+            Ok(Some(ToChild::CheckpointStored { seq })) => report.stored(seq),
+            Ok(Some(ToChild::LeaseConfirmed | ToChild::ResumePages { .. } | ToChild::Go { .. })) => {}
+            Ok(None) if report.ended() => return,
+            Ok(None) | Err(_) => std::process::exit(EXIT_ORPHAN),
+        }
+    }
+}
+
+/// Ends the process, whatever it is in the middle of, when the lease runs out. Has its own thread, which
+/// waits for nothing else.
+fn end_with_lease(control: &Control) {
+    loop {
+        if control.check_lease().is_err() {
+            std::process::exit(EXIT_LEASE);
+        }
+        thread::sleep(LEASE_POLL);
+    }
+}

@@ -1,0 +1,198 @@
+//! What survives a kill: which chunks are durably in the target, and their hashes, as numbered pages
+//! of which only changed ones are stored again. Page 0 is the header, page n holds the chunks from
+//! (n - 1) * 1024. Storing them is the caller's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::CHUNK_BYTES;
+use super::hash::ChunkHash;
+use crate::storage::{DiskError, Format, Identity};
+
+/// Layout of the pages that this release writes; it reads no other.
+pub const VERSION: u32 = 1;
+/// Chunks per page.
+pub const CHUNKS_PER_PAGE: usize = 1024;
+const ENTRY_BYTES: usize = 33;
+
+/// Page 0: of which copy these are the pages. JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// `VERSION`.
+    pub version: u32,
+    /// The files of the source, the top of a backing chain first.
+    pub source: Vec<Identity>,
+    /// Size of the guest's disk in bytes.
+    pub source_bytes: u64,
+    /// The target's path below its storage's root.
+    pub target: PathBuf,
+    /// Device and inode of the target.
+    pub target_file: (u64, u64),
+    /// Its format.
+    pub format: Format,
+    /// The target's map is complete and durable: from here on it is filled in place.
+    pub mapped: bool,
+    /// `CHUNK_BYTES`.
+    pub chunk_bytes: u64,
+    /// How many chunks there are.
+    pub chunks: u64,
+}
+
+/// How far a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// Not durably in the target yet.
+    Todo = 0,
+    /// Durably in the target.
+    Copied = 1,
+    /// All zeros; nothing was written.
+    Zero = 2,
+}
+
+/// The state of every chunk, 33 bytes each.
+#[derive(Debug)]
+pub struct ChunkMap {
+    header: Header,
+    states: Vec<ChunkState>,
+    hashes: Vec<ChunkHash>,
+}
+
+impl ChunkMap {
+    /// A map in which nothing is done.
+    pub fn new(header: Header) -> Self {
+        let chunks = header.chunks as usize;
+        Self { header, states: vec![ChunkState::Todo; chunks], hashes: vec![[0; 32]; chunks] }
+    }
+
+    /// The map that `pages` describe; `None` when there is no header that says `mapped`, so that
+    /// nothing of the target counts.
+    ///
+    /// # Errors
+    /// `BadImage` when the pages are not what we write.
+    pub fn from_pages(pages: &BTreeMap<u32, Vec<u8>>) -> Result<Option<Self>, DiskError> {
+        let bad = |reason: String| DiskError::bad_image(&PathBuf::from("checkpoint"), reason);
+        let Some(first) = pages.get(&0) else { return Ok(None) };
+        let header: Header =
+            serde_json::from_slice(first).map_err(|e| bad(format!("its header can't be read: {e}")))?;
+        if header.version != VERSION || header.chunk_bytes != CHUNK_BYTES {
+            return Err(bad(format!("version {} with chunks of {}", header.version, header.chunk_bytes)));
+        }
+        if header.chunks != header.source_bytes.div_ceil(CHUNK_BYTES) || !header.mapped {
+            return if header.mapped { Err(bad("its counts contradict".into())) } else { Ok(None) };
+        }
+        let mut map = Self::new(header);
+        for (&number, page) in pages.range(1..) {
+            let start = (number as usize - 1) * CHUNKS_PER_PAGE;
+            if page.len() % ENTRY_BYTES != 0 || start + page.len() / ENTRY_BYTES > map.states.len() {
+                return Err(bad(format!("page {number} has {} bytes", page.len())));
+            }
+            for (i, entry) in page.chunks_exact(ENTRY_BYTES).enumerate() {
+                map.states[start + i] = match entry[0] {
+                    0 => ChunkState::Todo,
+                    1 => ChunkState::Copied,
+                    2 => ChunkState::Zero,
+                    s => return Err(bad(format!("page {number} has a chunk in state {s}"))),
+                };
+                map.hashes[start + i].copy_from_slice(&entry[1..]);
+            }
+        }
+        Ok(Some(map))
+    }
+
+    /// Of which copy this is the map.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The state of each chunk.
+    pub fn states(&self) -> &[ChunkState] {
+        &self.states
+    }
+
+    /// The hash of each chunk; zeros for one that is `Todo`.
+    pub fn hashes(&self) -> &[ChunkHash] {
+        &self.hashes
+    }
+
+    /// Notes chunks that are durable now; answers the pages that changed.
+    pub fn note(&mut self, done: &[(u32, ChunkState, ChunkHash)]) -> Vec<(u32, Vec<u8>)> {
+        let mut changed = BTreeSet::new();
+        for (chunk, state, hash) in done {
+            let i = *chunk as usize;
+            self.states[i] = *state;
+            self.hashes[i] = *hash;
+            changed.insert(i / CHUNKS_PER_PAGE);
+        }
+        changed.into_iter().map(|p| (p as u32 + 1, self.page(p))).collect()
+    }
+
+    /// Page 0.
+    ///
+    /// # Errors
+    /// `Io` when it can't be encoded, which does not happen.
+    pub fn header_page(&self) -> Result<(u32, Vec<u8>), DiskError> {
+        let json = serde_json::to_vec(&self.header)
+            .map_err(|e| DiskError::io("encode", &self.header.target, std::io::Error::other(e)))?;
+        Ok((0, json))
+    }
+
+    fn page(&self, index: usize) -> Vec<u8> {
+        let start = index * CHUNKS_PER_PAGE;
+        let end = (start + CHUNKS_PER_PAGE).min(self.states.len());
+        let mut page = Vec::with_capacity((end - start) * ENTRY_BYTES);
+        for i in start..end {
+            page.push(self.states[i] as u8);
+            page.extend_from_slice(&self.hashes[i]);
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(chunks: u64, mapped: bool) -> Header {
+        Header {
+            version: VERSION,
+            source: vec![Identity { dev: 1, ino: 2, len: 3, mtime_ns: 4 }],
+            source_bytes: chunks * CHUNK_BYTES,
+            target: "v/j-1".into(),
+            target_file: (1, 9),
+            format: Format::Qcow2,
+            mapped,
+            chunk_bytes: CHUNK_BYTES,
+            chunks,
+        }
+    }
+
+    #[test]
+    fn pages_given_back_are_the_map_that_wrote_them() {
+        let mut map = ChunkMap::new(header(2500, true));
+        let mut pages: BTreeMap<u32, Vec<u8>> = [map.header_page().unwrap()].into();
+        let changed = map.note(&[(0, ChunkState::Copied, [7; 32]), (2499, ChunkState::Zero, [8; 32])]);
+        assert_eq!(changed.iter().map(|c| c.0).collect::<Vec<_>>(), [1, 3], "only changed pages");
+        pages.extend(changed);
+        let back = ChunkMap::from_pages(&pages).unwrap().unwrap();
+        assert_eq!((back.states(), back.hashes()), (map.states(), map.hashes()));
+    }
+
+    #[test]
+    fn a_target_that_was_not_mapped_counts_for_nothing() {
+        let map = ChunkMap::new(header(3, false));
+        let pages = [map.header_page().unwrap()].into();
+        assert!(ChunkMap::from_pages(&pages).unwrap().is_none());
+        assert!(ChunkMap::from_pages(&BTreeMap::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn damaged_pages_are_refused() {
+        let map = ChunkMap::new(header(3, true));
+        for page in [vec![9; 33], vec![1; 32], vec![0; 33 * 4]] {
+            let pages = [map.header_page().unwrap(), (1, page)].into();
+            assert!(ChunkMap::from_pages(&pages).is_err());
+        }
+    }
+}

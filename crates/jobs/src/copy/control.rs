@@ -1,0 +1,170 @@
+//! What can be changed about a copy while it runs: its rate, that it stops, until when its lease is
+//! good. Who changes it: the child's socket, in `attempt_io::child`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::CHUNK_BYTES;
+use crate::storage::DiskError;
+
+/// Nanoseconds since boot, sleep included: the clock of leases, which no one can set.
+pub fn boottime_ns() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    (t.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as u64)
+}
+
+/// The handles on a running copy; shared by its threads.
+#[derive(Debug)]
+pub struct Control {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Boottime in nanoseconds; `u64::MAX` without a lease.
+    lease_until_ns: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    canceled: bool,
+    /// Bytes per second, 0 = unlimited.
+    rate: u64,
+    /// Bytes that may be copied now; negative while what was copied is paid off.
+    tokens: i128,
+    refilled_at_ns: u64,
+}
+
+impl Control {
+    /// A copy at `rate` bytes per second, 0 = unlimited, without a lease.
+    pub fn new(rate: u64) -> Self {
+        // One chunk at once, so that a copy that is killed again and again still comes forward.
+        let state =
+            State { canceled: false, rate, tokens: i128::from(CHUNK_BYTES), refilled_at_ns: boottime_ns() };
+        Self { state: Mutex::new(state), changed: Condvar::new(), lease_until_ns: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Changes the rate, in bytes per second, 0 = unlimited; from now on.
+    pub fn set_rate(&self, rate: u64) {
+        let mut state = self.lock();
+        state.refill();
+        state.rate = rate;
+        // A debt made at another rate must not stall the new one for longer than a chunk takes.
+        state.tokens = state.tokens.max(-i128::from(CHUNK_BYTES));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Stops the copy between two chunks.
+    pub fn cancel(&self) {
+        self.lock().canceled = true;
+        self.changed.notify_all();
+    }
+
+    /// The lease is good for `ttl_ms` from now.
+    pub fn confirm_lease(&self, ttl_ms: u64) {
+        let until = boottime_ns().saturating_add(ttl_ms.saturating_mul(1_000_000));
+        self.lease_until_ns.store(until, Ordering::Release);
+    }
+
+    /// Whether the lease still is good; asked right before each write.
+    ///
+    /// # Errors
+    /// `LeaseExpired`.
+    pub fn check_lease(&self) -> Result<(), DiskError> {
+        let until = self.lease_until_ns.load(Ordering::Acquire);
+        if until != u64::MAX && boottime_ns() >= until { Err(DiskError::LeaseExpired) } else { Ok(()) }
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// `Canceled`, `LeaseExpired`.
+    pub fn check(&self) -> Result<(), DiskError> {
+        if self.lock().canceled {
+            return Err(DiskError::Canceled);
+        }
+        self.check_lease()
+    }
+
+    /// Waits until `bytes` may be moved. They are taken whole before anything is read, so that what is on
+    /// its way and not yet in a checkpoint stays small under a low rate.
+    ///
+    /// # Errors
+    /// `Canceled`, `LeaseExpired`.
+    pub fn acquire(&self, bytes: u64) -> Result<(), DiskError> {
+        let mut state = self.lock();
+        loop {
+            if state.canceled {
+                return Err(DiskError::Canceled);
+            }
+            self.check_lease()?;
+            state.refill();
+            if state.rate == 0 || state.tokens > 0 {
+                state.tokens -= i128::from(bytes);
+                return Ok(());
+            }
+            // At most a second, so that the lease is looked at now and then.
+            let wait_ns = (1 - state.tokens) * 1_000_000_000 / i128::from(state.rate);
+            let wait = Duration::from_nanos(wait_ns.clamp(100_000, 1_000_000_000) as u64);
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is valid at every instruction: a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn refill(&mut self) {
+        let now = boottime_ns();
+        let passed = i128::from(now.saturating_sub(self.refilled_at_ns));
+        let gained = passed * i128::from(self.rate) / 1_000_000_000;
+        if self.rate == 0 {
+            self.tokens = i128::from(CHUNK_BYTES);
+            self.refilled_at_ns = now;
+        } else if gained > 0 {
+            // What was not used is kept for a quarter of a second, and never less than a chunk.
+            let burst = i128::from(CHUNK_BYTES.max(self.rate / 4));
+            self.tokens = (self.tokens + gained).min(burst);
+            self.refilled_at_ns = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canceled_copy_gets_no_more_bytes() {
+        let control = Control::new(1);
+        control.acquire(CHUNK_BYTES).unwrap();
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| control.acquire(1));
+            control.cancel();
+            assert!(matches!(waiting.join().unwrap(), Err(DiskError::Canceled)));
+        });
+    }
+
+    #[test]
+    fn lifting_the_rate_frees_who_waits() {
+        let control = Control::new(1);
+        control.acquire(CHUNK_BYTES * 2).unwrap();
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| control.acquire(CHUNK_BYTES));
+            control.set_rate(0);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_expired_lease_stops_the_next_write() {
+        let control = Control::new(0);
+        control.check_lease().unwrap();
+        control.confirm_lease(0);
+        assert!(matches!(control.check_lease(), Err(DiskError::LeaseExpired)));
+        control.confirm_lease(60_000);
+        control.check_lease().unwrap();
+    }
+}

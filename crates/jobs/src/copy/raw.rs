@@ -1,0 +1,143 @@
+//! Raw files as `BlockDev`: the guest's bytes as they are, holes by `SEEK_DATA` and `SEEK_HOLE`. Opening,
+//! locking and creating them: `source`, `target`.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::Errno;
+
+use super::buffer::{ALIGN, AlignedBuf};
+use super::readback::DeviceReader;
+use super::{BlockDev, Extent, ExtentKind, push_extent};
+use crate::storage::DiskError;
+
+/// A raw image.
+#[derive(Debug)]
+pub struct Raw {
+    file: File,
+    path: PathBuf,
+    size: u64,
+    reader: Option<DeviceReader>,
+}
+
+impl Raw {
+    /// The disk in `file`, as large as the file is now.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn new(file: File, path: PathBuf) -> Result<Self, DiskError> {
+        let size = file.metadata().map_err(|e| DiskError::io("stat", &path, e))?.len();
+        Ok(Self { file, path, size, reader: None })
+    }
+
+    /// The same for a target, which can be read from its device.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn target(file: File, path: PathBuf) -> Result<Self, DiskError> {
+        let reader = DeviceReader::new(&file, &path)?;
+        let mut raw = Self::new(file, path)?;
+        raw.reader = Some(reader);
+        Ok(raw)
+    }
+
+    /// Where the next byte of data at or after `at` is, `None` when there is none.
+    fn seek(&self, to: SeekFrom) -> Result<Option<u64>, DiskError> {
+        match rustix::fs::seek(&self.file, to) {
+            Ok(at) => Ok(Some(at)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(e) => Err(DiskError::io("seek", &self.path, e)),
+        }
+    }
+}
+
+impl BlockDev for Raw {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn extents(&self, range: Range<u64>) -> Result<Vec<Extent>, DiskError> {
+        let mut extents = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            // The offset of the descriptor is moved by this and used by nobody.
+            let data = match self.seek(SeekFrom::Data(at)) {
+                Ok(found) => found.unwrap_or(range.end).min(range.end),
+                // A file system that knows no holes: all of it is data.
+                Err(DiskError::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidInput => at,
+                Err(e) => return Err(e),
+            };
+            if data > at {
+                push_extent(&mut extents, at..data, ExtentKind::Zero);
+            }
+            if data >= range.end {
+                break;
+            }
+            let hole = self.seek(SeekFrom::Hole(data)).ok().flatten().unwrap_or(range.end);
+            at = hole.clamp(data + 1, range.end);
+            push_extent(&mut extents, data..at, ExtentKind::Data);
+        }
+        Ok(extents)
+    }
+
+    fn read_at(&self, buf: &mut [u8], at: u64) -> Result<(), DiskError> {
+        self.file.read_exact_at(buf, at).map_err(|e| match e.kind() {
+            // Shorter than it was when we opened it.
+            std::io::ErrorKind::UnexpectedEof => DiskError::SourceChanged(self.path.clone()),
+            _ => DiskError::io("read", &self.path, e),
+        })
+    }
+
+    fn read_from_device(&self, buf: &mut AlignedBuf, len: usize, at: u64) -> Result<(), DiskError> {
+        let Some(reader) = &self.reader else { return self.read_at(&mut buf.bytes_mut()[..len], at) };
+        let bytes = buf.bytes_mut();
+        let align = ALIGN as u64;
+        for extent in self.extents(at..at + len as u64)? {
+            // Rounded outwards, but never over what the extent before has read: `at` is aligned, and
+            // the pieces come in order.
+            let from = (extent.range.start - at) as usize;
+            let to = (extent.range.end - at) as usize;
+            match extent.kind {
+                ExtentKind::Zero => bytes[from..to].fill(0),
+                ExtentKind::Data => {
+                    let start = from - from % ALIGN;
+                    let end = to.next_multiple_of(ALIGN).min(bytes.len());
+                    debug_assert!((at + start as u64).is_multiple_of(align));
+                    reader.read(&mut bytes[start..end], at + start as u64, &self.path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
+        if at + data.len() as u64 > self.size {
+            return Err(DiskError::bad_image(&self.path, "a write beyond its end was refused"));
+        }
+        self.file.write_all_at(data, at).map_err(|e| DiskError::io("write", &self.path, e))
+    }
+
+    fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError> {
+        let len = range.end.saturating_sub(range.start);
+        if range.end > self.size || len == 0 {
+            return Ok(());
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, flags, range.start, len) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP) => self.write_at(&vec![0; len as usize], range.start),
+            Err(e) => Err(DiskError::io("punch hole", &self.path, e)),
+        }
+    }
+
+    fn flush(&self) -> Result<(), DiskError> {
+        rustix::fs::fdatasync(&self.file).map_err(|e| DiskError::io("fdatasync", &self.path, e))
+    }
+}

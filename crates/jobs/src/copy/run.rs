@@ -1,0 +1,111 @@
+//! One copy from begin to end: open both sides, lay out, fill, read back, sum up. Each step is a file of
+//! its own; here is their order and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Control;
+use super::fill::{Work, chunk_range, data_bytes, fill};
+use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, source, target, verify};
+use crate::storage::{DiskError, Format, Root};
+
+/// More streams than this bring nothing and cost 8 MiB each.
+const STREAMS_MAX: usize = 16;
+/// The mapping stage reports and asks whether to go on once in this many chunks.
+const MAPPING_STEP: usize = 64;
+
+/// A disk: a file below a storage's root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskRef {
+    /// The storage's directory, absolute.
+    pub root: PathBuf,
+    /// The file, relative to it.
+    pub path: PathBuf,
+    /// Its format, as its record says.
+    pub format: Format,
+}
+
+/// What to copy, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySpec {
+    /// From where.
+    pub source: DiskRef,
+    /// To where: `<volumeUuid>/<jobUuid>-<token>`, final and unique; of a resumed copy the same as before.
+    pub target: DiskRef,
+    /// Chunks in work at the same time, 1 to 16.
+    pub streams: usize,
+    /// Time between two checkpoints, in milliseconds.
+    pub checkpoint_interval_ms: u64,
+}
+
+impl CopySpec {
+    /// A copy at default settings.
+    pub fn new(source: DiskRef, target: DiskRef) -> Self {
+        Self { source, target, streams: STREAMS, checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS }
+    }
+}
+
+/// What a finished copy found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyResult {
+    /// BLAKE3 of the guest's bytes, holes as zeros, in hexadecimal: what `b3sum` says of the raw bytes.
+    pub blake3: String,
+    /// How many bytes that are: the size of the source's disk.
+    pub bytes: u64,
+    /// Bytes of data among them, holes left out.
+    pub data_bytes: u64,
+}
+
+/// Copies a disk, going on where `pages` (of an earlier attempt, empty for the first) say. On return the
+/// target is durable and was read back.
+///
+/// # Errors
+/// `Canceled`, `LeaseExpired`, `Mismatch`, `SourceChanged`, and those of `source::open` and `target::open`. The
+/// target stays as it is: it can be resumed, or deleted by the caller.
+pub fn copy(
+    spec: &CopySpec,
+    pages: &BTreeMap<u32, Vec<u8>>,
+    control: &Control,
+    sink: &dyn Sink,
+) -> Result<CopyResult, DiskError> {
+    let from = Root::open(&spec.source.root)?;
+    let to = Root::open(&spec.target.root)?;
+    let source = source::open(&from, &spec.source.path, spec.source.format)?;
+    let size = source.dev.size();
+
+    let mut data = 0;
+    for index in 0..size.div_ceil(super::CHUNK_BYTES) as usize {
+        let range = chunk_range(index, size);
+        data += data_bytes(source.dev.as_ref(), range.clone())?;
+        if index % MAPPING_STEP == 0 {
+            control.check()?;
+            sink.progress(Stage::Mapping, range.start, size);
+        }
+    }
+    let step = |at: u64| {
+        sink.progress(Stage::Mapping, at, size);
+        control.check()
+    };
+    control.check()?;
+    let mut target = target::open(&to, &spec.target.path, spec.target.format, &source, pages, step)?;
+    if !target.resumed {
+        sink.checkpoint(vec![target.map.header_page()?])?;
+    }
+    let work = Work {
+        source: source.dev.as_ref(),
+        target: target.dev.as_ref(),
+        control,
+        sink,
+        streams: spec.streams.clamp(1, STREAMS_MAX),
+        checkpoint_interval_ms: spec.checkpoint_interval_ms,
+        data_bytes: data,
+    };
+    fill(&work, &mut target.map)?;
+    source.check_unchanged()?;
+    sink.before_verify();
+    verify::verify(&work, &target.map)?;
+    source.check_unchanged()?;
+    Ok(CopyResult { blake3: hash::disk(target.map.hashes()), bytes: size, data_bytes: data })
+}

@@ -1,0 +1,166 @@
+//! Opening what is copied: the file, the chain of images below it, and the locks that keep QEMU from
+//! writing to any of them meanwhile.
+//!
+//! A qcow2 source with a backing chain is flattened on the way: the target holds all that the guest
+//! sees and refers to nothing. That is safe because we open every layer ourselves, below the storage's
+//! root, and `imago` opens nothing by name. A chain is refused when a layer lies outside of the
+//! storage, when a header does not name its backing file's format (a guest could have written a
+//! qcow2 header into a raw disk), when it is deeper than `MAX_LAYERS`, or comes back to itself.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use imago::file::File as ImagoFile;
+use imago::raw::Raw as ImagoRaw;
+use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder};
+
+use super::BlockDev;
+use super::qcow2::{Qcow2, imago_file, open_layer};
+use super::raw::Raw;
+use crate::storage::header::{self, Qcow2Header};
+use crate::storage::probe::refuse_unusable;
+use crate::storage::{Access, DiskError, Format, Identity, Root, lock};
+
+/// The deepest chain of images that is flattened.
+pub const MAX_LAYERS: usize = 16;
+
+/// An opened and locked source. The locks end with it.
+pub struct Source {
+    /// The disk.
+    pub dev: Box<dyn BlockDev>,
+    /// The files it is made of, the top first.
+    pub files: Vec<Identity>,
+    held: Vec<(PathBuf, File)>,
+}
+
+impl Source {
+    /// Proves that no file of the source was written to since it was opened.
+    ///
+    /// # Errors
+    /// `SourceChanged`, `Io`.
+    pub fn check_unchanged(&self) -> Result<(), DiskError> {
+        for ((path, file), was) in self.held.iter().zip(&self.files) {
+            if Identity::of(file, path)? != *was {
+                return Err(DiskError::SourceChanged(path.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens the disk `relative` below `root` for copying. `format` is what its record says; the format is
+/// never guessed from the bytes alone, for those may be the guest's.
+///
+/// # Errors
+/// `InUse`, `NotFound`, `OutsideRoot`, `BadImage` (also for internal snapshots, which a copy would lose),
+/// `BackingFile`.
+pub fn open(root: &Root, relative: &Path, format: Format) -> Result<Source, DiskError> {
+    let mut held = Vec::new();
+    let full = root.full(relative);
+    let file = hold(root, relative, &mut held)?;
+    let dev: Box<dyn BlockDev> = match format {
+        Format::Raw => Box::new(Raw::new(file, full)?),
+        Format::Qcow2 => {
+            let top = layer(root, relative, file, &mut held)?;
+            Box::new(Qcow2::source(top, full))
+        }
+    };
+    if dev.size() > header::MAX_DISK_BYTES {
+        return Err(DiskError::bad_image(&root.full(relative), format!("it has {} bytes", dev.size())));
+    }
+    let files = held.iter().map(|(path, file)| Identity::of(file, path)).collect::<Result<_, _>>()?;
+    Ok(Source { dev, files, held })
+}
+
+/// Opens one file of the source and keeps writers away from it.
+fn hold(root: &Root, relative: &Path, held: &mut Vec<(PathBuf, File)>) -> Result<File, DiskError> {
+    let full = root.full(relative);
+    if held.len() >= MAX_LAYERS {
+        let reason = format!("it has more than {MAX_LAYERS} layers; flatten it with qemu-img convert first");
+        return Err(DiskError::bad_image(&full, reason));
+    }
+    let file = root.open_file(relative, Access::Read)?;
+    let now = Identity::of(&file, &full)?;
+    for (path, other) in held.iter() {
+        let that = Identity::of(other, path)?;
+        if (that.dev, that.ino) == (now.dev, now.ino) {
+            return Err(DiskError::bad_image(&full, "its chain of backing files comes back to itself"));
+        }
+    }
+    lock::hold_source(&file, &full)?;
+    let copy = file.try_clone().map_err(|e| DiskError::io("dup", &full, e))?;
+    held.push((full, copy));
+    Ok(file)
+}
+
+/// Opens a qcow2 layer and all that is below it.
+fn layer(
+    root: &Root,
+    relative: &Path,
+    file: File,
+    held: &mut Vec<(PathBuf, File)>,
+) -> Result<FormatAccess<ImagoFile>, DiskError> {
+    let full = root.full(relative);
+    let Some(header) = header::read(&file, &full)? else {
+        return Err(DiskError::bad_image(&full, "it is not a qcow2 image, but its record says so"));
+    };
+    refuse_unusable(&header, &full)?;
+    if header.dirty {
+        return Err(DiskError::bad_image(
+            &full,
+            "it was not closed cleanly; run qemu-img check -r all on it",
+        ));
+    }
+    if header.internal_snapshots > 0 {
+        let reason = format!(
+            "it holds {} internal snapshots, which a copy would lose; delete them with qemu-img snapshot -d",
+            header.internal_snapshots
+        );
+        return Err(DiskError::bad_image(&full, reason));
+    }
+    let below = match &header.backing {
+        Some(name) => Some(below(root, relative, &full, name, &header, held)?),
+        None => None,
+    };
+    open_layer(&file, &full, below)
+}
+
+fn below(
+    root: &Root,
+    relative: &Path,
+    full: &Path,
+    name: &str,
+    header: &Qcow2Header,
+    held: &mut Vec<(PathBuf, File)>,
+) -> Result<FormatAccess<ImagoFile>, DiskError> {
+    let refuse = |reason: &str| DiskError::BackingFile {
+        path: full.to_owned(),
+        names: name.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let path = relative.parent().unwrap_or(Path::new("")).join(name);
+    let beneath = root.relative(&path).map_err(|e| match e {
+        DiskError::OutsideRoot(_) => refuse(
+            "that is not below the storage's directory; move it there and rebase the image with qemu-img rebase \
+             -u, or flatten it with qemu-img convert",
+        ),
+        DiskError::NotFound(_) => refuse("that file does not exist; restore it, or rebase the image"),
+        e => e,
+    })?;
+    let file = hold(root, &beneath, held)?;
+    match header.backing_format.as_deref() {
+        Some("qcow2") => layer(root, &beneath, file, held),
+        Some("raw" | "file") => {
+            let below = root.full(&beneath);
+            let raw = ImagoRaw::<ImagoFile>::builder(imago_file(&file, &below, false)?)
+                .write(false)
+                .open(DenyImplicitOpenGate::default())
+                .map_err(|e| DiskError::bad_image(&below, e.to_string()))?;
+            Ok(FormatAccess::new(raw))
+        }
+        Some(_) => Err(refuse("only raw and qcow2 backing files are read; flatten it with qemu-img convert")),
+        None => Err(refuse(
+            "its format is not named in the header; name it with qemu-img rebase -u -F <format> -b <file>",
+        )),
+    }
+}

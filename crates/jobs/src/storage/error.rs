@@ -1,0 +1,215 @@
+//! `DiskError`: all that can go wrong with a disk, as callers branch on it, and what the reader can
+//! do. Here is no I/O. How an error crosses the child's socket: `attempt_io::protocol`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A process that holds a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InUse {
+    /// Its process id, `None` when the lock is held but its holder is not visible from this host
+    /// (another host on a shared mount, another pid namespace, no right to look).
+    pub pid: Option<u32>,
+    /// Its command line, arguments joined by spaces; empty when unknown.
+    pub command: String,
+    /// The file that it holds.
+    pub path: PathBuf,
+}
+
+/// Why a disk could not be read, written or managed. The text says what the reader can do.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskError {
+    /// Another process holds the disk; never empty.
+    InUse(Vec<InUse>),
+    /// Not enough free space; both in bytes.
+    NoSpace {
+        /// What is needed.
+        needed: u64,
+        /// What is free for us.
+        free: u64,
+    },
+    /// The file system is mounted read-only, or we may not write there.
+    ReadOnly(PathBuf),
+    /// No such file or directory.
+    NotFound(PathBuf),
+    /// The path leaves the storage's root, or the root is one that is never allowed.
+    OutsideRoot(PathBuf),
+    /// The name is taken; nothing was overwritten.
+    Exists(PathBuf),
+    /// The image's header or tables are not to be believed, or use what we do not support.
+    BadImage {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// The image refers to another file that we may not, or can not, follow.
+    BackingFile {
+        /// The image.
+        path: PathBuf,
+        /// What its header names.
+        names: String,
+        /// Why it is refused and what to do.
+        reason: String,
+    },
+    /// The target does not hold what was written there.
+    Mismatch {
+        /// Guest byte offset of the first difference.
+        offset: u64,
+    },
+    /// The source is not the file, or not as it was, when the copy began.
+    SourceChanged(PathBuf),
+    /// The operating system refused.
+    Io {
+        /// What was tried, such as `read`.
+        op: Cow<'static, str>,
+        /// On which file.
+        path: PathBuf,
+        /// What it answered.
+        #[serde(with = "os_error")]
+        source: io::Error,
+    },
+    /// Stopped because it was asked to.
+    Canceled,
+    /// Stopped because the node's lease was not confirmed in time.
+    LeaseExpired,
+}
+
+impl DiskError {
+    /// Turns an answer of the operating system into the error callers branch on: a missing file, a
+    /// read-only place and a full disk have their own.
+    pub fn io(op: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(path),
+            io::ErrorKind::AlreadyExists => Self::Exists(path),
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { needed: 0, free: 0 },
+            _ => Self::Io { op: op.into(), path, source },
+        }
+    }
+
+    /// A `BadImage` in one line.
+    pub fn bad_image(path: &Path, reason: impl Into<String>) -> Self {
+        Self::BadImage { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// The stable name of the variant, as it crosses the child's socket and stands in logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InUse(_) => "in_use",
+            Self::NoSpace { .. } => "no_space",
+            Self::ReadOnly(_) => "read_only",
+            Self::NotFound(_) => "not_found",
+            Self::OutsideRoot(_) => "outside_root",
+            Self::Exists(_) => "exists",
+            Self::BadImage { .. } => "bad_image",
+            Self::BackingFile { .. } => "backing_file",
+            Self::Mismatch { .. } => "mismatch",
+            Self::SourceChanged(_) => "source_changed",
+            Self::Io { .. } => "io",
+            Self::Canceled => "canceled",
+            Self::LeaseExpired => "lease_expired",
+        }
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(holders) => {
+                let Some(first) = holders.first() else { return write!(f, "the disk is in use") };
+                write!(f, "{} is in use", first.path.display())?;
+                for h in holders {
+                    match h.pid {
+                        Some(pid) => write!(f, " by pid {pid} ({})", h.command)?,
+                        None => write!(f, " by a process that is not visible on this host")?,
+                    }
+                }
+                write!(f, "; stop it, or detach the disk from it, and try again")
+            }
+            Self::NoSpace { needed: 0, .. } => write!(
+                f,
+                "the target storage is full; free some space (clean its trash, for example) and try again"
+            ),
+            Self::NoSpace { needed, free } => write!(
+                f,
+                "not enough space: {needed} bytes are needed, {free} are free; free {} more bytes or choose \
+                 another storage",
+                needed.saturating_sub(*free)
+            ),
+            Self::ReadOnly(p) => write!(
+                f,
+                "{} is not writable; mount it read-write and give this user write permission",
+                p.display()
+            ),
+            Self::NotFound(p) => {
+                write!(f, "{} does not exist; was it moved or deleted behind our back?", p.display())
+            }
+            Self::OutsideRoot(p) => write!(
+                f,
+                "{} leads outside of the storage's directory, which is never followed; give a path below it",
+                p.display()
+            ),
+            Self::Exists(p) => write!(f, "{} exists already and is not overwritten", p.display()),
+            Self::BadImage { path, reason } => {
+                write!(f, "{} is not an image we can use: {reason}", path.display())
+            }
+            Self::BackingFile { path, names, reason } => {
+                write!(f, "{} refers to {names:?}: {reason}", path.display())
+            }
+            Self::Mismatch { offset } => write!(
+                f,
+                "the target does not hold what was written, first at guest byte offset {offset}; the source \
+                 is untouched: check the target's device, then run the job again"
+            ),
+            Self::SourceChanged(p) => write!(
+                f,
+                "{} changed while it was copied; stop what writes to it and run the job again",
+                p.display()
+            ),
+            Self::Io { op, path, source } => write!(f, "{op} of {} failed: {source}", path.display()),
+            Self::Canceled => write!(f, "canceled"),
+            Self::LeaseExpired => {
+                write!(f, "the node's lease was not confirmed in time; another node goes on")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DiskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// An error of the operating system as it crosses a socket: its number, or else its text.
+mod os_error {
+    use std::io;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct OsError {
+        number: Option<i32>,
+        text: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(e: &io::Error, serializer: S) -> Result<S::Ok, S::Error> {
+        OsError { number: e.raw_os_error(), text: e.to_string() }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<io::Error, D::Error> {
+        let e = OsError::deserialize(deserializer)?;
+        Ok(e.number.map_or_else(|| io::Error::other(e.text), io::Error::from_raw_os_error))
+    }
+}

@@ -1,0 +1,21 @@
+//! Disks and where they lie: directories as storages, what a file is, who holds it, and the errors
+//! of all that. Blocking and plain functions: call them from a thread that may wait. Copying a disk
+//! is in `copy`, the process that does it in `attempt_io`.
+
+pub mod error;
+pub mod header;
+pub mod in_use;
+pub mod local;
+pub mod lock;
+pub mod probe;
+pub mod root;
+pub mod scan;
+
+pub use error::{DiskError, InUse};
+pub use in_use::in_use;
+pub use local::{
+    Capacity, actual_bytes, capacity, check_space, check_writable, create_volume, delete_artifact,
+};
+pub use probe::{Format, Identity, ImageInfo, probe};
+pub use root::{Access, Root};
+pub use scan::{Found, scan, stray_files};

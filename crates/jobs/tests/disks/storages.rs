@@ -1,0 +1,153 @@
+//! A directory as a storage: what is in it, what may be done, and that nothing leads out of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use longhaul_jobs::storage::{
+    Access, DiskError, Format, Root, actual_bytes, capacity, check_space, check_writable, create_volume,
+    delete_artifact, probe, scan, stray_files,
+};
+
+use crate::support::{MIB, Place, assert_clean, qemu_img, run, scattered};
+
+#[test]
+fn no_path_leads_out_of_the_root() {
+    let place = Place::new("escape");
+    let outside = Place::new("escape-outside");
+    fs::write(outside.path("secret"), "secret").unwrap();
+    symlink(outside.path("secret"), place.path("file-link")).unwrap();
+    symlink(&outside.0, place.path("dir-link")).unwrap();
+    symlink("../escape-outside/secret", place.path("relative-link")).unwrap();
+    let root = Root::open(&place.0).unwrap();
+    let secret = outside.path("secret");
+    for path in [
+        "file-link",
+        "dir-link/secret",
+        "relative-link",
+        "../escape-outside/secret",
+        "x/../../escape-outside/secret",
+        "",
+        secret.to_str().unwrap(),
+    ] {
+        let path = Path::new(path);
+        for access in [Access::Read, Access::Write, Access::Create] {
+            let refused = root.open_file(path, access);
+            assert!(
+                matches!(refused, Err(DiskError::OutsideRoot(_) | DiskError::Exists(_))),
+                "{path:?} {access:?}: {refused:?}"
+            );
+        }
+        assert!(delete_artifact(&root, path).is_err() || path == Path::new("file-link") || path == Path::new("relative-link"));
+        assert!(secret.exists(), "{path:?}");
+    }
+    assert!(root.create_parent("dir-link/sub/x".as_ref()).is_err());
+    assert!(matches!(root.relative(&secret), Err(DiskError::OutsideRoot(_))));
+}
+
+#[test]
+fn some_directories_are_never_a_storage() {
+    for path in ["/proc", "/sys/kernel", "/dev/shm", "/", "relative", "/proc/self/cwd/../proc"] {
+        assert!(Root::open(Path::new(path)).is_err(), "{path}");
+    }
+    let gone = Root::open(Path::new("/no/such/directory"));
+    assert!(matches!(gone, Err(DiskError::NotFound(_))));
+}
+
+#[test]
+fn a_fifo_or_a_directory_is_not_a_disk_and_does_not_hang() {
+    let place = Place::new("fifo");
+    run("mkfifo", &[place.path("pipe").to_str().unwrap()]);
+    fs::create_dir(place.path("dir")).unwrap();
+    let root = Root::open(&place.0).unwrap();
+    assert!(matches!(probe(&root, "pipe".as_ref()), Err(DiskError::BadImage { .. })));
+    assert!(matches!(probe(&root, "dir".as_ref()), Err(DiskError::BadImage { .. })));
+}
+
+#[test]
+fn an_empty_volume_is_made_and_deleted_without_a_trace() {
+    let place = Place::new("volume");
+    let root = Root::open(&place.0).unwrap();
+    for (format, bytes) in [(Format::Raw, 5 * MIB + 3), (Format::Qcow2, 64 << 30)] {
+        let path = PathBuf::from("uuid/artifact");
+        create_volume(&root, &path, format, bytes).unwrap();
+        let info = probe(&root, &path).unwrap();
+        assert_eq!((info.format, info.virtual_bytes), (format, bytes));
+        assert!(actual_bytes(&root, &path).unwrap() <= MIB);
+        if format == Format::Qcow2 {
+            assert_clean(&place.path("uuid/artifact"));
+            assert!(qemu_img(&["info", place.path("uuid/artifact").to_str().unwrap()]).contains("64 GiB"));
+        }
+        let again = create_volume(&root, &path, format, bytes);
+        assert!(matches!(again, Err(DiskError::Exists(_))));
+        delete_artifact(&root, &path).unwrap();
+        assert_eq!(fs::read_dir(&place.0).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_directory_with_something_else_in_it_is_not_deleted() {
+    let place = Place::new("shared-directory");
+    let root = Root::open(&place.0).unwrap();
+    create_volume(&root, "v/one".as_ref(), Format::Raw, 10).unwrap();
+    create_volume(&root, "v/two".as_ref(), Format::Raw, 10).unwrap();
+    delete_artifact(&root, "v/one".as_ref()).unwrap();
+    assert!(place.path("v/two").exists());
+}
+
+#[test]
+fn scan_lists_images_that_no_record_knows() {
+    let place = Place::new("scan");
+    let root = Root::open(&place.0).unwrap();
+    create_volume(&root, "v/known".as_ref(), Format::Qcow2, MIB).unwrap();
+    create_volume(&root, "v/unknown".as_ref(), Format::Qcow2, MIB).unwrap();
+    scattered(&place.path("old.img"), 3 * MIB, 3, 5);
+    fs::write(place.path("notes.txt"), "no disk").unwrap();
+    fs::write(place.path("broken.qcow2"), b"QFI\xfb").unwrap();
+    symlink(place.path("old.img"), place.path("link.img")).unwrap();
+    let managed = BTreeSet::from([PathBuf::from("v/known")]);
+    let found = scan(&root, &managed).unwrap();
+    let names: Vec<_> = found.iter().map(|f| (f.path.to_str().unwrap(), f.image.is_ok())).collect();
+    assert_eq!(names, [("broken.qcow2", false), ("old.img", true), ("v/unknown", true)]);
+    assert_eq!(stray_files(&root, &managed).unwrap().len(), 4);
+}
+
+#[test]
+fn capacity_is_that_of_the_file_system() {
+    let place = Place::new("capacity");
+    let root = Root::open(&place.0).unwrap();
+    let capacity = capacity(&root).unwrap();
+    let df = run("df", &["-B1", "--output=size", place.0.to_str().unwrap()]);
+    let size = String::from_utf8_lossy(&df.stdout).lines().nth(1).unwrap().trim().parse::<u64>().unwrap();
+    assert_eq!(capacity.total_bytes, size);
+    check_space(&root, capacity.available_bytes / 2).unwrap();
+    assert!(matches!(check_space(&root, u64::MAX), Err(DiskError::NoSpace { needed: u64::MAX, .. })));
+}
+
+/// In a mount namespace of its own, where the storage is mounted again read-only; runs this test binary.
+#[test]
+fn a_read_only_storage_is_told_apart() {
+    let place = Place::new("read-only");
+    if std::env::var_os("READ_ONLY_STORAGE").is_none() {
+        check_writable(&Root::open(&place.0).unwrap()).unwrap();
+        let script = "mount -t tmpfs -o ro tmpfs \"$1\" && READ_ONLY_STORAGE=\"$1\" exec \"$0\" --exact \
+                      storages::a_read_only_storage_is_told_apart_inside";
+        let exe = std::env::current_exe().unwrap();
+        let out = run(
+            "unshare",
+            &["-m", "sh", "-c", script, exe.to_str().unwrap(), place.0.to_str().unwrap()],
+        );
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success() && text.contains("1 passed"), "{text}");
+    }
+}
+
+#[test]
+fn a_read_only_storage_is_told_apart_inside() {
+    let Some(dir) = std::env::var_os("READ_ONLY_STORAGE") else { return };
+    let root = Root::open(Path::new(&dir)).unwrap();
+    assert!(matches!(check_writable(&root), Err(DiskError::ReadOnly(_))));
+    let made = create_volume(&root, "v/x".as_ref(), Format::Raw, 10);
+    assert!(matches!(made, Err(DiskError::ReadOnly(_))), "{made:?}");
+}
