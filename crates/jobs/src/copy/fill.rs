@@ -100,7 +100,8 @@ pub(super) fn fill(work: &Work<'_>, map: &mut ChunkMap) -> Result<(), DiskError>
 /// Flushes and stores about once an interval until the workers are through.
 fn store_as_they_finish(work: &Work<'_>, shared: &Shared, map: &mut ChunkMap) -> Result<(), DiskError> {
     let interval_ns = work.checkpoint_interval_ms.saturating_mul(1_000_000);
-    let mut last_ns = boottime_ns();
+    // The first chunk is stored at once: an attempt that is killed early, again and again, comes forward.
+    let mut last_ns = boottime_ns().saturating_sub(interval_ns);
     loop {
         let mut finished = shared.lock();
         let (done, all) = loop {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use longhaul_jobs::attempt_io::process::start_time;
 use longhaul_jobs::attempt_io::{FromChild, Spawner, ToChild, child};
+use longhaul_jobs::copy::control::boottime_ns;
 use longhaul_jobs::storage::{Format, Root, delete_artifact};
 
 use crate::support::{MIB, Pages, Place, child_program, dense, done, outcome, spec, start};
@@ -62,27 +63,27 @@ async fn a_copy_waiting_for_its_rate_is_canceled_at_once_and_freed_by_a_new_rate
 async fn a_child_whose_lease_is_not_confirmed_ends_itself() {
     let place = Place::new("lease");
     let mut work = slow(&place);
-    work.lease_ttl_ms = 600;
+    dense(&place.path("disk.raw"), 96 * MIB, 4);
+    // A chunk, and with it a message, four times a second.
+    work.bytes_per_s = 16 * MIB;
+    work.copy.checkpoint_interval_ms = 100;
+    work.lease_ttl_ms = 1_000;
     let mut pages = Pages::new();
     let mut attempt = start(&Spawner::new(child_program()), &work, &pages).await;
-    // Confirmed at every message, of which one comes in far less than a TTL, it lives on.
-    let mut messages = 0;
-    let lived = std::fs::read_to_string("/proc/uptime").unwrap();
-    while messages < 4 {
+    // Confirmed at every message it lives on, longer than a TTL.
+    let until = boottime_ns() + 2_000_000_000;
+    while boottime_ns() < until {
         match attempt.next_event().await.unwrap() {
             Some(FromChild::Checkpoint { seq, .. }) => {
-                messages += 1;
                 attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
             }
             Some(FromChild::Progress { .. }) => {}
             other => panic!("{other:?}"),
         }
         attempt.send(&ToChild::LeaseConfirmed).await.unwrap();
-        // Progress comes only when a chunk is done, once in four seconds at this rate; make it faster.
-        attempt.send(&ToChild::Throttle { bytes_per_s: 16 * MIB }).await.unwrap();
     }
     attempt.send(&ToChild::Throttle { bytes_per_s: 1 }).await.unwrap();
-    assert!(outcome(&mut attempt, &mut pages).await.is_none(), "no outcome is told, since {lived}");
+    assert!(outcome(&mut attempt, &mut pages).await.is_none(), "no outcome is told");
     assert_eq!(attempt.wait().await.unwrap().code(), Some(child::EXIT_LEASE));
 }
 

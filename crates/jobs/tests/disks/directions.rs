@@ -36,7 +36,8 @@ fn every_direction_gives_the_same_guest_bytes_and_a_hash_that_anyone_can_recompu
             } else {
                 assert_eq!(fs::metadata(&target).unwrap().len(), expected.len() as u64);
             }
-            let mut found = if format == Format::Raw { fs::read(&target).unwrap() } else { guest_bytes(&target) };
+            let mut found =
+                if format == Format::Raw { fs::read(&target).unwrap() } else { guest_bytes(&target) };
             assert!(found.len() - expected.len() < 512, "rounded up to 512 at most");
             assert!(found.split_off(expected.len()).iter().all(|b| *b == 0));
             assert!(found == expected, "{to} differs");

@@ -39,7 +39,11 @@ fn no_path_leads_out_of_the_root() {
                 "{path:?} {access:?}: {refused:?}"
             );
         }
-        assert!(delete_artifact(&root, path).is_err() || path == Path::new("file-link") || path == Path::new("relative-link"));
+        assert!(
+            delete_artifact(&root, path).is_err()
+                || path == Path::new("file-link")
+                || path == Path::new("relative-link")
+        );
         assert!(secret.exists(), "{path:?}");
     }
     assert!(root.create_parent("dir-link/sub/x".as_ref()).is_err());
@@ -134,10 +138,8 @@ fn a_read_only_storage_is_told_apart() {
         let script = "mount -t tmpfs -o ro tmpfs \"$1\" && READ_ONLY_STORAGE=\"$1\" exec \"$0\" --exact \
                       storages::a_read_only_storage_is_told_apart_inside";
         let exe = std::env::current_exe().unwrap();
-        let out = run(
-            "unshare",
-            &["-m", "sh", "-c", script, exe.to_str().unwrap(), place.0.to_str().unwrap()],
-        );
+        let out =
+            run("unshare", &["-m", "sh", "-c", script, exe.to_str().unwrap(), place.0.to_str().unwrap()]);
         let text = String::from_utf8_lossy(&out.stdout);
         assert!(out.status.success() && text.contains("1 passed"), "{text}");
     }
