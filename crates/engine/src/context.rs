@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_model::resource::{Intent, IntentKind};
-use longhaul_model::{Claim, Fault, Job, Pages, Runtime, StorageId};
+use longhaul_model::{Claim, Fault, HostId, Job, Pages, Runtime, StorageId};
 use longhaul_store::StoreError;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -174,6 +174,21 @@ impl JobContext {
                 Err(error) => self.write_failed(error).await?,
             }
         }
+    }
+
+    /// The text of the job's system tags.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn system_tags(&self) -> Result<Vec<String>, Fault> {
+        let tags = self.engine.store.tags(&self.job.id.to_string()).await;
+        let tags = tags.map_err(|e| from_store(e, "the tags of the job"))?;
+        Ok(tags.into_iter().filter(|t| t.system).map(|t| t.text).collect())
+    }
+
+    /// This machine.
+    pub fn host(&self) -> HostId {
+        self.engine.host
     }
 
     /// The open intents of this job, of all its attempts.

@@ -1,6 +1,10 @@
 //! What a job type is: its rules as data, and a trait with its work. Implementations are in
 //! `longhaul-jobs`; how they are run is in `runner`.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use longhaul_model::resource::Effect;
 use longhaul_model::{AccountId, Fault, JobId, SlotClass};
@@ -57,6 +61,8 @@ pub struct CheckRequest {
     pub target: Option<String>,
     /// `jobData`, parsed.
     pub data: Value,
+    /// Only a plan is wanted: what stands in the way goes into it instead of failing the check.
+    pub dry_run: bool,
 }
 
 /// What a check found.
@@ -77,6 +83,25 @@ pub struct Success {
     pub extra: Map<String, Value>,
     /// What must be true at the moment the job becomes Succeeded.
     pub effects: Vec<Effect>,
+    /// Kept until the job is Succeeded or is not: a lock, for example.
+    pub held: Held,
+}
+
+/// Something that is kept, and let go by being dropped.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Held {
+    /// Keeps `thing`.
+    pub fn new(thing: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(thing)))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Held(..)" } else { "Held" })
+    }
 }
 
 /// Why an attempt did not do its work.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use longhaul_model::query::{Condition, Field, Filter, LIMIT_MAX, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{Intent, Storage, Trash, Volume};
 use longhaul_model::{Code, Fault, Runtime, StorageId, VolumeId};
 use longhaul_store::{Store, StoreError};
@@ -166,6 +167,37 @@ impl Inventory {
     /// The store does not take it.
     pub async fn remove_trash(&self, id: u64) -> Result<(), Fault> {
         self.store.remove_trash(id).await.map_err(|e| from_store(e, &format!("trash[id:{id}]")))
+    }
+
+    /// The volumes whose bytes are on a storage, deleted ones included.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn volumes_on(&self, storage: StorageId) -> Result<Vec<Volume>, Fault> {
+        let condition = Condition {
+            field: Field::PrimaryStorageUuid,
+            op: Op::Eq,
+            values: vec![Value::Text(storage.to_string())],
+        };
+        let mut query = Query {
+            resource: Resource::Volume,
+            filter: Filter { conditions: vec![condition], visible_to: None },
+            sort: None,
+            page: Page { start: 0, limit: LIMIT_MAX },
+            want_rows: true,
+            want_total: false,
+        };
+        let mut volumes = Vec::new();
+        loop {
+            let answer = self.store.query(&query).await.map_err(|e| from_store(e, &storage_text(storage)))?;
+            let Rows::Volumes(page) = answer.rows else { return Ok(volumes) };
+            let full = page.len() == LIMIT_MAX as usize;
+            volumes.extend(page);
+            if !full {
+                return Ok(volumes);
+            }
+            query.page.start += u64::from(LIMIT_MAX);
+        }
     }
 
     /// Paths on a storage that a record points at.

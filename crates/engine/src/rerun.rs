@@ -32,6 +32,7 @@ impl Engine {
                     admin: caller.admin,
                     target: job.target.clone(),
                     data: (self.config.parse_data)(&job.job_data)?,
+                    dry_run: false,
                 })
                 .await?;
             let slot = self.slot_for_new(handler.job_type().class);

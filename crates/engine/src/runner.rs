@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::context::{JobContext, Stop, Stopped};
 use crate::engine::{Engine, Running};
-use crate::handler::{Ended, JobHandler, RestartRule, Success};
+use crate::handler::{Ended, Held, JobHandler, RestartRule, Success};
 use crate::slots::Slot;
 use crate::{result, secrets};
 
@@ -26,6 +26,8 @@ const UNDO_TRIES: u32 = 3;
 /// How an attempt leaves its job.
 enum Outcome {
     Transition(Box<Transition>),
+    /// What is held is let go after the transition is written.
+    Succeeded(Box<Transition>, #[expect(dead_code, reason = "held, not read")] Held),
     GiveBack(&'static str),
     /// Somebody else's now.
     Drop,
@@ -117,7 +119,7 @@ impl Engine {
                 let mut transition = Transition::plain(JobEvent::Succeed);
                 transition.result = Some(result::success(&success));
                 transition.effects = success.effects;
-                Outcome::Transition(Box::new(transition))
+                Outcome::Succeeded(Box::new(transition), success.held)
             }
             Err(Ended::Stopped(Stopped(Stop::Cancel))) => self.undone(&context, &*handler).await,
             Err(Ended::Stopped(Stopped(Stop::Drain))) => Outcome::GiveBack("the management node drains"),
@@ -228,7 +230,7 @@ impl Engine {
             let written = match &outcome {
                 Outcome::Drop => return,
                 Outcome::GiveBack(why) => self.store.release(claim, why).await,
-                Outcome::Transition(transition) => {
+                Outcome::Transition(transition) | Outcome::Succeeded(transition, _) => {
                     self.store.apply(claim, (**transition).clone()).await.map(|_| ())
                 }
             };

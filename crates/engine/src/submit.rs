@@ -83,6 +83,7 @@ impl Engine {
             admin: caller.admin,
             target: request.target.clone(),
             data: request.data.clone(),
+            dry_run: request.dry_run,
         };
         let checked = match handler.check(&check).await {
             Ok(checked) => checked,

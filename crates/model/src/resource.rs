@@ -204,7 +204,7 @@ pub enum IntentKind {
 /// What must be true at the same moment as a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// The volume's record points elsewhere.
+    /// The volume's record points elsewhere, and the volume is Ready.
     MoveVolume {
         /// The volume.
         volume: VolumeId,
