@@ -77,7 +77,7 @@ pub struct ErrorBody {
     pub details: String,
     /// The error that caused this one; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(no_recursion)]
+    #[schema(no_recursion, nullable = false)]
     pub cause: Option<Box<ErrorBody>>,
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Source: rest-api.md 1.2 "Parameter-name handling", 1.4 "General rules", 4.3.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
 use super::misuse::Misuse;
@@ -223,8 +225,9 @@ pub(super) fn list_in(pairs: &[(String, String)], name: &str) -> Vec<String> {
 
 /// `map.key=1&map.key=2`.
 fn reject_repeated_keys(pairs: &[(String, String)]) -> Result<(), Misuse> {
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        if name.contains('.') && pairs[..at].iter().any(|(n, _)| n == name) {
+    let mut seen = HashSet::new();
+    for (name, _) in pairs.iter().filter(|(name, _)| name.contains('.')) {
+        if !seen.insert(name) {
             return Err(Misuse::RepeatedKey(name.clone()));
         }
     }

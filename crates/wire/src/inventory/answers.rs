@@ -34,9 +34,11 @@ impl GetVersionAnswer {
 pub struct CurrentTime {
     /// Milliseconds since 1970.
     #[serde(rename = "MillionSeconds")]
+    #[schema(minimum = 0)]
     pub million_seconds: i64,
     /// Seconds since 1970.
     #[serde(rename = "Seconds")]
+    #[schema(minimum = 0)]
     pub seconds: i64,
 }
 

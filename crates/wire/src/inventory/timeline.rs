@@ -18,6 +18,7 @@ pub struct TimelineInventory {
     #[schema(max_length = 40)]
     pub date: String,
     /// When, milliseconds since 1970.
+    #[schema(minimum = 0)]
     pub time: i64,
     /// What: `submitted`, `started`, `resumed`, `takenOver`, `suspended`, `released`, `cancelRequested`,
     /// `updated`, `cleanRequested`, `resumeRequested`, `succeeded`, `canceled`, `failed`, `rerun`.

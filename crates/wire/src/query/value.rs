@@ -9,7 +9,7 @@
 //! Source: rest-api.md 5.3.
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use longhaul_model::Fault;
 use longhaul_model::query::{Condition, Field, Kind, LIST_MAX, Op, Value};
@@ -142,10 +142,8 @@ fn moment(text: &str, zone: &TimeZone) -> Option<(i64, i64)> {
         if let Ok(t) = DateTime::strptime("%b %d, %Y %I:%M:%S %p", text) {
             return local(t);
         }
-        if let Ok(date) = text.parse::<Date>() {
-            return local(date.at(0, 0, 0, 0)); // as MySQL: midnight
-        }
-        // A bare `DateTime` parser also takes texts with offsets and drops them; those were taken above.
+        // A date alone is its midnight, as in MySQL. This parser also takes offsets and drops them, but such
+        // texts were taken above.
         text.parse::<DateTime>().ok().and_then(local)
     };
     let ms = read()?.as_millisecond();
