@@ -3,10 +3,18 @@
 //! (`longhaul_model::next`) is asked inside the transaction. HTTP is not known here either.
 
 pub mod conformance;
+pub mod derived;
 pub mod error;
+mod history;
+mod lease;
+mod life;
+mod like;
 pub mod memory;
+pub mod options;
 pub mod sqlite;
 pub mod traits;
 
 pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use options::StoreOptions;
 pub use traits::{Events, Identity, Jobs, Ledger, Nodes, Queries, Records, Resources, Store};

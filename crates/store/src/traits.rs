@@ -231,6 +231,21 @@ pub struct StorageUpdate {
     pub capacity: Option<(u64, u64)>,
 }
 
+impl StorageUpdate {
+    /// Writes what is given to `storage`.
+    pub fn write_to(self, storage: &mut Storage, now_ms: i64) {
+        storage.name = self.name.unwrap_or_else(|| std::mem::take(&mut storage.name));
+        storage.description = self.description.or_else(|| storage.description.take());
+        storage.state = self.state.unwrap_or(storage.state);
+        storage.status = self.status.unwrap_or_else(|| std::mem::take(&mut storage.status));
+        if let Some((total, available)) = self.capacity {
+            storage.total_bytes = total;
+            storage.available_bytes = available;
+        }
+        storage.last_op_ms = now_ms.max(storage.last_op_ms);
+    }
+}
+
 /// The intent ledger: what is about to exist outside the store.
 #[async_trait]
 pub trait Ledger: Send + Sync {

@@ -1,0 +1,63 @@
+//! Asynchronous answers in memory.
+
+use async_trait::async_trait;
+use longhaul_model::ApiId;
+use longhaul_model::resource::{ApiOutcome, ApiRecord};
+
+use super::{Db, MemoryStore};
+use crate::{Records, StoreError};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+#[async_trait]
+impl Records for MemoryStore {
+    async fn create_record(&self, record: ApiRecord) -> Result<()> {
+        let mut db = self.lock();
+        db.check_record_free(Some(&record))?;
+        db.keep_record(Some(record));
+        Ok(())
+    }
+
+    async fn finish_record(&self, id: &ApiId, outcome: ApiOutcome) -> Result<()> {
+        self.lock().records.get_mut(id).ok_or(StoreError::NotFound)?.outcome = Some(outcome);
+        Ok(())
+    }
+
+    async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>> {
+        Ok(self.lock().records.get(id).cloned())
+    }
+
+    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
+        let mut db = self.lock();
+        let open = db.records.values_mut().filter(|r| r.outcome.is_none());
+        let mut cut = 0;
+        for record in open {
+            record.outcome = Some(outcome.clone());
+            cut += 1;
+        }
+        Ok(cut)
+    }
+
+    async fn sweep_records(&self) -> Result<u64> {
+        let now_ms = self.now_ms();
+        let mut db = self.lock();
+        let before = db.records.len();
+        db.records.retain(|_, r| r.outcome.is_none() || r.expires_ms > now_ms);
+        Ok((before - db.records.len()) as u64)
+    }
+}
+
+impl Db {
+    pub(super) fn check_record_free(&self, record: Option<&ApiRecord>) -> Result<()> {
+        match record {
+            Some(record) if self.records.contains_key(&record.id) => Err(StoreError::Taken),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn keep_record(&mut self, record: Option<ApiRecord>) {
+        if let Some(record) = record {
+            self.records.insert(record.id.clone(), record);
+        }
+    }
+}

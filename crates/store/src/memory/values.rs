@@ -1,0 +1,167 @@
+//! The fields of rows as values, and how values compare: the plain reading of `longhaul_model::query`.
+
+use std::cmp::Ordering;
+
+use longhaul_model::Job;
+use longhaul_model::query::{Condition, Field, Kind, Op, Value};
+use longhaul_model::resource::{Account, Node, Storage, Volume};
+
+use crate::derived;
+use crate::like::like;
+
+/// A row of some resource.
+pub(super) trait Row {
+    /// The field's value; `None` is null.
+    fn value(&self, field: Field) -> Option<Value>;
+}
+
+fn text(value: impl std::fmt::Display) -> Option<Value> {
+    Some(Value::Text(value.to_string()))
+}
+
+fn maybe(value: &Option<impl std::fmt::Display>) -> Option<Value> {
+    value.as_ref().and_then(text)
+}
+
+fn size(value: u64) -> Option<Value> {
+    Some(Value::Int(i64::try_from(value).unwrap_or(i64::MAX)))
+}
+
+impl Row for Job {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::ApiId => text(&self.api_id),
+            Field::JobName => text(&self.job_name),
+            Field::JobData => text(&self.job_data),
+            Field::JobResult => maybe(&self.job_result),
+            Field::State => text(self.state.name()),
+            Field::TargetResourceUuid => maybe(&self.target),
+            Field::ManagementNodeUuid => maybe(&self.node),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            Field::ExecuteTime => self.execute_s.and_then(size),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Account {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::Type => text(derived::account_type(self.admin)),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Node {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::HostName => text(&self.host_name),
+            Field::JoinDate => Some(Value::Int(self.join_ms)),
+            Field::HeartBeat => Some(Value::Int(self.heartbeat_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Storage {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::Type => text(&self.kind),
+            Field::Url | Field::MountPath => text(&self.url),
+            Field::ZoneUuid => text(derived::ZONE_UUID),
+            Field::State => text(self.state.name()),
+            Field::Status => text(&self.status),
+            Field::TotalCapacity => size(self.total_bytes),
+            Field::AvailableCapacity => size(self.available_bytes),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Volume {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::PrimaryStorageUuid => maybe(&self.storage),
+            Field::InstallPath => maybe(&self.install_path),
+            Field::Type => text(&self.kind),
+            Field::Format => maybe(&self.format),
+            Field::Size => size(self.size),
+            Field::ActualSize => self.actual_size.and_then(size),
+            Field::State => text(&self.state),
+            Field::Status => text(&self.status),
+            Field::IsShareable => Some(Value::Int(0)),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+/// How two values of a field of `kind` are ordered; null is smallest.
+pub(super) fn order(kind: Kind, a: &Option<Value>, b: &Option<Value>) -> Ordering {
+    match (a, b) {
+        (Some(Value::Text(a)), Some(Value::Text(b))) if kind == Kind::Folded => {
+            let fold = |s: &str| s.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<u8>>();
+            fold(a).cmp(&fold(b))
+        }
+        (Some(Value::Text(a)), Some(Value::Text(b))) => a.as_bytes().cmp(b.as_bytes()),
+        (Some(Value::Int(a)), Some(Value::Int(b))) => a.cmp(b),
+        (Some(Value::Int(_)), Some(Value::Text(_))) => Ordering::Less,
+        (Some(Value::Text(_)), Some(Value::Int(_))) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Less,
+        (Some(_), None) => Ordering::Greater,
+    }
+}
+
+/// Whether `value` meets `condition`. Null meets `IsNull` alone.
+pub(super) fn meets(value: &Option<Value>, condition: &Condition) -> bool {
+    let kind = condition.field.kind();
+    let Some(found) = value else { return condition.op == Op::IsNull };
+    let compared = |wanted: &Value| order(kind, value, &Some(wanted.clone()));
+    let first = |test: fn(Ordering) -> bool| condition.values.first().is_some_and(|v| test(compared(v)));
+    let listed = || condition.values.iter().any(|v| compared(v) == Ordering::Equal);
+    let alike = || match condition.values.first() {
+        Some(Value::Text(pattern)) => {
+            let found = match found {
+                Value::Text(text) => text.clone(),
+                Value::Int(number) => number.to_string(),
+            };
+            Some(like(pattern, &found, kind == Kind::Folded))
+        }
+        _ => None,
+    };
+    match condition.op {
+        Op::Eq => first(Ordering::is_eq),
+        Op::Ne => first(Ordering::is_ne),
+        Op::Gt => first(Ordering::is_gt),
+        Op::Ge => first(Ordering::is_ge),
+        Op::Lt => first(Ordering::is_lt),
+        Op::Le => first(Ordering::is_le),
+        Op::In => listed(),
+        Op::NotIn => !listed(),
+        Op::Like => alike() == Some(true),
+        Op::NotLike => alike() == Some(false),
+        Op::IsNull => false,
+        Op::NotNull => true,
+    }
+}
