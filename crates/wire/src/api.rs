@@ -150,6 +150,8 @@ pub struct Operation {
     pub params: &'static [Param],
     /// The body of a success.
     pub answer: Answer,
+    /// Whether the system tag `validationOnly` gives a plan instead.
+    pub plans: bool,
     /// Default `apiTimeout` in ms.
     pub api_timeout_ms: u64,
 }
@@ -172,6 +174,7 @@ impl Operation {
             summary: "",
             params: &[],
             answer: Answer::Empty,
+            plans: false,
             api_timeout_ms: API_TIMEOUT_MS,
         }
     }

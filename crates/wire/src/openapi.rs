@@ -71,8 +71,9 @@ fn paths(profile: Profile) -> Paths {
 
 fn components(profile: Profile) -> Components {
     let mut components = Components::new();
-    components.schemas.extend(schemas::all());
+    components.schemas.extend(schemas::all(profile));
     components.responses.extend(response::errors(profile).map(|(name, r)| (name, r.into())));
+    components.parameters.extend(request::shared(profile).map(|(name, p)| (name, p.into())));
     let key = ApiKeyValue::with_description(
         "Authorization",
         "`OAuth <session uuid>`, the uuid as LogInByAccount answers it",

@@ -37,6 +37,7 @@ pub(super) const ROWS: &[Operation] = &[
             TAG_UUIDS,
         ],
         answer: INVENTORY,
+        plans: true,
         ..Operation::new(Op::SubmitLongJob, "SubmitLongJob", Method::Post, "/longjobs", Wrapper::Params)
     },
     Operation {

@@ -117,6 +117,7 @@ pub(super) const ROWS: &[Operation] = &[
             TAG_UUIDS,
         ],
         answer: Answer::Inventory("LongJobInventory"),
+        plans: true,
         api_timeout_ms: LONG_API_TIMEOUT_MS,
         ..Operation::new(Op::ImportVolume, "ImportVolume", Method::Post, "/volumes/import", Wrapper::Params)
     },
@@ -136,6 +137,7 @@ pub(super) const ROWS: &[Operation] = &[
                 .of("PrimaryStorageVO"),
         ],
         answer: INVENTORY,
+        plans: true,
         api_timeout_ms: LONG_API_TIMEOUT_MS,
         ..Operation::new(
             Op::PrimaryStorageMigrateVolume,

@@ -70,7 +70,7 @@ impl Group {
             summaries.join("; ")
         });
         operation.description = Some(self.description(profile));
-        operation.parameters = Some(request::parameters(self, profile).into_iter().map(Into::into).collect());
+        operation.parameters = Some(request::parameters(self, profile));
         operation.request_body = request::body(self).map(Into::into);
         operation.responses = response::responses(self, profile);
         // An empty list, not its absence, says that no session is needed.

@@ -1,5 +1,6 @@
 //! What a request carries: path and query parameters, headers, bodies.
 
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{
@@ -13,29 +14,42 @@ use crate::api::{Kind, Location, Method, Operation, Param, Type, operations};
 use crate::profile::Profile;
 use crate::validate::{TAG_MAX, TAGS_MAX};
 
-/// The parameters of a group: those of its rows, of the query grammar, and the headers.
-pub(super) fn parameters(group: &Group, profile: Profile) -> Vec<Parameter> {
-    let mut all: Vec<Parameter> = Vec::new();
+/// The parameters of a group: those of its rows, of the query grammar, and the headers. What many operations
+/// share is in the components.
+pub(super) fn parameters(group: &Group, profile: Profile) -> Vec<RefOr<Parameter>> {
+    let mut own: Vec<Parameter> = Vec::new();
     for param in group.rows.iter().flat_map(|r| r.params).filter(|p| p.location != Location::Body) {
-        if !all.iter().any(|p| p.name == param.name) {
-            all.push(documented(param));
+        if !own.iter().any(|p| p.name == param.name) {
+            own.push(documented(param));
         }
     }
     let query = group.rows.iter().any(|r| matches!(r.kind, Kind::Query(_)));
+    let mut shared = Vec::new();
     if group.one {
         let schema = ObjectBuilder::from(text(32)).pattern(Some(uuid_pattern())).min_length(Some(32)).build();
-        all.push(parameter("uuid", ParameterIn::Path, "The resource's uuid", schema));
+        own.push(parameter("uuid", ParameterIn::Path, "The resource's uuid", schema));
     } else if query {
-        all.extend(grammar());
+        shared.extend(grammar());
     }
     if group.rows.iter().any(|r| r.takes_tags()) {
-        all.extend(headers(profile));
+        shared.extend(headers(profile));
     }
     if !query {
-        let about = "Any value: the answer also carries `schema`, the Java class of each object in it";
-        all.push(parameter("X-JSON-Schema", ParameterIn::Header, about, text(255)));
+        shared.push(schema_header());
     }
-    all
+    let place = |p: Parameter| RefOr::Ref(Ref::new(format!("#/components/parameters/{}", p.name)));
+    own.into_iter().map(RefOr::T).chain(shared.into_iter().map(place)).collect()
+}
+
+/// The parameters that many operations share, by name.
+pub(super) fn shared(profile: Profile) -> impl Iterator<Item = (String, Parameter)> {
+    let all = grammar().into_iter().chain(headers(profile)).chain([schema_header()]);
+    all.map(|parameter| (parameter.name.clone(), parameter))
+}
+
+fn schema_header() -> Parameter {
+    let about = "Any value: the answer also carries `schema`, the Java class of each object in it";
+    parameter("X-JSON-Schema", ParameterIn::Header, about, text(255))
 }
 
 /// The body of a group: of one operation, one of several actions, or the optional tags of a DELETE.
@@ -95,7 +109,7 @@ fn body_schema(row: &Operation) -> RefOr<Schema> {
     if row.takes_tags() {
         object = tags(object, "");
     }
-    object.into()
+    object.extensions(Some(Extensions::builder().add("x-since", row.since).build())).into()
 }
 
 fn tags(object: ObjectBuilder, where_else: &str) -> ObjectBuilder {

@@ -23,7 +23,7 @@ pub(super) fn responses(group: &Group, profile: Profile) -> Responses {
     let asynchronous = group.rows.iter().any(|r| r.kind == Kind::Async);
     let poll = group.rows.iter().any(|r| r.answer == Answer::Polled);
     if !(asynchronous && profile == Profile::Zstack) {
-        responses.responses.insert("200".to_owned(), success(group).into());
+        responses.responses.insert("200".to_owned(), success(group, profile).into());
     }
     if asynchronous {
         let about = "Accepted: poll `location` until it answers something else than 202";
@@ -42,8 +42,8 @@ pub(super) fn responses(group: &Group, profile: Profile) -> Responses {
     responses
 }
 
-fn success(group: &Group) -> Response {
-    let names = group.rows.iter().flat_map(|r| answers(r));
+fn success(group: &Group, profile: Profile) -> Response {
+    let names = group.rows.iter().flat_map(|r| answers(r, profile));
     let mut distinct: Vec<String> = Vec::new();
     for name in names {
         if !distinct.contains(&name) {
@@ -54,19 +54,26 @@ fn success(group: &Group) -> Response {
         [only] => json("Success", only),
         several => {
             let any = several.iter().fold(AnyOf::builder(), |a, n| a.item(Ref::from_schema_name(n)));
-            let any = any.description(Some("By action, or by the polled call")).build();
+            let any = any.description(Some("By action, or by the polled call; a plan for a dry run")).build();
             content("Success", Schema::AnyOf(any))
         }
     }
 }
 
-/// The names of the schemas that may be answered.
-fn answers(row: &Operation) -> Vec<String> {
+/// The names of the schemas that may be answered. Where a dry run gives a plan, `zstack` answers `{}`.
+fn answers(row: &Operation, profile: Profile) -> Vec<String> {
+    let plan = || match profile {
+        Profile::Fast => "PlanAnswer".to_owned(),
+        Profile::Zstack => answer_name(Answer::Empty, false),
+    };
     match row.answer {
         Answer::Polled => {
-            operations().filter(|r| r.kind == Kind::Async).map(|r| answer_name(r.answer, false)).collect()
+            operations().filter(|r| r.kind == Kind::Async).flat_map(|r| answers(r, profile)).collect()
         }
-        other => vec![answer_name(other, matches!(row.kind, Kind::Query(_)))],
+        other => {
+            let own = answer_name(other, matches!(row.kind, Kind::Query(_)));
+            [own].into_iter().chain(row.plans.then(plan)).collect()
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::request;
 use crate::api::{Answer, Kind, OWN_SINCE, operations};
 use crate::error::{ErrorAnswer, ErrorBody};
 use crate::inventory::*;
+use crate::profile::Profile;
 
 type Named = (String, RefOr<Schema>);
 
@@ -18,8 +19,8 @@ pub(super) fn uuid_pattern() -> &'static str {
     "^[0-9a-f]{32}$"
 }
 
-/// Every schema of the document.
-pub(super) fn all() -> Vec<Named> {
+/// Every schema of the document of `profile`; plans are answered in `fast` only.
+pub(super) fn all(profile: Profile) -> Vec<Named> {
     let mut all = Vec::new();
     of::<LongJobInventory>(&mut all, "2.3");
     of::<LongJobState>(&mut all, "2.3");
@@ -40,6 +41,10 @@ pub(super) fn all() -> Vec<Named> {
     of::<CleanTrashResult>(&mut all, OWN_SINCE);
     of::<TrashCleanupResult>(&mut all, OWN_SINCE);
     of::<TimelineInventory>(&mut all, OWN_SINCE);
+    if profile == Profile::Fast {
+        of::<PlanAnswer>(&mut all, OWN_SINCE);
+        of::<Plan>(&mut all, OWN_SINCE);
+    }
     of::<JobTypeInventory>(&mut all, OWN_SINCE);
     of::<ValidateSessionAnswer>(&mut all, OWN_SINCE);
     of::<GetVersionAnswer>(&mut all, OWN_SINCE);

@@ -81,7 +81,8 @@ fn operation_ids_are_unique_and_path_variables_are_declared() {
                 assert!(declared, "{place} {var}");
             }
             let parameters = op["parameters"].as_array().cloned().unwrap_or_default();
-            let keys: HashSet<_> = parameters.iter().map(|p| format!("{}{}", p["name"], p["in"])).collect();
+            let keys: HashSet<_> =
+                parameters.iter().map(|p| format!("{}{}{}", p["name"], p["in"], p["$ref"])).collect();
             assert_eq!(keys.len(), parameters.len(), "{place}");
         }
     }
@@ -188,4 +189,14 @@ fn calls_without_a_session_say_so() {
         let empty = op["security"] == json!([]);
         assert_eq!(empty, free.iter().any(|f| place.ends_with(f)), "{place}");
     }
+}
+
+#[test]
+fn a_dry_run_answers_a_plan_in_fast_only() {
+    for row in operations().filter(|r| r.plans) {
+        assert!(matches!(row.op, Op::SubmitLongJob | Op::ImportVolume | Op::PrimaryStorageMigrateVolume));
+    }
+    let text = super::json(Profile::Fast);
+    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 4, "three calls and the poll");
+    assert!(!super::json(Profile::Zstack).contains("PlanAnswer"));
 }
