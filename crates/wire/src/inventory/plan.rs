@@ -15,42 +15,42 @@ pub struct PlanAnswer {
 
 /// What a job would do. Keys that its type does not know are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The volume that would be worked on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32, nullable = false)]
     pub volume_uuid: Option<String>,
     /// The storage that it would leave.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32, nullable = false)]
     pub src_primary_storage_uuid: Option<String>,
     /// The storage that it would go to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32, nullable = false)]
     pub dst_primary_storage_uuid: Option<String>,
     /// What a guest sees, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub guest_bytes: Option<u64>,
     /// Bytes that would be copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub bytes: Option<u64>,
     /// Bytes that the target storage must have free.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub needed_bytes: Option<u64>,
     /// Bytes that it has free now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub free_bytes: Option<u64>,
     /// How long the copy would take, in seconds, at the rate allowed now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub estimate_seconds: Option<u64>,
     /// How long a simulated job would run, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub duration_ms: Option<u64>,
     /// What would refuse the job now, for people; empty if nothing does.

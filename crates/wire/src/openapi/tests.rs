@@ -93,6 +93,10 @@ fn no_object_is_untyped_and_every_field_is_described_and_bounded() {
     for profile in Profile::ALL {
         let doc = parsed(profile);
         walk("", &doc, &mut |place, node| {
+            assert!(
+                !node.as_object().is_some_and(|o| o.get("default") == Some(&json!(null))),
+                "null: {place}"
+            );
             if node["type"] == "object" {
                 let typed = node["properties"].is_object()
                     || ![json!(null), json!(true)].contains(&node["additionalProperties"]);
