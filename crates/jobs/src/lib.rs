@@ -2,7 +2,10 @@
 //! Leases, the database and HTTP routes are not known here.
 
 pub mod attempt_io;
+pub mod carry;
 pub mod copy;
+pub mod import;
 pub mod manage;
+pub mod migrate;
 pub mod simulator;
 pub mod storage;

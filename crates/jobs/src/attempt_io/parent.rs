@@ -117,10 +117,10 @@ impl Attempt {
     /// # Errors
     /// As `Line::send`.
     pub async fn go(&self, spec: &AttemptSpec, pages: &BTreeMap<u32, Vec<u8>>) -> io::Result<()> {
-        let mut pages = pages.iter().map(|(n, b)| (*n, b.clone())).peekable();
-        while pages.peek().is_some() {
-            let part = to_pages(pages.by_ref().take(PAGES_PER_MESSAGE));
-            self.send(&ToChild::ResumePages { pages: part }).await?;
+        // Cut up before the first await: an iterator with a closure must not live across one.
+        let pages = to_pages(pages.iter().map(|(n, b)| (*n, b.clone())));
+        for part in pages.chunks(PAGES_PER_MESSAGE) {
+            self.send(&ToChild::ResumePages { pages: part.to_vec() }).await?;
         }
         self.send(&ToChild::Go { spec: spec.clone() }).await
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use longhaul_engine::Inventory;
 use longhaul_engine::inventory::StorageUpdate;
-use longhaul_model::resource::{Storage, StorageState};
+use longhaul_model::resource::{Storage, StorageState, Volume};
 use longhaul_model::{Fault, HostId, StorageId};
 
 use super::{blocking, open_root};
-use crate::storage::{self, Found};
+use crate::storage::{self, DiskError, Found, Root};
 
 /// The wire's name of a storage that is a directory of one host.
 pub const LOCAL: &str = "LocalStorage";
@@ -91,21 +91,49 @@ pub async fn refreshed(inventory: &Inventory, id: StorageId) -> Result<Storage, 
     if same { Ok(known) } else { inventory.update_storage(id, update).await }
 }
 
-/// Files below the storage's root that look like disk images and that no record points at.
+/// What a scan found that is not as the records say.
+#[derive(Debug)]
+pub enum Item {
+    /// A file that looks like a disk image and that no record points at.
+    Unmanaged(Found),
+    /// The file of this volume is gone.
+    Missing(Box<Volume>),
+    /// The file of this volume is not what the record says: why.
+    Changed(Box<Volume>, String),
+}
+
+/// Compares the files of a storage with its records. Changes nothing.
 ///
 /// # Errors
 /// There is no such storage, or it cannot be read.
-pub async fn scan(inventory: &Inventory, id: StorageId) -> Result<Vec<Found>, Fault> {
+pub async fn scan(inventory: &Inventory, id: StorageId) -> Result<Vec<Item>, Fault> {
     let known = inventory.storage(id, "uuid").await?;
+    let volumes = inventory.volumes_on(id).await?;
     let managed: Vec<PathBuf> = inventory.known_paths(id).await?.into_iter().map(PathBuf::from).collect();
     blocking(move || {
         let root = open_root(&known.url)?;
         let managed = managed.iter().map(|p| p.strip_prefix(root.path()).unwrap_or(p).to_owned()).collect();
-        storage::scan(&root, &managed)
+        let mut items: Vec<Item> = volumes.into_iter().filter_map(|v| compare(&root, v)).collect();
+        items.extend(storage::scan(&root, &managed)?.into_iter().map(Item::Unmanaged));
+        items.truncate(SCAN_MAX);
+        Ok(items)
     })
     .await
-    .map(|mut found| {
-        found.truncate(SCAN_MAX);
-        found
-    })
+}
+
+fn compare(root: &Root, volume: Volume) -> Option<Item> {
+    let path = PathBuf::from(volume.install_path.as_deref()?);
+    let seen = root.relative(&path).and_then(|relative| storage::probe(root, &relative));
+    match seen {
+        Err(DiskError::NotFound(_)) => Some(Item::Missing(Box::new(volume))),
+        Err(error) => Some(Item::Changed(Box::new(volume), error.to_string())),
+        Ok(info) => {
+            let format = super::volumes::format_name(info.format);
+            let same = info.virtual_bytes == volume.size && Some(format) == volume.format.as_deref();
+            (!same).then(|| {
+                let told = format!("the file is {format} of {} bytes", info.virtual_bytes);
+                Item::Changed(Box::new(volume), told)
+            })
+        }
+    }
 }

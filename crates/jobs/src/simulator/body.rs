@@ -58,7 +58,7 @@ pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -
     }
     note(context, journal, "end")?;
     let extra = spec.result.clone().map(|r| Map::from_iter([("result".to_owned(), r)])).unwrap_or_default();
-    Ok(Success { inventory: None, extra, effects: Vec::new() })
+    Ok(Success { extra, ..Success::default() })
 }
 
 /// Sleeps one step; a cancel ends it as the spec says, a drain after a checkpoint.

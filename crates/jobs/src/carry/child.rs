@@ -1,0 +1,155 @@
+//! One child process from its start to its end: what it says is kept or told on, what the attempt is told
+//! is passed to it.
+
+use std::time::Duration;
+
+use longhaul_engine::handler::Ended;
+use longhaul_engine::progress::Report;
+use longhaul_engine::{JobContext, Stop, Stopped};
+use longhaul_model::resource::IntentKind;
+use longhaul_model::{Fault, Pages};
+
+use super::{CopySettings, stopped};
+use crate::attempt_io::parent::Line;
+use crate::attempt_io::protocol::enter;
+use crate::attempt_io::{Attempt, AttemptSpec, FromChild, ToChild};
+use crate::copy::Stage;
+use crate::copy::run::{CopyResult, CopySpec};
+use crate::manage::fault::from_disk;
+
+/// How long a child that was told to stop may take before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How a child ended.
+pub enum End {
+    /// The target is complete and was read back.
+    Done(CopyResult),
+    /// It is gone without an outcome: why, as far as can be told.
+    Died(String),
+}
+
+/// Starts a child and stays with it until it is gone.
+///
+/// # Errors
+/// The attempt is to stop (the child is gone by then), or the child says that it cannot be done.
+pub async fn drive(
+    context: &JobContext,
+    settings: &CopySettings,
+    spec: &CopySpec,
+    rate: u64,
+    pages: &mut Pages,
+) -> Result<End, Ended> {
+    context.lease().await?;
+    let mut child = settings.spawner.spawn().await.map_err(|error| {
+        Fault::failed("the copying process cannot be started")
+            .because(Fault::new(longhaul_model::Code::Io, error.to_string()))
+    })?;
+    let Ok(Some(FromChild::Hello { pid, start_time })) = child.next_event().await else {
+        return Ok(End::Died(died(&mut child).await));
+    };
+    let kind = IntentKind::Child { host: context.host(), pid, start_ticks: start_time };
+    let intent = context.intend(kind, None).await?;
+    let ttl = context.lease_ttl();
+    let spec = AttemptSpec {
+        copy: spec.clone(),
+        bytes_per_s: rate,
+        lease_ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+    };
+    let line = child.line();
+    let outcome = tokio::select! {
+        outcome = converse(context, &mut child, &spec, pages) => outcome,
+        () = pass_on_lease(context, line) => Ok(End::Died("its socket closed".to_owned())),
+    };
+    // Whatever it said: nothing of it may write after this.
+    let _ = child.kill_and_wait().await; // an error means that it was waited for before
+    context.settle(intent.id).await?;
+    outcome
+}
+
+/// Tells the child of every heartbeat that was answered. Does not end by itself: that the child is gone is
+/// found out by who listens to it.
+async fn pass_on_lease(context: &JobContext, line: Line) {
+    let mut confirmations = context.lease_confirmations();
+    while confirmations.changed().await.is_ok() && line.send(&ToChild::LeaseConfirmed).await.is_ok() {}
+    std::future::pending().await
+}
+
+async fn converse(
+    context: &JobContext,
+    child: &mut Attempt,
+    spec: &AttemptSpec,
+    pages: &mut Pages,
+) -> Result<End, Ended> {
+    if child.go(spec, pages).await.is_err() {
+        return Ok(End::Died(died(child).await));
+    }
+    loop {
+        let said = tokio::select! {
+            said = child.next_event() => Ok(said),
+            why = context.stopped() => Err(why),
+        };
+        let said = match said {
+            Ok(said) => said,
+            Err(why) => return stop_child(context, child, why).await,
+        };
+        match said {
+            Ok(Some(FromChild::Progress { stage, bytes_done, bytes_total })) => {
+                context.progress(report(stage, bytes_done, bytes_total));
+            }
+            Ok(Some(FromChild::Checkpoint { seq, pages: changed })) => {
+                let mut fresh = Pages::new();
+                enter(changed, &mut fresh);
+                context.save_checkpoint(&fresh).await?;
+                pages.append(&mut fresh);
+                // If it is gone already, its end is the next thing read.
+                let _ = child.send(&ToChild::CheckpointStored { seq }).await;
+            }
+            Ok(Some(FromChild::Done { result })) => return Ok(End::Done(result)),
+            Ok(Some(FromChild::Failed { error })) => return Err(from_disk(error).into()),
+            Ok(Some(FromChild::Canceled)) => return Err(stopped(context)),
+            Ok(Some(FromChild::Hello { .. })) => {}
+            Ok(None) => return Ok(End::Died(died(child).await)),
+            Err(error) => return Ok(End::Died(format!("{error}; {}", died(child).await))),
+        }
+    }
+}
+
+/// Lets the child stop between two chunks, unless the lease is lost; then it is killed by the caller.
+async fn stop_child(context: &JobContext, child: &mut Attempt, why: Stop) -> Result<End, Ended> {
+    if why != Stop::LeaseLost && child.send(&ToChild::Cancel).await.is_ok() {
+        tokio::select! {
+            () = outcome_of(child) => {}
+            () = context.runtime().sleep(STOP_WITHIN) => {}
+        }
+    }
+    Err(Ended::Stopped(Stopped(why)))
+}
+
+async fn outcome_of(child: &mut Attempt) {
+    while let Ok(Some(said)) = child.next_event().await {
+        if matches!(said, FromChild::Canceled | FromChild::Done { .. } | FromChild::Failed { .. }) {
+            return;
+        }
+    }
+}
+
+/// Copying is nine tenths of the way to 99, reading back the last.
+fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
+    let share = |from: u64, to: u64| {
+        let part = if bytes_total == 0 { 0 } else { (to - from) * bytes_done.min(bytes_total) / bytes_total };
+        u8::try_from(from + part).unwrap_or(99)
+    };
+    let (stage, percent) = match stage {
+        Stage::Mapping => ("mapping", share(0, 2)),
+        Stage::Copying => ("copying", share(2, 80)),
+        Stage::Verifying => ("verifying", share(80, 99)),
+    };
+    Report { stage: stage.to_owned(), percent: Some(percent), bytes_done, bytes_total }
+}
+
+async fn died(child: &mut Attempt) -> String {
+    match child.kill_and_wait().await {
+        Ok(status) => format!("it ended with {status}"),
+        Err(error) => format!("it ended: {error}"),
+    }
+}

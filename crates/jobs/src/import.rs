@@ -1,0 +1,262 @@
+//! `APIImportVolumeMsg`: a raw or qcow2 file from elsewhere on this host becomes a volume, as a copy that is
+//! read back. The file is not touched.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use longhaul_engine::handler::{Ended, Held};
+use longhaul_engine::{
+    CheckRequest, Checked, Inventory, JobContext, JobHandler, JobType, RestartRule, Success,
+};
+use longhaul_model::resource::{Effect, Volume};
+use longhaul_model::{AccountId, Code, Fault, JobId, SlotClass, StorageId, VolumeId};
+use serde_json::{Map, Value, json};
+
+use crate::carry::{self, CopySettings, Order};
+use crate::copy::run::DiskRef;
+use crate::manage::volumes::{format_name, takes_volumes};
+use crate::manage::{blocking, open_root};
+use crate::migrate::{self, ShowVolume};
+use crate::storage::{self, DiskError, ImageInfo, Root};
+
+/// `jobName`.
+pub const IMPORT: &str = "APIImportVolumeMsg";
+
+/// The job type.
+pub struct Import {
+    inventory: Inventory,
+    settings: CopySettings,
+    show: ShowVolume,
+}
+
+impl Import {
+    /// With these records and settings.
+    pub fn new(inventory: Inventory, settings: CopySettings, show: ShowVolume) -> Self {
+        Self { inventory, settings, show }
+    }
+}
+
+struct Request {
+    volume: VolumeId,
+    target: StorageId,
+    path: PathBuf,
+    name: String,
+    description: Option<String>,
+    format: Option<String>,
+}
+
+impl Request {
+    /// The volume's uuid is the job's where none is given, so that every attempt means the same volume.
+    fn read(data: &Value, job: JobId) -> Result<Self, Fault> {
+        let text = |field: &str| {
+            data.get(field)
+                .and_then(Value::as_str)
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
+        let must = |field: &str| {
+            text(field).ok_or_else(|| {
+                Fault::invalid(format!("field[{field}] of jobData is mandatory, can not be null"))
+            })
+        };
+        let path = PathBuf::from(must("path")?);
+        if !path.is_absolute() {
+            return Err(Fault::invalid(format!(
+                "field[path] of jobData must be an absolute path, not [{}]",
+                path.display()
+            )));
+        }
+        let format = text("format");
+        if format.as_deref().is_some_and(|f| f != "raw" && f != "qcow2") {
+            return Err(Fault::invalid("valid value for field[format] of jobData are [raw, qcow2]"));
+        }
+        Ok(Self {
+            volume: match text("volumeUuid") {
+                Some(_) => migrate::id(data, "volumeUuid", "VolumeVO")?,
+                None => VolumeId::from_bits(job.bits()),
+            },
+            target: migrate::id(data, "primaryStorageUuid", "PrimaryStorageVO")?,
+            name: must("name")?,
+            description: text("description"),
+            path,
+            format,
+        })
+    }
+
+    fn placeholder(&self, account: AccountId, info: &ImageInfo) -> Volume {
+        Volume {
+            id: self.volume,
+            account,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            storage: None,
+            install_path: None,
+            kind: "Data".to_owned(),
+            format: None,
+            size: info.virtual_bytes,
+            actual_size: None,
+            state: "Enabled".to_owned(),
+            status: "Creating".to_owned(),
+            deleted_ms: None,
+            create_ms: 0,
+            last_op_ms: 0,
+        }
+    }
+}
+
+/// The directory is the root: an image's own references may not lead out of it.
+fn split(path: &Path) -> Result<(Root, PathBuf), DiskError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let root = Root::open(directory)?;
+    let relative = root.relative(path)?;
+    Ok((root, relative))
+}
+
+async fn look(request: &Request) -> Result<(DiskRef, ImageInfo), Fault> {
+    let (path, asked) = (request.path.clone(), request.format.clone());
+    blocking(move || {
+        let (root, relative) = split(&path)?;
+        let info = storage::probe(&root, &relative)?;
+        // What is raw by wish may look like anything; what is qcow2 by wish must be one.
+        let format = asked.map_or(info.format, |f| migrate::format_of(Some(&f)));
+        crate::copy::source::open(&root, &relative, format)?;
+        let holders = storage::in_use(&path)?;
+        if !holders.is_empty() {
+            return Err(DiskError::InUse(holders));
+        }
+        Ok((DiskRef { root: root.path().to_owned(), path: relative, format }, info))
+    })
+    .await
+}
+
+#[async_trait]
+impl JobHandler for Import {
+    fn job_type(&self) -> JobType {
+        JobType {
+            name: IMPORT,
+            description: "Makes a volume of a raw or qcow2 file from elsewhere on this host, as a verified copy.",
+            cancelable: true,
+            resumable: true,
+            cleanable: true,
+            ordered: false, // its volume is its own until it is done
+            class: SlotClass::BuiltIn,
+            restart: RestartRule::Resume,
+            admin_only: true, // it reads any file that the server can
+            schema: || {
+                let uuid =
+                    |text: &str| json!({"type": "string", "pattern": "^[0-9a-f]{32}$", "description": text});
+                json!({
+                    "type": "object",
+                    "required": ["primaryStorageUuid", "path", "name"],
+                    "properties": {
+                        "volumeUuid": uuid("The uuid of the new volume; the job's where absent."),
+                        "primaryStorageUuid": uuid("Where the copy goes."),
+                        "path": {"type": "string", "description": "Absolute path of the file on the server's host."},
+                        "name": {"type": "string", "maxLength": 255, "description": "For people."},
+                        "description": {"type": "string", "maxLength": 2048, "description": "For people."},
+                        "format": {"type": "string", "enum": ["raw", "qcow2"], "description": "Absent: told by its first bytes."},
+                    },
+                })
+            },
+        }
+    }
+
+    async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
+        let wanted = Request::read(&request.data, request.job)?;
+        let to = self.inventory.storage(wanted.target, "primaryStorageUuid").await?;
+        takes_volumes(&to)?;
+        let (_, info) = look(&wanted).await?;
+        let url = to.url.clone();
+        let needed = info.actual_bytes;
+        blocking(move || {
+            let root = open_root(&url)?;
+            storage::check_writable(&root)?;
+            storage::check_space(&root, needed)
+        })
+        .await?;
+        let plan = Map::from_iter([
+            ("bytes".to_owned(), json!(info.actual_bytes)),
+            ("guestBytes".to_owned(), json!(info.virtual_bytes)),
+            ("blockers".to_owned(), json!([])),
+        ]);
+        Ok(Checked { target: None, plan })
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
+        let request = Request::read(context.data(), context.job().id)?;
+        let to = self.inventory.storage(request.target, "primaryStorageUuid").await?;
+        takes_volumes(&to)?;
+        let (source, info) = look(&request).await?;
+        let held = carry::hold_source(&request.path).await?;
+        let volume = self.placeholder(context, &request, &info).await?;
+        let format = source.format;
+        let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
+        let carried = carry::carry(context, &self.settings, &order).await?;
+        let install_path = carried.path.to_string_lossy().into_owned();
+        let imported = Volume {
+            storage: Some(to.id),
+            install_path: Some(install_path.clone()),
+            format: Some(format_name(format).to_owned()),
+            actual_size: Some(carried.actual_bytes),
+            status: "Ready".to_owned(),
+            ..volume
+        };
+        let mut effects = vec![Effect::MoveVolume {
+            volume: imported.id,
+            storage: to.id,
+            install_path: install_path.clone(),
+            format: format_name(format).to_owned(),
+            actual_size: carried.actual_bytes,
+        }];
+        effects.extend(carried.intents.iter().map(|id| Effect::LedgerDone(*id)));
+        let told = json!({
+            "path": request.path.to_string_lossy(),
+            "newInstallPath": install_path,
+            "blake3": carried.result.blake3,
+            "bytes": carried.result.bytes,
+        });
+        Ok(Success {
+            inventory: Some((self.show)(&imported)),
+            extra: Map::from_iter([("import".to_owned(), told)]),
+            effects,
+            held: Held::new(held),
+        })
+    }
+
+    async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
+        let receipt = carry::undo(context).await?;
+        let request = Request::read(context.data(), context.job().id)?;
+        match self.inventory.volume(request.volume).await {
+            Ok(volume) if volume.install_path.is_none() && volume.status == "Creating" => {
+                self.inventory.delete_volume(volume.id).await?;
+                Ok(receipt)
+            }
+            Ok(_) => Ok(receipt),
+            Err(fault) if fault.code == Code::NotFound => Ok(receipt),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+impl Import {
+    /// The record of the volume to be, of this attempt or an earlier one.
+    async fn placeholder(
+        &self,
+        context: &JobContext,
+        request: &Request,
+        info: &ImageInfo,
+    ) -> Result<Volume, Fault> {
+        match self.inventory.volume(request.volume).await {
+            Ok(known) if known.status == "Creating" && known.account == context.job().account => Ok(known),
+            Ok(_) => Err(Fault::invalid(format!(
+                "the uuid[{}] belongs to another volume; choose another",
+                request.volume
+            ))),
+            Err(fault) if fault.code == Code::NotFound => {
+                self.inventory.create_volume(request.placeholder(context.job().account, info)).await
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}

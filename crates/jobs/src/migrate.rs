@@ -1,0 +1,203 @@
+//! `APIPrimaryStorageMigrateVolumeMsg`: a volume moves to another primary storage. Its bytes are copied and
+//! read back; at the moment the job succeeds the record points at the copy and the source is trash.
+//! A qcow2 with a backing chain inside its storage is flattened on the way.
+
+mod checks;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use longhaul_engine::handler::{Ended, Held};
+use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
+use longhaul_model::resource::{Effect, Trash, Volume};
+use longhaul_model::{Fault, SlotClass, StorageId, VolumeId};
+use serde_json::{Map, Value, json};
+
+use crate::carry::{self, CopySettings, Order};
+use crate::copy::run::DiskRef;
+use crate::manage::blocking;
+use crate::storage::{self, Format};
+
+/// `jobName`.
+pub const MIGRATE: &str = "APIPrimaryStorageMigrateVolumeMsg";
+/// What this trash was.
+const TRASH_TYPE: &str = "MigrateVolume";
+
+/// How a volume is shown in `jobResult`: the wire's inventory.
+pub type ShowVolume = Arc<dyn Fn(&Volume) -> Value + Send + Sync>;
+
+/// The job type.
+pub struct Migrate {
+    inventory: longhaul_engine::Inventory,
+    settings: CopySettings,
+    show: ShowVolume,
+}
+
+impl Migrate {
+    /// With these records and settings.
+    pub fn new(inventory: longhaul_engine::Inventory, settings: CopySettings, show: ShowVolume) -> Self {
+        Self { inventory, settings, show }
+    }
+}
+
+/// `jobData`.
+pub(crate) struct Request {
+    pub volume: VolumeId,
+    pub target: StorageId,
+}
+
+impl Request {
+    pub fn read(data: &Value) -> Result<Self, Fault> {
+        Ok(Self {
+            volume: id(data, "volumeUuid", "VolumeVO")?,
+            target: id(data, "dstPrimaryStorageUuid", "PrimaryStorageVO")?,
+        })
+    }
+}
+
+/// The id in a field of `jobData`.
+pub(crate) fn id<T: std::str::FromStr>(data: &Value, field: &str, kind: &str) -> Result<T, Fault> {
+    let text = data.get(field).and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
+    let text = text.ok_or_else(|| {
+        Fault::invalid(format!(
+            "field[{field}] of jobData is mandatory, can not be null; give the uuid of a {kind}"
+        ))
+    })?;
+    text.parse().map_err(|_| longhaul_engine::inventory::not_found(field, text, kind))
+}
+
+pub(crate) fn format_of(name: Option<&str>) -> Format {
+    if name == Some("qcow2") { Format::Qcow2 } else { Format::Raw }
+}
+
+#[async_trait]
+impl JobHandler for Migrate {
+    fn job_type(&self) -> JobType {
+        JobType {
+            name: MIGRATE,
+            description: "Moves a volume to another primary storage, verified bit for bit.",
+            cancelable: true,
+            resumable: true,
+            cleanable: true,
+            ordered: true,
+            class: SlotClass::BuiltIn,
+            restart: RestartRule::Resume,
+            admin_only: false,
+            schema: || {
+                json!({
+                    "type": "object",
+                    "required": ["volumeUuid", "dstPrimaryStorageUuid"],
+                    "properties": {
+                        "volumeUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The volume to move."},
+                        "dstPrimaryStorageUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The primary storage to move it to."},
+                    },
+                })
+            },
+        }
+    }
+
+    async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
+        checks::check(&self.inventory, &self.settings, request).await
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
+        let request = Request::read(context.data())?;
+        let volume = self.inventory.volume(request.volume).await?;
+        let (from, to) = checks::storages(&self.inventory, &volume, &request).await?;
+        checks::usable(&volume, &from, &to)?;
+        let path = volume.install_path.clone().unwrap_or_default();
+        let held = carry::hold_source(Path::new(&path)).await?;
+        let format = format_of(volume.format.as_deref());
+        let root = PathBuf::from(&from.url);
+        let relative = Path::new(&path).strip_prefix(&root).unwrap_or(Path::new(&path)).to_owned();
+        let order = Order {
+            source: DiskRef { root, path: relative, format },
+            target: to.clone(),
+            format,
+            directory: volume.id.to_string(),
+        };
+        let carried = carry::carry(context, &self.settings, &order).await?;
+        // Once more, right before the switch-over: the record and the disk must be what was copied.
+        let now = self.inventory.volume(request.volume).await?;
+        if now.install_path != volume.install_path || now.deleted_ms.is_some() {
+            return Err(Fault::failed(format!(
+                "volume[uuid:{}] was changed while it was copied; nothing was switched over",
+                volume.id
+            ))
+            .into());
+        }
+        checks::not_in_use(&path).await?;
+        let size = occupied(&from.url, &path).await?;
+        Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
+    }
+
+    async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
+        carry::undo(context).await
+    }
+}
+
+impl Migrate {
+    #[expect(clippy::too_many_arguments, reason = "one place that puts the switch-over together")]
+    fn success(
+        &self,
+        volume: &Volume,
+        from: &StorageId,
+        to: &StorageId,
+        old_path: &str,
+        old_size: u64,
+        carried: carry::Carried,
+        held: Arc<std::fs::File>,
+    ) -> Success {
+        let new_path = carried.path.to_string_lossy().into_owned();
+        let moved = Volume {
+            storage: Some(*to),
+            install_path: Some(new_path.clone()),
+            actual_size: Some(carried.actual_bytes),
+            status: "Ready".to_owned(),
+            ..volume.clone()
+        };
+        let mut effects = vec![
+            Effect::MoveVolume {
+                volume: volume.id,
+                storage: *to,
+                install_path: new_path.clone(),
+                format: volume.format.clone().unwrap_or_else(|| "raw".to_owned()),
+                actual_size: carried.actual_bytes,
+            },
+            Effect::AddTrash(Trash {
+                id: 0,
+                storage: *from,
+                resource_uuid: volume.id.to_string(),
+                resource_type: "VolumeVO".to_owned(),
+                install_path: old_path.to_owned(),
+                size: old_size,
+                kind: TRASH_TYPE.to_owned(),
+                create_ms: 0,
+            }),
+        ];
+        effects.extend(carried.intents.iter().map(|id| Effect::LedgerDone(*id)));
+        let migration = json!({
+            "oldInstallPath": old_path,
+            "newInstallPath": new_path,
+            "blake3": carried.result.blake3,
+            "bytes": carried.result.bytes,
+        });
+        Success {
+            inventory: Some((self.show)(&moved)),
+            extra: Map::from_iter([("migration".to_owned(), migration)]),
+            effects,
+            held: Held::new(held),
+        }
+    }
+}
+
+async fn occupied(url: &str, path: &str) -> Result<u64, Fault> {
+    let (url, path) = (url.to_owned(), path.to_owned());
+    blocking(move || {
+        let root = crate::manage::open_root(&url)?;
+        let relative = root.relative(Path::new(&path))?;
+        storage::actual_bytes(&root, &relative)
+    })
+    .await
+}

@@ -1,0 +1,195 @@
+//! What is checked before a volume moves: at submit, at the start of each attempt, and partly again right
+//! before the switch-over.
+
+use std::path::Path;
+
+use longhaul_engine::inventory::not_found;
+use longhaul_engine::{CheckRequest, Checked, Inventory};
+use longhaul_model::resource::{Storage, StorageState, Volume};
+use longhaul_model::{Code, Fault, StorageId};
+use serde_json::{Map, Value, json};
+
+use super::{Request, format_of};
+use crate::carry::CopySettings;
+use crate::manage::fault::from_disk;
+use crate::manage::volumes::takes_volumes;
+use crate::manage::{blocking, open_root};
+use crate::storage::{self, DiskError, ImageInfo};
+
+/// Bytes per second that a plan reckons with where no limit is set.
+const ESTIMATE_BYTES_PER_S: u64 = 200 * 1024 * 1024;
+/// Room for the image's own tables: this share of the data, and at least `TABLES_MIN`.
+const TABLES_SHARE: u64 = 256;
+const TABLES_MIN: u64 = 4 * 1024 * 1024;
+
+/// Checks a submission. A dry run collects what stands in the way instead of failing at the first.
+pub async fn check(
+    inventory: &Inventory,
+    settings: &CopySettings,
+    request: &CheckRequest,
+) -> Result<Checked, Fault> {
+    let wanted = Request::read(&request.data)?;
+    let volume = inventory.volume(wanted.volume).await?;
+    if !request.admin && volume.account != request.account {
+        return Err(Fault::new(
+            Code::PermissionDenied,
+            format!(
+                "operation denied. The resource[uuid: {}] doesn't belong to the account[uuid: {}]",
+                volume.id, request.account
+            ),
+        ));
+    }
+    target_is_volume(inventory, request, &volume).await?;
+    let (from, to) = storages(inventory, &volume, &wanted).await?;
+    let mut blockers = Vec::new();
+    let mut note = |found: Result<(), Fault>| match found {
+        Err(fault) if request.dry_run => {
+            blockers.push(Value::String(fault.to_string()));
+            Ok(())
+        }
+        other => other,
+    };
+    note(usable(&volume, &from, &to))?;
+    let path = volume.install_path.clone().unwrap_or_default();
+    let source = match source(&from, &path, volume.format.as_deref()).await {
+        Ok(info) => Some(info),
+        Err(fault) => {
+            note(Err(fault))?;
+            None
+        }
+    };
+    if source.is_some() {
+        note(not_in_use(&path).await)?;
+    }
+    let bytes = source.as_ref().map_or(0, |s| s.actual_bytes);
+    let needed = bytes + (bytes / TABLES_SHARE).max(TABLES_MIN);
+    let free = match room(&to, needed).await {
+        Ok(free) => free,
+        Err((free, fault)) => {
+            note(Err(fault))?;
+            free
+        }
+    };
+    let rate = if settings.bytes_per_s == 0 { ESTIMATE_BYTES_PER_S } else { settings.bytes_per_s };
+    let plan = json!({
+        "volumeUuid": volume.id.to_string(),
+        "srcPrimaryStorageUuid": from.id.to_string(),
+        "dstPrimaryStorageUuid": to.id.to_string(),
+        "guestBytes": volume.size,
+        "bytes": bytes,
+        "neededBytes": needed,
+        "freeBytes": free,
+        "estimateSeconds": bytes.div_ceil(rate),
+        "blockers": blockers,
+    });
+    let plan = if let Value::Object(plan) = plan { plan } else { Map::new() };
+    Ok(Checked { target: Some(volume.id.to_string()), plan })
+}
+
+/// `targetResourceUuid`, where given, is the volume.
+async fn target_is_volume(
+    inventory: &Inventory,
+    request: &CheckRequest,
+    volume: &Volume,
+) -> Result<(), Fault> {
+    let Some(target) = request.target.as_deref().filter(|t| *t != volume.id.to_string()) else {
+        return Ok(());
+    };
+    let as_volume = match target.parse() {
+        Ok(id) => inventory.volume(id).await.is_ok(),
+        Err(_) => false,
+    };
+    let as_storage = match target.parse::<StorageId>() {
+        Ok(id) => inventory.storage(id, "targetResourceUuid").await.is_ok(),
+        Err(_) => false,
+    };
+    if !as_volume && !as_storage {
+        return Err(not_found("targetResourceUuid", target, "ResourceVO"));
+    }
+    Err(Fault::invalid(format!(
+        "field[targetResourceUuid] is [{target}] but this job works on the volume[uuid:{}]; send that or leave it out",
+        volume.id
+    )))
+}
+
+/// Source and target storage.
+pub async fn storages(
+    inventory: &Inventory,
+    volume: &Volume,
+    wanted: &Request,
+) -> Result<(Storage, Storage), Fault> {
+    let to = inventory.storage(wanted.target, "dstPrimaryStorageUuid").await?;
+    let Some(from) = volume.storage else {
+        return Err(Fault::failed(format!(
+            "volume[uuid:{}] has no bytes yet, so there is nothing to move",
+            volume.id
+        )));
+    };
+    let from = inventory.storage(from, "primaryStorageUuid").await?;
+    if from.id == to.id {
+        return Err(Fault::invalid(format!(
+            "volume[uuid:{}] is on primary storage[uuid:{}] already; choose another",
+            volume.id, to.id
+        )));
+    }
+    Ok((from, to))
+}
+
+/// Whether volume and storages take part.
+pub fn usable(volume: &Volume, from: &Storage, to: &Storage) -> Result<(), Fault> {
+    if volume.status != "Ready" {
+        return Err(Fault::failed(format!("volume[uuid:{}] is {}, not Ready", volume.id, volume.status)));
+    }
+    if from.state == StorageState::Maintenance {
+        return Err(Fault::failed(format!(
+            "primary storage[uuid:{}] is in Maintenance; enable it first",
+            from.id
+        )));
+    }
+    takes_volumes(to)
+}
+
+async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<ImageInfo, Fault> {
+    let (url, path, recorded) = (from.url.clone(), path.to_owned(), format_of(format));
+    blocking(move || {
+        let root = open_root(&url)?;
+        let relative = root.relative(Path::new(&path))?;
+        let info = storage::probe(&root, &relative)?;
+        if info.format != recorded && recorded == storage::Format::Qcow2 {
+            return Err(DiskError::bad_image(
+                Path::new(&path),
+                "its record says qcow2, its first bytes do not",
+            ));
+        }
+        // Opens it as the copier will, backing chain included, so that a lying header is told now.
+        crate::copy::source::open(&root, &relative, recorded)?;
+        Ok(info)
+    })
+    .await
+}
+
+/// Whether a process holds the disk.
+pub async fn not_in_use(path: &str) -> Result<(), Fault> {
+    let path = path.to_owned();
+    blocking(move || {
+        let holders: Vec<_> = storage::in_use(Path::new(&path))?
+            .into_iter()
+            .filter(|h| h.pid.is_none_or(|pid| pid != std::process::id()))
+            .collect();
+        if holders.is_empty() { Ok(()) } else { Err(DiskError::InUse(holders)) }
+    })
+    .await
+}
+
+/// Free bytes of the target; with the fault if it cannot be written or has not enough.
+async fn room(to: &Storage, needed: u64) -> Result<u64, (u64, Fault)> {
+    let url = to.url.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let root = open_root(&url).map_err(|e| (0, from_disk(e)))?;
+        let free = storage::capacity(&root).map_err(|e| (0, from_disk(e)))?.available_bytes;
+        storage::check_writable(&root).map_err(|e| (free, from_disk(e)))?;
+        storage::check_space(&root, needed).map_err(|e| (free, from_disk(e)))?;
+        Ok(free)
+    });
+    looked.await.unwrap_or_else(|_| Err((0, Fault::internal("looking at the target storage broke off"))))
+}
