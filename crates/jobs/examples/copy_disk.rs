@@ -1,6 +1,6 @@
 //! One copy in this process, with the time of each stage: for looking at its speed.
 //!
-//! `copy_disk <root> <source> <raw|qcow2> <target> <raw|qcow2>`
+//! `copy_disk <root> <source> <raw|qcow2> <target> <raw|qcow2> <streams>`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,13 +30,14 @@ impl Sink for Watch {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [root, source, from, target, to] = args.as_slice() else { return ExitCode::FAILURE };
+    let [root, source, from, target, to, streams] = args.as_slice() else { return ExitCode::FAILURE };
     let format = |f: &str| if f == "raw" { Format::Raw } else { Format::Qcow2 };
     let disk =
         |path: &str, f: &str| DiskRef { root: PathBuf::from(root), path: path.into(), format: format(f) };
     let watch = Watch(Mutex::new((Vec::new(), 0)));
     let begin = boottime_ns();
-    let spec = CopySpec::new(disk(source, from), disk(target, to));
+    let mut spec = CopySpec::new(disk(source, from), disk(target, to));
+    spec.streams = streams.parse().unwrap_or(spec.streams);
     match copy(&spec, &Default::default(), &Control::new(0), &watch) {
         Ok(result) => {
             let end = boottime_ns();

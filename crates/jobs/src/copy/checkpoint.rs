@@ -111,7 +111,7 @@ impl ChunkMap {
         &self.states
     }
 
-    /// The hash of each chunk; zeros for one that is `Todo`.
+    /// The hash of each chunk that is `Copied`; 32 zeros for the others.
     pub fn hashes(&self) -> &[ChunkHash] {
         &self.hashes
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::buffer::AlignedBuf;
 use super::checkpoint::{ChunkMap, ChunkState};
 use super::control::{Control, boottime_ns};
 use super::hash::{self, ChunkHash};
@@ -15,6 +16,9 @@ use crate::storage::DiskError;
 
 /// Zeros inside of data are looked for in blocks of this many bytes, the block size of file systems.
 const ZERO_BLOCK: usize = 4096;
+
+/// A chunk of zeros needs none: its hash follows from its place, and is made while reading back.
+const NO_HASH: ChunkHash = [0; 32];
 
 /// What a copy works on.
 pub(super) struct Work<'a> {
@@ -133,7 +137,7 @@ fn store_as_they_finish(work: &Work<'_>, shared: &Shared, map: &mut ChunkMap) ->
 }
 
 fn worker(work: &Work<'_>, shared: &Shared, todo: &[bool]) -> Result<(), DiskError> {
-    let mut buf = Vec::new();
+    let mut buf = AlignedBuf::new(CHUNK_BYTES as usize);
     loop {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);
         if index >= todo.len() || shared.stop.load(Ordering::Acquire) {
@@ -157,20 +161,18 @@ fn worker(work: &Work<'_>, shared: &Shared, todo: &[bool]) -> Result<(), DiskErr
 fn copy_chunk(
     work: &Work<'_>,
     range: Range<u64>,
-    buf: &mut Vec<u8>,
+    buf: &mut AlignedBuf,
 ) -> Result<(ChunkState, ChunkHash, u64), DiskError> {
-    let disk = work.source.size();
     let len = range.end - range.start;
     let extents = work.source.extents(range.clone())?;
     let data: u64 =
         extents.iter().filter(|e| e.kind == ExtentKind::Data).map(|e| e.range.end - e.range.start).sum();
     if data == 0 {
         work.control.check()?;
-        return Ok((ChunkState::Zero, hash::zero_chunk(len, range.start, disk), 0));
+        return Ok((ChunkState::Zero, NO_HASH, 0));
     }
     work.control.acquire(data)?;
-    buf.resize(CHUNK_BYTES as usize, 0);
-    let chunk = &mut buf[..len as usize];
+    let chunk = &mut buf.bytes_mut()[..len as usize];
     let inside = |r: &Range<u64>| (r.start - range.start) as usize..(r.end - range.start) as usize;
     for extent in &extents {
         match extent.kind {
@@ -178,16 +180,18 @@ fn copy_chunk(
             ExtentKind::Zero => chunk[inside(&extent.range)].fill(0),
         }
     }
-    let hash = hash::chunk(chunk, range.start, disk);
-    let mut state = ChunkState::Zero;
+    // What is not zero tells so in its first blocks, so this costs next to nothing.
+    if is_zero(chunk) {
+        return Ok((ChunkState::Zero, NO_HASH, data));
+    }
+    let hash = hash::chunk(chunk, range.start, work.source.size());
     for extent in extents.iter().filter(|e| e.kind == ExtentKind::Data) {
         for run in data_runs(chunk, inside(&extent.range)) {
-            state = ChunkState::Copied;
             work.control.check_lease()?;
             work.target.write_at(&chunk[run.clone()], range.start + run.start as u64)?;
         }
     }
-    Ok((state, hash, data))
+    Ok((ChunkState::Copied, hash, data))
 }
 
 /// The parts of `chunk[within]` that are not zeros, in whole blocks.

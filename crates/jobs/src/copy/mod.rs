@@ -9,12 +9,12 @@
 pub mod buffer;
 pub mod checkpoint;
 pub mod control;
+pub mod device;
 mod fill;
 pub mod hash;
 pub mod qcow2;
 pub mod qcow2_map;
 pub mod raw;
-pub mod readback;
 pub mod run;
 pub mod source;
 pub mod target;

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use imago::file::File as ImagoFile;
@@ -12,7 +11,7 @@ use imago::qcow2::Qcow2 as ImagoQcow2;
 use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder, Mapping, Storage, StorageOpenOptions};
 
 use super::buffer::{ALIGN, AlignedBuf};
-use super::readback::DeviceReader;
+use super::device::DeviceFile;
 use super::{BlockDev, Extent, ExtentKind, is_zero, push_extent};
 use crate::storage::DiskError;
 
@@ -24,7 +23,7 @@ const CLUSTER_MAX_BYTES: u64 = 2 << 20;
 pub struct Qcow2 {
     access: FormatAccess<ImagoFile>,
     path: PathBuf,
-    target: Option<(File, DeviceReader)>,
+    target: Option<(File, DeviceFile)>,
 }
 
 /// Opens `file` for reading as one layer over `backing`. Nothing that its header names is opened.
@@ -65,8 +64,8 @@ impl Qcow2 {
     /// `BadImage`, `Io`.
     pub fn target(file: File, path: PathBuf) -> Result<Self, DiskError> {
         let access = open_layer(&file, &path, None)?;
-        let reader = DeviceReader::new(&file, &path)?;
-        Ok(Self { access, path, target: Some((file, reader)) })
+        let device = DeviceFile::new(&file, &path)?;
+        Ok(Self { access, path, target: Some((file, device)) })
     }
 
     /// Calls `each` for every piece of `range` with its offset in the file, `None` for what is not stored
@@ -142,7 +141,7 @@ impl BlockDev for Qcow2 {
     }
 
     fn read_from_device(&self, buf: &mut AlignedBuf, len: usize, at: u64) -> Result<(), DiskError> {
-        let Some((_, reader)) = &self.target else { return self.read_at(&mut buf.bytes_mut()[..len], at) };
+        let Some((_, device)) = &self.target else { return self.read_at(&mut buf.bytes_mut()[..len], at) };
         let bytes = buf.bytes_mut();
         self.walk(at..at + len as u64, |piece, place| {
             let (from, to) = ((piece.start - at) as usize, (piece.end - at) as usize);
@@ -150,7 +149,7 @@ impl BlockDev for Qcow2 {
                 // Our clusters are a multiple of `ALIGN`, so only the end of the disk needs rounding.
                 Place::At { offset, .. } => {
                     let end = to.next_multiple_of(ALIGN).min(bytes.len());
-                    reader.read(&mut bytes[from..end], offset, &self.path)
+                    device.read(&mut bytes[from..end], offset, &self.path)
                 }
                 Place::Zero => {
                     bytes[from..to].fill(0);
@@ -164,15 +163,13 @@ impl BlockDev for Qcow2 {
     }
 
     fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
-        let Some((file, _)) = &self.target else {
+        let Some((_, device)) = &self.target else {
             return Err(DiskError::ReadOnly(self.path.clone()));
         };
         self.walk(at..at + data.len() as u64, |piece, place| {
             let part = &data[(piece.start - at) as usize..(piece.end - at) as usize];
             match place {
-                Place::At { offset, writable: true } => {
-                    file.write_all_at(part, offset).map_err(|e| DiskError::io("write", &self.path, e))
-                }
+                Place::At { offset, writable: true } => device.write(part, offset, &self.path),
                 Place::Zero if is_zero(part) => Ok(()),
                 _ => {
                     let reason =

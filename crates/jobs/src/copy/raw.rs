@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::buffer::{ALIGN, AlignedBuf};
-use super::readback::DeviceReader;
+use super::device::DeviceFile;
 use super::{BlockDev, Extent, ExtentKind, push_extent};
 use crate::storage::DiskError;
 
@@ -20,7 +20,7 @@ pub struct Raw {
     file: File,
     path: PathBuf,
     size: u64,
-    reader: Option<DeviceReader>,
+    device: Option<DeviceFile>,
 }
 
 impl Raw {
@@ -30,7 +30,7 @@ impl Raw {
     /// `Io`.
     pub fn new(file: File, path: PathBuf) -> Result<Self, DiskError> {
         let size = file.metadata().map_err(|e| DiskError::io("stat", &path, e))?.len();
-        Ok(Self { file, path, size, reader: None })
+        Ok(Self { file, path, size, device: None })
     }
 
     /// The same for a target, which can be read from its device.
@@ -38,9 +38,9 @@ impl Raw {
     /// # Errors
     /// `Io`.
     pub fn target(file: File, path: PathBuf) -> Result<Self, DiskError> {
-        let reader = DeviceReader::new(&file, &path)?;
+        let device = DeviceFile::new(&file, &path)?;
         let mut raw = Self::new(file, path)?;
-        raw.reader = Some(reader);
+        raw.device = Some(device);
         Ok(raw)
     }
 
@@ -96,7 +96,7 @@ impl BlockDev for Raw {
     }
 
     fn read_from_device(&self, buf: &mut AlignedBuf, len: usize, at: u64) -> Result<(), DiskError> {
-        let Some(reader) = &self.reader else { return self.read_at(&mut buf.bytes_mut()[..len], at) };
+        let Some(device) = &self.device else { return self.read_at(&mut buf.bytes_mut()[..len], at) };
         let bytes = buf.bytes_mut();
         let align = ALIGN as u64;
         for extent in self.extents(at..at + len as u64)? {
@@ -110,7 +110,7 @@ impl BlockDev for Raw {
                     let start = from - from % ALIGN;
                     let end = to.next_multiple_of(ALIGN).min(bytes.len());
                     debug_assert!((at + start as u64).is_multiple_of(align));
-                    reader.read(&mut bytes[start..end], at + start as u64, &self.path)?;
+                    device.read(&mut bytes[start..end], at + start as u64, &self.path)?;
                 }
             }
         }
@@ -121,7 +121,10 @@ impl BlockDev for Raw {
         if at + data.len() as u64 > self.size {
             return Err(DiskError::bad_image(&self.path, "a write beyond its end was refused"));
         }
-        self.file.write_all_at(data, at).map_err(|e| DiskError::io("write", &self.path, e))
+        match &self.device {
+            Some(device) => device.write(data, at, &self.path),
+            None => Err(DiskError::ReadOnly(self.path.clone())),
+        }
     }
 
     fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError> {

@@ -105,7 +105,7 @@ pub fn copy(
     fill(&work, &mut target.map)?;
     source.check_unchanged()?;
     sink.before_verify();
-    verify::verify(&work, &target.map)?;
+    let hashes = verify::verify(&work, &target.map)?;
     source.check_unchanged()?;
-    Ok(CopyResult { blake3: hash::disk(target.map.hashes()), bytes: size, data_bytes: data })
+    Ok(CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data })
 }

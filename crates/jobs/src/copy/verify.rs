@@ -1,25 +1,29 @@
 //! Reading back: every chunk of the target, from its device, against the hash taken when the source was
-//! read. A difference is narrowed down to its first byte.
+//! read. A difference is narrowed down to its first byte. The hashes of zeros are made here as well: reading
+//! waits for the device, so they cost no time of their own.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::buffer::AlignedBuf;
 use super::checkpoint::{ChunkMap, ChunkState};
 use super::fill::{Work, chunk_range, data_bytes};
+use super::hash::ChunkHash;
 use super::{CHUNK_BYTES, Stage, hash, is_zero};
 use crate::storage::DiskError;
 
-/// Proves that the target holds what `map` says. Everything was flushed before.
+/// Proves that the target holds what `map` says. Everything was flushed before. Answers the hash of every
+/// chunk, in order.
 ///
 /// # Errors
 /// `Mismatch` with the guest byte offset of the first difference found; `SourceChanged` when it is the source
 /// that no longer is what was read; `Canceled`, `LeaseExpired`, `Io`.
-pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<(), DiskError> {
+pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<Vec<ChunkHash>, DiskError> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let bytes_done = AtomicU64::new(0);
     let error: Mutex<Option<DiskError>> = Mutex::new(None);
+    let hashes = Mutex::new(map.hashes().to_vec());
     std::thread::scope(|scope| {
         for _ in 0..work.streams {
             scope.spawn(|| {
@@ -31,12 +35,18 @@ pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<(), DiskError> {
                     }
                     match check_chunk(work, map, index, &mut buf) {
                         Ok(bytes) => {
+                            if map.states()[index] == ChunkState::Zero {
+                                let range = chunk_range(index, work.source.size());
+                                let len = range.end - range.start;
+                                let hash = hash::zero_chunk(len, range.start, work.source.size());
+                                hashes.lock().unwrap_or_else(PoisonError::into_inner)[index] = hash;
+                            }
                             let done = bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
                             work.sink.progress(Stage::Verifying, done, work.data_bytes);
                         }
                         Err(e) => {
                             stop.store(true, Ordering::Release);
-                            let mut first = error.lock().unwrap_or_else(|p| p.into_inner());
+                            let mut first = error.lock().unwrap_or_else(PoisonError::into_inner);
                             first.get_or_insert(e);
                             return;
                         }
@@ -45,9 +55,12 @@ pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<(), DiskError> {
             });
         }
     });
-    match error.into_inner().unwrap_or_else(|p| p.into_inner()) {
+    match error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(e) => Err(e),
-        None => check_tail(work),
+        None => {
+            check_tail(work)?;
+            Ok(hashes.into_inner().unwrap_or_else(PoisonError::into_inner))
+        }
     }
 }
 
@@ -87,7 +100,12 @@ fn narrow_down(work: &Work<'_>, map: &ChunkMap, index: usize, found: &[u8]) -> D
     if let Err(e) = work.source.read_at(&mut source, range.start) {
         return e;
     }
-    if hash::chunk(&source, range.start, work.source.size()) != map.hashes()[index] {
+    let as_copied = match map.states()[index] {
+        ChunkState::Zero => is_zero(&source),
+        ChunkState::Copied => hash::chunk(&source, range.start, work.source.size()) == map.hashes()[index],
+        ChunkState::Todo => true,
+    };
+    if !as_copied {
         return DiskError::SourceChanged(work.source.path().to_owned());
     }
     let first = source.iter().zip(found).position(|(a, b)| a != b).unwrap_or(0);

@@ -10,7 +10,9 @@ use longhaul_jobs::storage::{
     delete_artifact, probe, scan, stray_files,
 };
 
-use crate::support::{MIB, Place, assert_clean, qemu_img, run, scattered};
+use longhaul_jobs::copy::run::DiskRef;
+
+use crate::support::{MIB, Place, assert_clean, copy_here, dense, qemu_img, run, scattered};
 
 #[test]
 fn no_path_leads_out_of_the_root() {
@@ -129,27 +131,57 @@ fn capacity_is_that_of_the_file_system() {
     assert!(matches!(check_space(&root, u64::MAX), Err(DiskError::NoSpace { needed: u64::MAX, .. })));
 }
 
-/// In a mount namespace of its own, where the storage is mounted again read-only; runs this test binary.
-#[test]
-fn a_read_only_storage_is_told_apart() {
-    let place = Place::new("read-only");
-    if std::env::var_os("READ_ONLY_STORAGE").is_none() {
-        check_writable(&Root::open(&place.0).unwrap()).unwrap();
-        let script = "mount -t tmpfs -o ro tmpfs \"$1\" && READ_ONLY_STORAGE=\"$1\" exec \"$0\" --exact \
-                      storages::a_read_only_storage_is_told_apart_inside";
-        let exe = std::env::current_exe().unwrap();
-        let out =
-            run("unshare", &["-m", "sh", "-c", script, exe.to_str().unwrap(), place.0.to_str().unwrap()]);
-        let text = String::from_utf8_lossy(&out.stdout);
-        assert!(out.status.success() && text.contains("1 passed"), "{text}");
-    }
+/// Runs `test` of this binary in a mount namespace of its own, where a tmpfs with `options` lies on a
+/// directory that `SMALL_STORAGE` names.
+fn on_tmpfs(place: &Place, options: &str, test: &str) {
+    let script = "mount -t tmpfs -o \"$2\" tmpfs \"$1\" && SMALL_STORAGE=\"$1\" exec \"$0\" --exact \"$3\"";
+    let exe = std::env::current_exe().unwrap();
+    let (exe, dir) = (exe.to_str().unwrap(), place.0.to_str().unwrap());
+    let out = run("unshare", &["-m", "sh", "-c", script, exe, dir, options, test]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]
-fn a_read_only_storage_is_told_apart_inside() {
-    let Some(dir) = std::env::var_os("READ_ONLY_STORAGE") else { return };
+fn a_read_only_storage_is_told_apart() {
+    let place = Place::new("read-only");
+    check_writable(&Root::open(&place.0).unwrap()).unwrap();
+    on_tmpfs(&place, "ro", "storages::inside_a_read_only_storage");
+}
+
+#[test]
+fn inside_a_read_only_storage() {
+    let Some(dir) = std::env::var_os("SMALL_STORAGE") else { return };
     let root = Root::open(Path::new(&dir)).unwrap();
     assert!(matches!(check_writable(&root), Err(DiskError::ReadOnly(_))));
     let made = create_volume(&root, "v/x".as_ref(), Format::Raw, 10);
     assert!(matches!(made, Err(DiskError::ReadOnly(_))), "{made:?}");
+}
+
+#[test]
+fn a_full_storage_is_told_apart_at_any_moment() {
+    let place = Place::new("full");
+    for size in ["64k", "128k", "300k", "2m", "6m", "12m"] {
+        on_tmpfs(&place, &format!("size={size}"), "storages::inside_a_small_storage");
+    }
+}
+
+#[test]
+fn inside_a_small_storage() {
+    let Some(dir) = std::env::var_os("SMALL_STORAGE") else { return };
+    let place = Place::new(&format!("small-source-{}", std::process::id()));
+    dense(&place.path("disk.raw"), 8 * MIB, 3);
+    let dir = PathBuf::from(dir);
+    let root = Root::open(&dir).unwrap();
+    let room = capacity(&root).unwrap().total_bytes > 9 * MIB;
+    for format in [Format::Raw, Format::Qcow2] {
+        let target = DiskRef { root: dir.clone(), path: "v/t".into(), format };
+        let copied = copy_here(place.disk("disk.raw", Format::Raw), target);
+        assert!(
+            if room { copied.is_ok() } else { matches!(copied, Err(DiskError::NoSpace { .. })) },
+            "{copied:?}"
+        );
+        delete_artifact(&root, "v/t".as_ref()).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
 }
