@@ -1,1 +1,18 @@
-//! placeholder
+//! The management node: HTTP, settings, data directory, sessions, and the one place where everything is
+//! wired together. The binary `longhaul` is this crate's; benchmarks and tests start nodes from it too.
+
+pub mod answer;
+pub mod app;
+pub mod auth;
+pub mod data_dir;
+pub mod demo;
+pub mod janitor;
+pub mod node;
+pub mod ops;
+
+pub mod serve;
+pub mod settings;
+pub mod tempdir;
+
+pub use node::Node;
+pub use settings::{Layers, Settings};

@@ -1,0 +1,91 @@
+//! What an operation answers, as records; rendered to the wire's text here, now or when it is polled.
+
+use longhaul_engine::fault::from_store;
+use longhaul_model::resource::{Account, ApiOutcome, Session, Storage, Volume};
+use longhaul_model::{Fault, Job};
+use longhaul_store::Store;
+use longhaul_wire::TimeFormat;
+use longhaul_wire::inventory::{
+    self, AccountInventory, LongJobInventory, PrimaryStorageInventory, SessionInventory, VolumeInventory,
+};
+
+/// The answer of an operation.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// `{}`.
+    Empty,
+    /// A job.
+    Job(Box<Job>),
+    /// A volume.
+    Volume(Box<Volume>),
+    /// A storage.
+    Storage(Box<Storage>),
+    /// An account.
+    Account(Box<Account>),
+    /// A session, its secret included.
+    Session(Session),
+    /// Rendered already.
+    Json(String),
+}
+
+impl Answer {
+    /// The body.
+    pub fn render(&self, format: &TimeFormat, wants_schema: bool) -> String {
+        match self {
+            Self::Empty => inventory::empty(),
+            Self::Job(job) => inventory::one(&LongJobInventory::of(job, format), wants_schema),
+            Self::Volume(volume) => inventory::one(&VolumeInventory::of(volume, format), wants_schema),
+            Self::Storage(storage) => {
+                inventory::one(&PrimaryStorageInventory::of(storage, format), wants_schema)
+            }
+            Self::Account(account) => inventory::one(&AccountInventory::of(account, format), wants_schema),
+            Self::Session(session) => inventory::one(&SessionInventory::of(session, format), wants_schema),
+            Self::Json(body) => body.clone(),
+        }
+    }
+
+    /// What is kept of it for the poll: references, not copies, but for what is in no record.
+    pub fn outcome(&self, format: &TimeFormat) -> ApiOutcome {
+        match self {
+            Self::Empty => ApiOutcome::Empty,
+            Self::Job(job) => ApiOutcome::Job(job.id),
+            Self::Volume(volume) => ApiOutcome::Volume(volume.id),
+            Self::Storage(storage) => ApiOutcome::Storage(storage.id),
+            Self::Account(account) => ApiOutcome::Account(account.id),
+            Self::Session(_) | Self::Json(_) => ApiOutcome::Json(self.render(format, false)),
+        }
+    }
+
+    /// The answer that was kept; what has been deleted since is answered by its uuid alone.
+    ///
+    /// # Errors
+    /// The fault that was kept, or the store does not answer.
+    pub async fn kept(outcome: &ApiOutcome, store: &dyn Store) -> Result<Self, Fault> {
+        let asked = |e| from_store(e, "the answer");
+        let gone =
+            |id: &dyn std::fmt::Display| Self::Json(format!("{{\"inventory\":{{\"uuid\":\"{id}\"}}}}"));
+        Ok(match outcome {
+            ApiOutcome::Empty => Self::Empty,
+            ApiOutcome::Job(id) => {
+                store.job(*id).await.map_err(asked)?.map_or_else(|| gone(id), |j| Self::Job(Box::new(j)))
+            }
+            ApiOutcome::Volume(id) => store
+                .volume(*id)
+                .await
+                .map_err(asked)?
+                .map_or_else(|| gone(id), |v| Self::Volume(Box::new(v))),
+            ApiOutcome::Storage(id) => store
+                .storage(*id)
+                .await
+                .map_err(asked)?
+                .map_or_else(|| gone(id), |s| Self::Storage(Box::new(s))),
+            ApiOutcome::Account(id) => store
+                .account(*id)
+                .await
+                .map_err(asked)?
+                .map_or_else(|| gone(id), |a| Self::Account(Box::new(a))),
+            ApiOutcome::Json(body) => Self::Json(body.clone()),
+            ApiOutcome::Fault(fault) => return Err(fault.clone()),
+        })
+    }
+}

@@ -1,0 +1,294 @@
+//! One request from decoding to its reply: who calls, which form the answer takes, and the record behind a
+//! 202. What an operation does is in `ops`; every decision about status and body, in `longhaul_wire::reply`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_engine::Engine;
+use longhaul_engine::engine::Caller as EngineCaller;
+use longhaul_engine::fault::from_store;
+use longhaul_model::resource::{ApiOutcome, ApiRecord};
+use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
+use longhaul_store::{Store, StoreError};
+use longhaul_wire::decode::BODY_MAX_BYTES;
+use longhaul_wire::reply::{self, Form, PATIENCE_MS};
+use longhaul_wire::{Call, Caller, Headers, Misuse, Op, Reply, Request, TimeFormat, decode, validate};
+
+use crate::answer::Answer;
+use crate::auth::{Identity, Sessions};
+use crate::ops;
+use crate::settings::Settings;
+
+/// How long an asynchronous answer is kept, ms.
+pub const RECORD_KEPT_MS: i64 = 3 * 3600 * 1000;
+/// The account of calls whose session is not valid.
+const NOBODY: AccountId = AccountId::from_bits(0);
+
+/// Everything a request needs.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Time and chance.
+    pub runtime: Arc<dyn Runtime>,
+    /// The sessions.
+    pub sessions: Sessions,
+    /// How moments are written.
+    pub format: TimeFormat,
+    /// The settings in force.
+    pub settings: Settings,
+    /// When this installation was made, ms since 1970.
+    pub born_ms: i64,
+}
+
+/// A call with who makes it.
+pub struct Called {
+    /// The call.
+    pub call: Call,
+    /// Who; nobody for calls that need no session.
+    pub identity: Identity,
+    /// The id of the call.
+    pub api_id: ApiId,
+    /// The same for the engine, with the record it is to write.
+    pub caller: EngineCaller,
+}
+
+/// The parts of a request that the server has read.
+pub struct Received<'a> {
+    /// `GET`, …
+    pub method: &'a str,
+    /// As sent.
+    pub path: &'a str,
+    /// As sent.
+    pub query: Option<&'a str>,
+    /// The header of that name in lower case.
+    pub header: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
+    /// The body, or that it was too large.
+    pub body: Option<&'a [u8]>,
+}
+
+impl App {
+    /// Answers a request.
+    pub async fn answer(self: &Arc<Self>, received: &Received<'_>) -> Reply {
+        let headers = Headers::from_fn(received.header);
+        let detected = Caller::detect(&headers);
+        let profile = self.format.profile();
+        let Some(body) = received.body else {
+            return Reply::misuse(profile, detected, &Misuse::BodyTooLarge);
+        };
+        debug_assert!(body.len() <= BODY_MAX_BYTES);
+        let request = Request {
+            method: received.method,
+            path: received.path,
+            query: received.query,
+            body,
+            headers,
+            now_ms: self.runtime.now_ms(),
+            zone: self.format.zone(),
+        };
+        let call = match decode(&request) {
+            Ok(call) => call,
+            Err(misuse) => return Reply::misuse(profile, detected, &misuse),
+        };
+        let host = (received.header)("host").unwrap_or_default();
+        let host = if host.is_empty() { self.settings.listen.to_string() } else { host.to_owned() };
+        match self.reply(call, &host).await {
+            Ok(reply) => reply,
+            Err(misuse) => Reply::misuse(profile, detected, &misuse),
+        }
+    }
+
+    async fn reply(self: &Arc<Self>, call: Call, host: &str) -> Result<Reply, Misuse> {
+        let profile = self.format.profile();
+        if call.op() == Op::GetApiJob {
+            return self.poll(&call).await;
+        }
+        let (caller, wants_schema) = (call.caller, call.wants_schema);
+        let form = reply::form(profile, caller, call.operation.kind);
+        let api_id = call.job_uuid.clone().unwrap_or_else(|| ApiId::random(&*self.runtime));
+        if form != Form::AtOnce && call.job_uuid.is_some() {
+            self.refuse_known(&api_id).await?;
+        }
+        let timeout_ms = call.api_timeout_ms();
+        let location = reply::location("http", host, &api_id);
+        let identity = self.identify(&call).await;
+        let checked = identity.and_then(|identity| {
+            validate::check(&call)?;
+            if call.operation.admin_only && !identity.admin {
+                return Err(validate::admin_only(&call));
+            }
+            Ok(identity)
+        });
+        let identity = match (checked, form) {
+            (Ok(identity), _) => identity,
+            (Err(fault), Form::Accepted) => {
+                return Ok(self.accept_fault(&api_id, NOBODY, fault, &location, timeout_ms).await);
+            }
+            (Err(fault), _) => return Ok(Reply::fault(profile, caller, &fault)),
+        };
+        let called = Called {
+            caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
+            call,
+            identity,
+            api_id: api_id.clone(),
+        };
+        match form {
+            Form::AtOnce => Ok(match ops::perform(self, called).await {
+                Ok(answer) => Reply::ok(answer.render(&self.format, wants_schema)),
+                Err(fault) => Reply::fault(profile, caller, &fault),
+            }),
+            Form::Accepted => Ok(self.accept(called, &location, timeout_ms).await),
+            Form::Patient => Ok(match self.patient(called).await {
+                Some(Ok(answer)) => Reply::ok(answer.render(&self.format, wants_schema)),
+                Some(Err(fault)) => Reply::fault(profile, caller, &fault),
+                None => Reply::accepted(&location, timeout_ms),
+            }),
+        }
+    }
+
+    async fn identify(&self, call: &Call) -> Result<Identity, Fault> {
+        if !call.operation.auth {
+            return Ok(Identity { account: NOBODY, admin: false });
+        }
+        let id = call.session_id().ok_or_else(|| Fault::new(Code::InvalidSession, "Session expired"))?;
+        self.sessions.identify(id).await
+    }
+
+    async fn refuse_known(&self, id: &ApiId) -> Result<(), Misuse> {
+        match self.store.record(id).await {
+            Ok(Some(_)) => Err(Misuse::DuplicateJobUuid(id.to_string())),
+            _ => Ok(()), // a store that is away is told of by the call itself
+        }
+    }
+
+    fn record(&self, id: &ApiId, account: AccountId, outcome: Option<ApiOutcome>) -> ApiRecord {
+        ApiRecord { id: id.clone(), account, expires_ms: self.runtime.now_ms() + RECORD_KEPT_MS, outcome }
+    }
+
+    /// 202 for a call that is refused: the error is at the poll.
+    async fn accept_fault(
+        &self,
+        id: &ApiId,
+        account: AccountId,
+        fault: Fault,
+        location: &str,
+        timeout_ms: u64,
+    ) -> Reply {
+        let record = self.record(id, account, Some(ApiOutcome::Fault(fault)));
+        match self.store.create_record(record).await {
+            Ok(()) => Reply::accepted(location, timeout_ms),
+            Err(error) => self.not_accepted(error),
+        }
+    }
+
+    fn not_accepted(&self, error: StoreError) -> Reply {
+        let fault = match error {
+            StoreError::Taken => {
+                Fault::invalid("the id of this call is used already; send it with a fresh X-Job-UUID")
+            }
+            other => from_store(other, "the call"),
+        };
+        Reply::polled_fault(&fault)
+    }
+
+    /// 202, once what the poll will say is durable. Calls on jobs write effect and record in one
+    /// transaction; all others leave a record that is worked on, and work beside the answer.
+    async fn accept(self: &Arc<Self>, mut called: Called, location: &str, timeout_ms: u64) -> Reply {
+        let (id, account) = (called.api_id.clone(), called.identity.account);
+        if ops::writes_its_record(called.call.op()) {
+            called.caller.record = Some(self.record(&id, account, None));
+            return match ops::perform(self, called).await {
+                Ok(Answer::Json(body)) => {
+                    // A dry run has changed nothing, so nothing was written yet.
+                    let record = self.record(&id, account, Some(ApiOutcome::Json(body)));
+                    match self.store.create_record(record).await {
+                        Ok(()) => Reply::accepted(location, timeout_ms),
+                        Err(error) => self.not_accepted(error),
+                    }
+                }
+                Ok(_) => Reply::accepted(location, timeout_ms),
+                Err(fault) => self.accept_fault(&id, account, fault, location, timeout_ms).await,
+            };
+        }
+        if let Err(error) = self.store.create_record(self.record(&id, account, None)).await {
+            return self.not_accepted(error);
+        }
+        let app = self.clone();
+        self.runtime.spawn(
+            "api call",
+            Box::pin(async move {
+                let outcome = match ops::perform(&app, called).await {
+                    Ok(answer) => answer.outcome(&app.format),
+                    Err(fault) => ApiOutcome::Fault(fault),
+                };
+                app.finish(&id, outcome).await;
+            }),
+        );
+        Reply::accepted(location, timeout_ms)
+    }
+
+    async fn finish(&self, id: &ApiId, outcome: ApiOutcome) {
+        // Until it is written or the process ends; then the next start writes that it was cut.
+        while let Err(error) = self.store.finish_record(id, outcome.clone()).await {
+            tracing::warn!(%error, "the answer of a call could not be kept yet");
+            if matches!(error, StoreError::NotFound) {
+                return;
+            }
+            self.runtime.sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// The result, if it is there in time; else `None`, and the record says that it is worked on.
+    async fn patient(self: &Arc<Self>, called: Called) -> Option<Result<Answer, Fault>> {
+        let (id, account) = (called.api_id.clone(), called.identity.account);
+        let (done, mut waiting) = tokio::sync::oneshot::channel();
+        let app = self.clone();
+        // Spawned, so that a caller who goes away does not cut the call in the middle.
+        self.runtime.spawn(
+            "api call",
+            Box::pin(async move {
+                let result = ops::perform(&app, called).await;
+                let _ = done.send(result); // nobody waits if the caller went away
+            }),
+        );
+        let patience = self.runtime.sleep(Duration::from_millis(PATIENCE_MS));
+        if let futures::future::Either::Left((result, _)) =
+            futures::future::select(&mut waiting, patience).await
+        {
+            return Some(
+                result.unwrap_or_else(|_| Err(Fault::internal("the call broke off; see the server's log"))),
+            );
+        }
+        if let Err(error) = self.store.create_record(self.record(&id, account, None)).await {
+            return Some(Err(from_store(error, "the call, which goes on all the same,")));
+        }
+        let app = self.clone();
+        self.runtime.spawn(
+            "api call",
+            Box::pin(async move {
+                let outcome = match waiting.await {
+                    Ok(Ok(answer)) => answer.outcome(&app.format),
+                    Ok(Err(fault)) => ApiOutcome::Fault(fault),
+                    Err(_) => ApiOutcome::Fault(Fault::internal("the call broke off; see the server's log")),
+                };
+                app.finish(&id, outcome).await;
+            }),
+        );
+        None
+    }
+
+    async fn poll(&self, call: &Call) -> Result<Reply, Misuse> {
+        let Some(id) = call.params.text("uuid").and_then(ApiId::chosen) else { return Err(Misuse::Expired) };
+        let record = match self.store.record(&id).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Err(Misuse::Expired),
+            Err(error) => return Ok(Reply::polled_fault(&from_store(error, "the call"))),
+        };
+        let Some(outcome) = record.outcome else { return Ok(Reply::processing()) };
+        Ok(match Answer::kept(&outcome, &*self.store).await {
+            Ok(answer) => Reply::ok(answer.render(&self.format, call.wants_schema)),
+            Err(fault) => Reply::polled_fault(&fault),
+        })
+    }
+}

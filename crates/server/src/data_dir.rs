@@ -1,0 +1,142 @@
+//! The server's directory: the lock that one process holds, the secret key, the first admin password. The
+//! embedded store's files lie in it too.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
+
+/// The locked directory. Dropping it lets another process in.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be and locks it.
+    ///
+    /// # Errors
+    /// It cannot be written, or another process holds it: its pid is named.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+            format!("the data directory {} cannot be made; choose another with --data-dir", path.display())
+        })?;
+        let path = fs::canonicalize(path)?;
+        let lock_path = path.join("lock");
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .with_context(|| {
+                format!("the data directory {} cannot be written; make it writable or choose another with --data-dir", path.display())
+            })?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = lock.read_to_string(&mut holder);
+            bail!(
+                "the data directory {} is used by another server, pid {}; stop it or choose another with --data-dir",
+                path.display(),
+                holder.trim()
+            );
+        }
+        lock.set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .with_context(|| format!("{} cannot be written: is the disk full?", lock_path.display()))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The embedded store's file.
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join("longhaul.db")
+    }
+
+    /// The key of the secrets at rest, made at the first start.
+    ///
+    /// # Errors
+    /// It cannot be read or made, or has the wrong length.
+    pub fn secret_key(&self) -> Result<[u8; 32]> {
+        let path = self.path.join("secret.key");
+        match fs::read(&path) {
+            Ok(bytes) => bytes.as_slice().try_into().ok().with_context(|| {
+                format!("{} must hold exactly 32 bytes; restore it from your backup", path.display())
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut key = [0u8; 32];
+                getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no random bits: {e}"))?;
+                write_private(&path, &key)?;
+                Ok(key)
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
+    }
+
+    /// Keeps a generated admin password for its first reader; answers where.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_admin_password(&self, password: &str) -> Result<PathBuf> {
+        let path = self.path.join("admin-password");
+        write_private(&path, format!("{password}\n").as_bytes())?;
+        Ok(path)
+    }
+}
+
+/// Writes a file that only its owner may read; durable when it returns.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        match path.parent() {
+            Some(dir) => File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_is_refused_with_the_pid_of_the_first() {
+        let dir = std::env::temp_dir().join(format!("longhaul-lock-{}", std::process::id()));
+        let first = DataDir::open(&dir).unwrap();
+        let refused = DataDir::open(&dir).unwrap_err().to_string();
+        assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
+        drop(first);
+        DataDir::open(&dir).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_secret_key_is_made_once_and_private() {
+        let path = std::env::temp_dir().join(format!("longhaul-key-{}", std::process::id()));
+        let dir = DataDir::open(&path).unwrap();
+        let key = dir.secret_key().unwrap();
+        assert_eq!(dir.secret_key().unwrap(), key);
+        let mode = fs::metadata(path.join("secret.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(path.join("secret.key"), b"short").unwrap();
+        assert!(dir.secret_key().is_err());
+        fs::remove_dir_all(&path).unwrap();
+    }
+}

@@ -1,0 +1,72 @@
+//! What is removed by its age: sessions, asynchronous answers, deleted volumes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_jobs::manage::volumes;
+use longhaul_model::Fault;
+use longhaul_model::query::{
+    Condition, Field, Filter, LIMIT_DEFAULT, NEWEST_FIRST, Op, Page, Query, Resource, Rows, Value,
+};
+
+use crate::app::App;
+
+/// Between rounds.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Starts the rounds, for as long as the process lives.
+pub fn start(app: &Arc<App>) {
+    let app = app.clone();
+    app.runtime.clone().spawn(
+        "janitor",
+        Box::pin(async move {
+            loop {
+                app.runtime.sleep(EVERY).await;
+                round(&app).await;
+            }
+        }),
+    );
+}
+
+async fn round(app: &App) {
+    let told = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%error, "{what} could not be swept; tried again in a minute");
+    if let Err(error) = app.store.sweep_sessions().await {
+        told("expired sessions", &error);
+    }
+    if let Err(error) = app.store.sweep_records().await {
+        told("old asynchronous answers", &error);
+    }
+    if let Err(error) = expunge_old_volumes(app).await {
+        told("deleted volumes", &error);
+    }
+}
+
+/// Expunges volumes that were deleted long enough ago; one that is in use stays until the next round.
+async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
+    let after_ms = i64::try_from(app.settings.volume_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    if after_ms == 0 {
+        return Ok(());
+    }
+    let deleted =
+        Condition { field: Field::Status, op: Op::Eq, values: vec![Value::Text("Deleted".to_owned())] };
+    let query = Query {
+        resource: Resource::Volume,
+        filter: Filter { conditions: vec![deleted], visible_to: None },
+        sort: Some(longhaul_model::query::Sort { descending: false, ..NEWEST_FIRST }),
+        page: Page { start: 0, limit: LIMIT_DEFAULT },
+        want_rows: true,
+        want_total: false,
+    };
+    let found =
+        app.store.query(&query).await.map_err(|e| longhaul_engine::fault::from_store(e, "the volumes"))?;
+    let Rows::Volumes(rows) = found.rows else { return Ok(()) };
+    for volume in rows {
+        let old = volume.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
+        if old {
+            if let Err(fault) = volumes::expunge(&app.engine.inventory(), volume.id).await {
+                tracing::warn!(volume = %volume.id, %fault, "a deleted volume could not be expunged yet");
+            }
+        }
+    }
+    Ok(())
+}

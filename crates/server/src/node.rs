@@ -1,0 +1,196 @@
+//! One management node from start to stop: everything is wired together here and nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use longhaul_engine::{Engine, EngineConfig, Inventory, Registry, TokioRuntime};
+use longhaul_jobs::attempt_io::Spawner;
+use longhaul_jobs::carry::CopySettings;
+use longhaul_jobs::import::Import;
+use longhaul_jobs::migrate::{Migrate, ShowVolume};
+use longhaul_jobs::simulator::{Journal, Simulator};
+use longhaul_model::resource::{Account, ApiOutcome};
+use longhaul_model::{ADMIN, Code, Fault, Runtime};
+
+use longhaul_store::options::StoreOptions;
+use longhaul_store::{Store, StoreError};
+use longhaul_wire::inventory::VolumeInventory;
+use longhaul_wire::{TimeFormat, error, job_data};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::auth::{Sessions, password};
+use crate::data_dir::DataDir;
+use crate::settings::Settings;
+use crate::{demo, janitor, serve};
+
+/// A running node.
+pub struct Node {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Everything a request needs.
+    pub app: Arc<App>,
+    /// Where the first admin password was put, if it was made now.
+    pub password_file: Option<std::path::PathBuf>,
+    serving: serve::Serving,
+    _data_dir: DataDir,
+}
+
+impl Node {
+    /// Starts a node: takes the data directory, opens the store, joins, listens.
+    ///
+    /// # Errors
+    /// What stands in the way, and what to do.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("{} cannot be listened on; choose another with --listen ADDRESS:PORT", settings.listen)
+        })?;
+        Self::start_on(settings, listener).await
+    }
+
+    /// Like `start`, on a socket that listens already.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_on(mut settings: Settings, listener: TcpListener) -> Result<Self> {
+        settings.listen = listener.local_addr()?;
+        let data_dir = DataDir::open(&settings.data_dir)?;
+        let secret_key = data_dir.secret_key()?;
+        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
+        let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
+        let store =
+            Ok::<_, anyhow::Error>(longhaul_store::memory::MemoryStore::new(runtime.clone(), options))
+                .map_err(|error| anyhow!("the store {}: {error}", data_dir.store_path().display()))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let password_file = first_account(&settings, &data_dir, &*store).await?;
+        let cut = Fault::new(
+            Code::NodeGone,
+            "the management node restarted while it worked on this call; look at the resource, then send it again",
+        );
+        store.cut_records(ApiOutcome::Fault(cut)).await?;
+        let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
+        let format = TimeFormat::new(settings.replies, settings.zone.clone());
+        let engine = start_engine(&settings, &format, store.clone(), runtime.clone(), secret_key).await?;
+        let app = Arc::new(App {
+            sessions: Sessions::new(
+                store.clone(),
+                runtime.clone(),
+                settings.session_timeout_s,
+                settings.sessions_max,
+            ),
+            engine,
+            store,
+            runtime,
+            format,
+            settings,
+            born_ms,
+        });
+        if app.settings.demo {
+            demo::prepare(&app).await?;
+        }
+        janitor::start(&app);
+        let serving = serve::start(app.clone(), listener);
+        Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
+    }
+
+    /// Stops listening, lets attempts save a checkpoint and gives their jobs back.
+    pub async fn stop(self) {
+        self.serving.stop().await;
+        self.app.engine.drain(Duration::from_secs(self.app.settings.drain_s)).await;
+    }
+}
+
+async fn start_engine(
+    settings: &Settings,
+    format: &TimeFormat,
+    store: Arc<dyn Store>,
+    runtime: Arc<dyn Runtime>,
+    secret_key: [u8; 32],
+) -> Result<Arc<Engine>> {
+    let registry = registry(settings, format, Inventory::new(store.clone(), runtime.clone()))?;
+    let config = EngineConfig {
+        max_running: settings.max_running,
+        max_running_simulator: settings.max_running_simulator,
+        cancel_deadline: Duration::from_secs(settings.cancel_deadline_s),
+        host_name: host_name(),
+        ..EngineConfig::new(|code| error::row(code).0, job_data::parse, secret_key)
+    };
+    // The lock on the data directory proves that no former process lives.
+    Engine::start(store, runtime, registry, config, true)
+        .await
+        .map_err(|fault| anyhow!("the engine: {fault}"))
+}
+
+fn registry(settings: &Settings, format: &TimeFormat, inventory: Inventory) -> Result<Registry> {
+    let copy = CopySettings {
+        spawner: Spawner::this_binary(),
+        bytes_per_s: settings.copy_bytes_per_s,
+        streams: settings.copy_streams,
+        checkpoint_ms: settings.copy_checkpoint_ms,
+    };
+    let format = format.clone();
+    let show: ShowVolume = Arc::new(move |volume| {
+        serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
+    });
+    let mut registry = Registry::default()
+        .with(Arc::new(Migrate::new(inventory.clone(), copy.clone(), show.clone())))
+        .with(Arc::new(Import::new(inventory, copy, show)));
+    if settings.simulator {
+        let journal = match &settings.simulator_journal {
+            Some(path) => Some(Arc::new(Journal::open(path).map_err(|fault| anyhow!("{fault}"))?)),
+            None => None,
+        };
+        registry = registry
+            .with(Arc::new(Simulator::flexible(journal.clone(), error::from_wire)))
+            .with(Arc::new(Simulator::rigid(journal, error::from_wire)));
+    }
+    Ok(registry)
+}
+
+/// The admin account, made at the first start with the password of `LONGHAUL_ADMIN_PASSWORD`, or with a
+/// generated one that is left in a private file.
+async fn first_account(
+    settings: &Settings,
+    data_dir: &DataDir,
+    store: &dyn Store,
+) -> Result<Option<std::path::PathBuf>> {
+    if store.account(ADMIN).await?.is_some() {
+        return Ok(None);
+    }
+    let given = match std::env::var("LONGHAUL_ADMIN_PASSWORD") {
+        _ if settings.demo => Some(demo::PASSWORD.to_owned()),
+        Ok(given) if !given.is_empty() => Some(given),
+        _ => None,
+    };
+    let (clear, file) = match given {
+        Some(clear) => (clear, None),
+        None => {
+            let mut bits = [0u8; 12];
+            getrandom::fill(&mut bits).map_err(|e| anyhow!("no random bits: {e}"))?;
+            let clear: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+            let file = data_dir.keep_admin_password(&clear)?;
+            (clear, Some(file))
+        }
+    };
+    let hash = password::keep(password::wire_form(&clear)).await.map_err(|fault| anyhow!("{fault}"))?;
+    let admin = Account {
+        id: ADMIN,
+        name: "admin".to_owned(),
+        description: None,
+        admin: true,
+        password_hash: hash,
+        create_ms: 0,
+        last_op_ms: 0,
+    };
+    match store.create_account(admin).await {
+        Ok(_) | Err(StoreError::Taken) => Ok(file),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}

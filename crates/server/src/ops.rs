@@ -1,0 +1,106 @@
+//! What each operation does: take the values out of the call, call one function, wrap its answer. One file
+//! per family.
+
+mod accounts;
+mod jobs;
+mod nodes;
+mod query;
+mod sessions;
+mod storages;
+mod tags;
+mod volumes;
+
+use std::sync::Arc;
+
+use longhaul_model::{Code, Fault};
+use longhaul_wire::Op;
+
+use crate::answer::Answer;
+use crate::app::{App, Called};
+
+/// Performs a call.
+///
+/// # Errors
+/// Whatever it refuses.
+pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
+    tags::check(&called)?;
+    match called.call.op() {
+        Op::SubmitLongJob => jobs::submit(app, &called).await,
+        Op::DeleteLongJob => jobs::delete(app, &called).await,
+        Op::UpdateLongJob => jobs::update(app, &called).await,
+        Op::CancelLongJob => jobs::cancel(app, &called).await,
+        Op::RerunLongJob => jobs::rerun(app, &called).await,
+        Op::ResumeLongJob => jobs::resume(app, &called).await,
+        Op::CleanLongJob => jobs::clean(app, &called).await,
+        Op::GetTaskProgress => jobs::progress(app, &called).await,
+        Op::GetLongJobTimeline => jobs::timeline(app, &called).await,
+        Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
+        Op::LogInByAccount => sessions::log_in(app, &called).await,
+        Op::LogOut => sessions::log_out(app, &called).await,
+        Op::ValidateSession => sessions::validate(app, &called).await,
+        Op::RenewSession => sessions::renew(app, &called).await,
+        Op::CreateAccount => accounts::create(app, &called).await,
+        Op::UpdateAccount => accounts::update(app, &called).await,
+        Op::DeleteAccount => accounts::delete(app, &called).await,
+        Op::GetVersion => Ok(nodes::version(app)),
+        Op::GetCurrentTime => Ok(nodes::current_time(app)),
+        Op::QueryLongJob
+        | Op::QueryAccount
+        | Op::QueryManagementNode
+        | Op::QueryZone
+        | Op::QueryPrimaryStorage
+        | Op::QueryVolume => query::query(app, &called).await,
+        Op::AddLocalPrimaryStorage => storages::add_local(app, &called).await,
+        Op::UpdatePrimaryStorage => storages::update(app, &called).await,
+        Op::ChangePrimaryStorageState => storages::change_state(app, &called).await,
+        Op::DeletePrimaryStorage => storages::delete(app, &called).await,
+        Op::GetTrashOnPrimaryStorage => storages::trash(app, &called).await,
+        Op::CleanUpTrashOnPrimaryStorage => storages::clean_trash(app, &called).await,
+        Op::GetPrimaryStorageCapacity => storages::capacity(app, &called).await,
+        Op::ScanPrimaryStorage => storages::scan(app, &called).await,
+        Op::CreateDataVolume => volumes::create(app, &called).await,
+        Op::UpdateVolume => volumes::update(app, &called).await,
+        Op::DeleteDataVolume => volumes::delete(app, &called).await,
+        Op::RecoverDataVolume => volumes::recover(app, &called).await,
+        Op::ExpungeDataVolume => volumes::expunge(app, &called).await,
+        Op::AdoptVolume => volumes::adopt(app, &called).await,
+        Op::ImportVolume => volumes::import(app, &called).await,
+        Op::ForgetVolume => volumes::forget(app, &called).await,
+        Op::PrimaryStorageMigrateVolume => volumes::migrate(app, &called).await,
+        Op::GetApiJob => Err(Fault::internal("a poll is no operation")),
+    }
+}
+
+/// Whether the engine writes the call's record in the transaction of its effect.
+pub const fn writes_its_record(op: Op) -> bool {
+    matches!(
+        op,
+        Op::SubmitLongJob
+            | Op::DeleteLongJob
+            | Op::UpdateLongJob
+            | Op::CancelLongJob
+            | Op::RerunLongJob
+            | Op::ResumeLongJob
+            | Op::CleanLongJob
+    )
+}
+
+/// The refusal of what belongs to somebody else.
+pub(crate) fn foreign(uuid: &dyn std::fmt::Display, called: &Called) -> Fault {
+    Fault::new(
+        Code::PermissionDenied,
+        format!(
+            "operation denied. The resource[uuid: {uuid}] doesn't belong to the account[uuid: {}]",
+            called.identity.account
+        ),
+    )
+}
+
+/// A value that `validate` has found to be there; its absence is a bug of the table.
+pub(crate) fn required<'a>(called: &'a Called, name: &str) -> Result<&'a str, Fault> {
+    called
+        .call
+        .params
+        .text(name)
+        .ok_or_else(|| Fault::invalid(format!("field[{name}] is mandatory, can not be null")))
+}

@@ -1,0 +1,109 @@
+//! Accounts: create, change, delete.
+
+use std::sync::Arc;
+
+use longhaul_engine::fault::from_store;
+use longhaul_model::resource::Account;
+use longhaul_model::{ADMIN, AccountId, Fault};
+use longhaul_store::StoreError;
+
+use super::required;
+use crate::answer::Answer;
+use crate::app::{App, Called};
+use crate::auth::password;
+
+pub async fn create(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    let name = required(called, "name")?;
+    let account = Account {
+        id: params.id("resourceUuid").unwrap_or_else(|| AccountId::random(&*app.runtime)),
+        name: name.to_owned(),
+        description: params.owned("description"),
+        admin: params.text("type") == Some("SystemAdmin"),
+        password_hash: password::keep(required(called, "password")?.to_owned()).await?,
+        create_ms: 0,
+        last_op_ms: 0,
+    };
+    match app.store.create_account(account).await {
+        Ok(account) => Ok(Answer::Account(Box::new(account))),
+        Err(StoreError::Taken) => {
+            Err(Fault::invalid(format!("unable to create an account. An account already called {name}")))
+        }
+        Err(error) => Err(from_store(error, "the account")),
+    }
+}
+
+pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    let id = account_id(called)?;
+    let known = app.store.account(id).await.map_err(|e| from_store(e, "the account"))?;
+    let Some(known) = known else { return Err(missing(&id.to_string())) };
+    if !called.identity.admin && id != called.identity.account {
+        let own =
+            app.store.account(called.identity.account).await.map_err(|e| from_store(e, "the account"))?;
+        let name = own.map(|a| a.name).unwrap_or_default();
+        return Err(Fault::failed(format!(
+            "account[uuid: {}, name: {name}] is a normal account, it cannot reset the password of another account[uuid: {id}]",
+            called.identity.account
+        )));
+    }
+    if let Some(old) = params.text("oldPassword") {
+        if !password::matches(old.to_owned(), known.password_hash).await? {
+            return Err(Fault::failed(format!(
+                "old password is not equal to the original password, cannot update the password of account[uuid: {id}]"
+            )));
+        }
+    }
+    let name = params.owned("name");
+    if name.is_some() && id == ADMIN {
+        return Err(Fault::failed("the name of admin account cannot be updated"));
+    }
+    let hash = match params.text("password") {
+        Some(sent) => Some(password::keep(sent.to_owned()).await?),
+        None => None,
+    };
+    let changes_password = hash.is_some();
+    match app.store.update_account(id, name.clone(), params.owned("description"), hash).await {
+        Ok(account) => {
+            if changes_password {
+                app.sessions.forget_account(id);
+            }
+            Ok(Answer::Account(Box::new(account)))
+        }
+        Err(StoreError::Taken) => Err(Fault::invalid(format!(
+            "unable to update name. An account already called {}",
+            name.unwrap_or_default()
+        ))),
+        Err(StoreError::NotFound) => Err(missing(&id.to_string())),
+        Err(error) => Err(from_store(error, "the account")),
+    }
+}
+
+pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let id = account_id(called)?;
+    if id == ADMIN {
+        return Err(Fault::invalid("cannot delete builtin admin account."));
+    }
+    if id == called.identity.account {
+        return Err(Fault::invalid("account cannot delete itself"));
+    }
+    match app.store.delete_account(id).await {
+        Ok(()) | Err(StoreError::NotFound) => {
+            app.sessions.forget_account(id);
+            Ok(Answer::Empty)
+        }
+        Err(StoreError::InUse(by)) => {
+            Err(Fault::failed(format!("account[uuid: {id}] still owns {by}; delete or end them first")))
+        }
+        Err(error) => Err(from_store(error, "the account")),
+    }
+}
+
+fn account_id(called: &Called) -> Result<AccountId, Fault> {
+    let uuid = required(called, "uuid")?;
+    uuid.parse().map_err(|_| missing(uuid))
+}
+
+fn missing(uuid: &str) -> Fault {
+    longhaul_engine::inventory::not_found("uuid", uuid, "AccountVO")
+}

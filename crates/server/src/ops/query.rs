@@ -1,0 +1,69 @@
+//! Queries over what is stored, and over the one zone.
+
+use std::sync::Arc;
+
+use longhaul_engine::fault::from_store;
+use longhaul_model::Fault;
+use longhaul_model::query::{Condition, Field, Op, Resource, Rows, Value};
+use longhaul_wire::api::{Kind, Target};
+use longhaul_wire::inventory::{
+    self, AccountInventory, LongJobInventory, ManagementNodeInventory, PrimaryStorageInventory,
+    VolumeInventory, ZoneInventory,
+};
+use longhaul_wire::query::{resolve, zones};
+
+use crate::answer::Answer;
+use crate::app::{App, Called};
+
+pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let raw = called.call.query.as_ref().ok_or_else(|| Fault::internal("a query without its text"))?;
+    let resource = match called.call.operation.kind {
+        Kind::Query(Target::Stored(resource)) => resource,
+        Kind::Query(Target::Zone) => {
+            let zone = ZoneInventory::of(app.born_ms, &app.format);
+            let found = zones(raw, zone, app.format.profile())?;
+            return Ok(Answer::Json(inventory::query(
+                found.rows.as_deref(),
+                found.total,
+                found.fields.as_deref(),
+            )));
+        }
+        Kind::Sync | Kind::Async => return Err(Fault::internal("not a query")),
+    };
+    let mut resolved = resolve(raw, resource, &app.format)?;
+    restrict(called, resource, &mut resolved.query);
+    let want_rows = resolved.query.want_rows;
+    let answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
+    let (total, fields, format) = (answer.total, resolved.fields.as_deref(), &app.format);
+    macro_rules! body {
+        ($rows:expr, $inventory:ident) => {{
+            let rows: Vec<_> = $rows.iter().map(|row| $inventory::of(row, format)).collect();
+            inventory::query(want_rows.then_some(rows.as_slice()), total, fields)
+        }};
+    }
+    Ok(Answer::Json(match answer.rows {
+        Rows::Jobs(rows) => body!(rows, LongJobInventory),
+        Rows::Accounts(rows) => body!(rows, AccountInventory),
+        Rows::Nodes(rows) => body!(rows, ManagementNodeInventory),
+        Rows::Storages(rows) => body!(rows, PrimaryStorageInventory),
+        Rows::Volumes(rows) => body!(rows, VolumeInventory),
+    }))
+}
+
+/// Accounts other than admin see their own jobs and volumes, and themselves; nodes and storages are seen
+/// by all.
+fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
+    if called.identity.admin {
+        return;
+    }
+    let own = called.identity.account;
+    match resource {
+        Resource::Job | Resource::Volume => query.filter.visible_to = Some(own),
+        Resource::Account => query.filter.conditions.push(Condition {
+            field: Field::Uuid,
+            op: Op::Eq,
+            values: vec![Value::Text(own.to_string())],
+        }),
+        Resource::Node | Resource::Storage => {}
+    }
+}

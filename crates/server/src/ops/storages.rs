@@ -1,0 +1,175 @@
+//! Primary storages and their trash.
+
+use std::sync::Arc;
+
+use longhaul_engine::inventory::{StorageUpdate, not_found};
+use longhaul_jobs::manage::storages::{self, Item, NewLocal};
+use longhaul_jobs::manage::{trash, volumes};
+use longhaul_model::query::{Filter, LIMIT_MAX, Page, Query, Resource, Rows};
+use longhaul_model::resource::StorageState;
+use longhaul_model::{Code, Fault, StorageId};
+use longhaul_wire::inventory::{
+    self, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus, TrashInventory, ZONE,
+};
+
+use super::required;
+use crate::answer::Answer;
+use crate::app::{App, Called};
+
+fn storage_id(called: &Called) -> Result<StorageId, Fault> {
+    let uuid = required(called, "uuid")?;
+    uuid.parse().map_err(|_| not_found("uuid", uuid, "PrimaryStorageVO"))
+}
+
+pub async fn add_local(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    // One constant zone: clients that know of none are as welcome.
+    if let Some(zone) = params.text("zoneUuid").filter(|z| *z != ZONE) {
+        return Err(not_found("zoneUuid", zone, "ZoneVO"));
+    }
+    let new = NewLocal {
+        id: params.id("resourceUuid"),
+        name: required(called, "name")?.to_owned(),
+        description: params.owned("description"),
+        url: required(called, "url")?.to_owned(),
+    };
+    let storage = storages::add_local(&app.engine.inventory(), app.engine.host(), new).await?;
+    Ok(Answer::Storage(Box::new(storage)))
+}
+
+pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let id = storage_id(called)?;
+    let params = &called.call.params;
+    let known = app.engine.inventory().storage(id, "uuid").await?;
+    if params.text("url").is_some_and(|url| !url.is_empty() && url != known.url) {
+        return Err(Fault::invalid(format!(
+            "the url of a LocalStorage cannot change; add [{}] as another storage and migrate the volumes",
+            params.text("url").unwrap_or_default()
+        )));
+    }
+    let update = StorageUpdate {
+        name: params.owned("name"),
+        description: params.owned("description"),
+        ..StorageUpdate::default()
+    };
+    Ok(Answer::Storage(Box::new(app.engine.inventory().update_storage(id, update).await?)))
+}
+
+pub async fn change_state(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let state = match required(called, "stateEvent")? {
+        "enable" => StorageState::Enabled,
+        "disable" => StorageState::Disabled,
+        "maintain" => StorageState::Maintenance,
+        other => {
+            return Err(Fault::new(
+                Code::CannotChangeState,
+                format!("the stateEvent[{other}] belongs to a deletion; delete the primary storage instead"),
+            ));
+        }
+    };
+    let update = StorageUpdate { state: Some(state), ..StorageUpdate::default() };
+    Ok(Answer::Storage(Box::new(app.engine.inventory().update_storage(storage_id(called)?, update).await?)))
+}
+
+pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    app.engine.inventory().delete_storage(storage_id(called)?).await.map(|()| Answer::Empty)
+}
+
+pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    let id = storage_id(called)?;
+    let inventory = app.engine.inventory();
+    inventory.storage(id, "uuid").await?;
+    let mut rows = inventory.trash(id).await?;
+    rows.retain(|row| {
+        params.text("trashType").is_none_or(|t| t == row.kind)
+            && params.text("resourceUuid").is_none_or(|u| u == row.resource_uuid)
+            && params.text("resourceType").is_none_or(|t| t == row.resource_type)
+    });
+    let rows: Vec<_> = rows.iter().map(|row| TrashInventory::of(row, &app.format)).collect();
+    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
+}
+
+pub async fn clean_trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let only = called.call.params.int("trashId").and_then(|n| u64::try_from(n).ok());
+    let cleaned = trash::clean(&app.engine.inventory(), storage_id(called)?, only).await?;
+    let mut items: Vec<_> = cleaned.into_iter().map(|c| (c.trash.id, Some(c.trash), c.error)).collect();
+    if let (Some(id), true) = (only, items.is_empty()) {
+        items.push((id, None, None)); // an unknown number is a success, as the contract has it
+    }
+    Ok(Answer::Json(inventory::custom(&CleanUpTrashAnswer::of(items))))
+}
+
+pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    let (zones, clusters, wanted) =
+        (params.list("zoneUuids"), params.list("clusterUuids"), params.list("primaryStorageUuids"));
+    let all = params.flag("all") || (wanted.is_empty() && clusters.is_empty() && zones.contains(&ZONE));
+    let query = Query {
+        resource: Resource::Storage,
+        filter: Filter::default(),
+        sort: None,
+        page: Page { start: 0, limit: LIMIT_MAX },
+        want_rows: true,
+        want_total: false,
+    };
+    let found =
+        app.store.query(&query).await.map_err(|e| longhaul_engine::fault::from_store(e, "the storages"))?;
+    let Rows::Storages(rows) = found.rows else { return Err(Fault::internal("asked for storages")) };
+    let mut sum = CapacityAnswer::default();
+    for row in rows {
+        if !all && !wanted.contains(&row.id.to_string().as_str()) {
+            continue;
+        }
+        let storage = storages::refreshed(&app.engine.inventory(), row.id).await?;
+        sum.total_capacity += storage.total_bytes;
+        sum.available_capacity += storage.available_bytes;
+        sum.total_physical_capacity += storage.total_bytes;
+        sum.available_physical_capacity += storage.available_bytes;
+    }
+    Ok(Answer::Json(inventory::custom(&sum)))
+}
+
+pub async fn scan(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let id = storage_id(called)?;
+    let inventory = app.engine.inventory();
+    let root = inventory.storage(id, "uuid").await?.url;
+    let rows: Vec<_> =
+        storages::scan(&inventory, id).await?.into_iter().map(|item| scan_item(&root, item)).collect();
+    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
+}
+
+fn scan_item(root: &str, item: Item) -> ScanItemInventory {
+    let of_volume = |volume: longhaul_model::resource::Volume, status, detail| ScanItemInventory {
+        install_path: volume.install_path.clone().unwrap_or_default(),
+        status,
+        volume_uuid: Some(volume.id.to_string()),
+        format: None,
+        size: None,
+        actual_size: None,
+        detail,
+    };
+    match item {
+        Item::Missing(volume) => of_volume(
+            *volume,
+            ScanStatus::Missing,
+            "the file is gone; restore it, or forget the volume".to_owned(),
+        ),
+        Item::Changed(volume, why) => of_volume(*volume, ScanStatus::Changed, why),
+        Item::Unmanaged(found) => {
+            let info = found.image.as_ref().ok();
+            ScanItemInventory {
+                install_path: std::path::Path::new(root).join(&found.path).to_string_lossy().into_owned(),
+                status: ScanStatus::Unmanaged,
+                volume_uuid: None,
+                format: info.map(|i| volumes::format_name(i.format).to_owned()),
+                size: info.map(|i| i.virtual_bytes),
+                actual_size: info.map(|i| i.actual_bytes),
+                detail: match &found.image {
+                    Ok(_) => "not managed; adopt it to make it a volume".to_owned(),
+                    Err(error) => error.to_string(),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! HTTP: accepts connections, reads requests within their limits, hands them to `app`, and ends in order.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "sockets are the edge: connections are tokio tasks with real timers"
+)]
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use longhaul_wire::Reply;
+use longhaul_wire::decode::BODY_MAX_BYTES;
+use longhaul_wire::openapi;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower::Service;
+
+use crate::app::{App, Received};
+
+/// A request's head must be there within this time.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// A request's body must be there within this time.
+const BODY_WITHIN: Duration = Duration::from_secs(60);
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 4096;
+/// Open connections may end their request within this time after the server was told to stop.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// The listening server.
+pub struct Serving {
+    stop: watch::Sender<bool>,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Serving {
+    /// Stops accepting and lets requests under way end.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = tokio::time::timeout(END_WITHIN, self.ended).await;
+    }
+}
+
+/// Starts serving on `listener`.
+pub fn start(app: Arc<App>, listener: TcpListener) -> Serving {
+    let (stop, stopped) = watch::channel(false);
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/openapi.json", get(document))
+        .fallback(api)
+        .with_state(app);
+    Serving { stop, ended: tokio::spawn(accept(router, listener, stopped)) }
+}
+
+async fn accept(router: Router, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await; // no descriptors left, mostly
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true); // an answer is one write: no reason to wait
+        let (router, stopped) = (router.clone(), stopped.clone());
+        tokio::spawn(async move {
+            connection(router, stream, stopped).await;
+            drop(place);
+        });
+    }
+    // All places back: every connection has ended.
+    let _ = places.acquire_many(u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX)).await;
+}
+
+async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut router = router.clone();
+        async move { router.call(request.map(Body::new)).await }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).half_close(true);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn healthz(State(app): State<Arc<App>>) -> Response {
+    json(format!(
+        r#"{{"status":"ok","version":"{}","node":"{}"}}"#,
+        env!("CARGO_PKG_VERSION"),
+        app.engine.node()
+    ))
+}
+
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    if app.engine.is_ready() {
+        return json(r#"{"status":"ready"}"#.to_owned());
+    }
+    let mut response =
+        json(r#"{"status":"not ready: the node drains, or its lease is not confirmed"}"#.to_owned());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+async fn document(State(app): State<Arc<App>>) -> Response {
+    json(openapi::json(app.format.profile()))
+}
+
+fn json(body: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=utf-8"))], body)
+        .into_response()
+}
+
+async fn api(State(app): State<Arc<App>>, request: Request) -> Result<Response, Infallible> {
+    let (head, body) = request.into_parts();
+    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, BODY_MAX_BYTES)).await;
+    let body = match read {
+        Ok(Ok(bytes)) => Some(bytes),
+        Ok(Err(_)) => None,
+        Err(_) => {
+            let late = format!("the body was not there within {} s", BODY_WITHIN.as_secs());
+            return Ok((StatusCode::REQUEST_TIMEOUT, late).into_response());
+        }
+    };
+    let received = Received {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query(),
+        header: &|name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default()),
+        body: body.as_deref(),
+    };
+    let reply = app.answer(&received).await;
+    tracing::debug!(method = %head.method, status = reply.status, "answered");
+    Ok(sent(reply))
+}
+
+fn sent(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let kind = HeaderValue::from_static(reply.content_type);
+    (status, [(header::CONTENT_TYPE, kind)], reply.body).into_response()
+}

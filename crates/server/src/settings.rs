@@ -1,0 +1,350 @@
+//! The server's settings: one table with key, default and meaning; read from defaults < file < environment <
+//! flags. An unknown key is refused with the nearest known one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use jiff::tz::TimeZone;
+use longhaul_wire::Profile;
+
+/// One setting.
+pub struct Setting {
+    /// Its key in the file; the environment's is `LONGHAUL_` and the key in capitals, words joined by `_`.
+    pub key: &'static str,
+    /// Its default, as text; empty = none.
+    pub default: &'static str,
+    /// What it means, with its unit and bounds.
+    pub meaning: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default, meaning }
+}
+
+/// All settings.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "listen",
+        "127.0.0.1:8080",
+        "Address and port of the API. Loopback unless told otherwise; port 0 takes a free one.",
+    ),
+    setting(
+        "dataDir",
+        "./longhaul-data",
+        "Directory of the embedded store and the server's own files; made at the first start.",
+    ),
+    setting("store", "", "Where jobs are kept; empty is the embedded store in dataDir."),
+    setting("simulator", "false", "Whether the simulator's job types exist."),
+    setting("simulatorJournal", "", "File to which simulated bodies append what they do."),
+    setting(
+        "demo",
+        "false",
+        "Throw-away data with the resources of the public API reference; loopback only.",
+    ),
+    setting("api.replies", "fast", "How callers are answered: fast or zstack."),
+    setting("api.compatVersion", "5.2.1", "The version that getVersion answers."),
+    setting("timezone", "", "Zone of times without one, as an IANA name; empty is the system's."),
+    setting("engine.maxRunning", "64", "Jobs of built-in types that run at a time; 0 starts none."),
+    setting(
+        "engine.maxRunningSimulator",
+        "",
+        "Simulator jobs that run at a time; empty is unlimited, 0 starts none.",
+    ),
+    setting("engine.cancelDeadlineSeconds", "600", "After so many seconds a cancel is enforced, 1 to 86400."),
+    setting("copy.bytesPerSecond", "0", "Most bytes per second one copy writes; 0 is unlimited."),
+    setting("copy.streams", "4", "Parallel streams of one copy, 1 to 16."),
+    setting("copy.checkpointMillis", "1000", "Between checkpoints of a copy, 100 to 60000 ms."),
+    setting(
+        "session.timeoutSeconds",
+        "7200",
+        "A session ends so many seconds after its last use, 60 to 31536000.",
+    ),
+    setting("session.maxPerAccount", "500", "Sessions of one account at a time, 1 to 100000."),
+    setting(
+        "store.cacheBytes",
+        "16777216",
+        "Page cache of the store's writer, in bytes; each of 4 readers has a quarter.",
+    ),
+    setting(
+        "drainSeconds",
+        "30",
+        "How long a stopping server waits for attempts to save a checkpoint, 0 to 3600.",
+    ),
+    setting(
+        "volume.expungeSeconds",
+        "259200",
+        "A deleted volume is expunged after so many seconds; 0 never.",
+    ),
+];
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The server's directory.
+    pub data_dir: PathBuf,
+    /// Whether the simulator's job types exist.
+    pub simulator: bool,
+    /// The simulator's journal.
+    pub simulator_journal: Option<PathBuf>,
+    /// Demo data.
+    pub demo: bool,
+    /// How callers are answered.
+    pub replies: Profile,
+    /// What `getVersion` answers.
+    pub compat_version: String,
+    /// Zone of times without one.
+    pub zone: TimeZone,
+    /// Built-in jobs at a time.
+    pub max_running: u32,
+    /// Simulator jobs at a time.
+    pub max_running_simulator: Option<u32>,
+    /// Until a cancel is enforced, s.
+    pub cancel_deadline_s: u64,
+    /// Copy rate; 0 = unlimited.
+    pub copy_bytes_per_s: u64,
+    /// Copy streams.
+    pub copy_streams: u32,
+    /// Between checkpoints of a copy, ms.
+    pub copy_checkpoint_ms: u64,
+    /// Sliding session timeout, s.
+    pub session_timeout_s: u64,
+    /// Sessions per account.
+    pub sessions_max: u32,
+    /// The store's cache.
+    pub store_cache_bytes: u64,
+    /// Patience of a drain, s.
+    pub drain_s: u64,
+    /// Until a deleted volume is expunged, s; 0 = never.
+    pub volume_expunge_s: u64,
+}
+
+/// Values by key, from the weakest source to the strongest.
+#[derive(Debug, Default)]
+pub struct Layers {
+    values: BTreeMap<&'static str, (String, String)>,
+}
+
+impl Layers {
+    /// Adds the file's values.
+    ///
+    /// # Errors
+    /// It cannot be read, is no TOML, or has an unknown key.
+    pub fn file(&mut self, path: &Path) -> Result<()> {
+        let source = path.display().to_string();
+        let read = config::Config::builder()
+            .add_source(config::File::from(path).format(config::FileFormat::Toml))
+            .build()
+            .with_context(|| format!("the configuration file {source}"))?;
+        let table: serde_json::Value =
+            read.try_deserialize().with_context(|| format!("the configuration file {source}"))?;
+        self.table("", &table, &source)
+    }
+
+    fn table(&mut self, prefix: &str, table: &serde_json::Value, source: &str) -> Result<()> {
+        let Some(table) = table.as_object() else { bail!("{source}: [{prefix}] is not a table") };
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match value {
+                serde_json::Value::Object(_) => self.table(&key, value, source)?,
+                serde_json::Value::String(text) => self.set(&key, text, source)?,
+                other => self.set(&key, &other.to_string(), source)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what the environment says. Variables of the client (`LONGHAUL_TOKEN`, `LONGHAUL_URL`) and of
+    /// tests are left alone.
+    pub fn environment(&mut self, vars: impl Iterator<Item = (String, String)>) {
+        let by_name: BTreeMap<String, &'static str> =
+            SETTINGS.iter().map(|s| (variable(s.key), s.key)).collect();
+        for (name, value) in vars {
+            if let Some(key) = by_name.get(&name) {
+                self.values.insert(key, (value, name));
+            }
+        }
+    }
+
+    /// Sets one value.
+    ///
+    /// # Errors
+    /// The key is unknown; the nearest known one is named.
+    pub fn set(&mut self, key: &str, value: &str, source: &str) -> Result<()> {
+        // The config library folds keys to lower case.
+        let Some(known) = SETTINGS.iter().find(|s| s.key.eq_ignore_ascii_case(key)) else {
+            bail!("{source}: there is no setting {key:?}; did you mean {:?}?", nearest(key));
+        };
+        self.values.insert(known.key, (value.to_owned(), source.to_owned()));
+        Ok(())
+    }
+
+    /// Whether any source sets it.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    fn text(&self, key: &'static str) -> &str {
+        self.values.get(key).map_or_else(
+            || SETTINGS.iter().find(|s| s.key == key).map_or("", |s| s.default),
+            |(value, _)| value,
+        )
+    }
+
+    fn wrong(&self, key: &'static str, must: &str) -> anyhow::Error {
+        let source = self.values.get(key).map_or("the default", |(_, source)| source);
+        let meaning = SETTINGS.iter().find(|s| s.key == key).map_or("", |s| s.meaning);
+        anyhow!("{source}: {key} = {:?} must be {must}. {meaning}", self.text(key))
+    }
+
+    fn number(&self, key: &'static str, min: u64, max: u64) -> Result<u64> {
+        let number = self.text(key).trim().parse::<u64>().ok().filter(|n| (min..=max).contains(n));
+        number.ok_or_else(|| self.wrong(key, &format!("a whole number from {min} to {max}")))
+    }
+
+    fn flag(&self, key: &'static str) -> Result<bool> {
+        match self.text(key).trim() {
+            "true" | "1" | "yes" => Ok(true),
+            "false" | "0" | "no" | "" => Ok(false),
+            _ => Err(self.wrong(key, "true or false")),
+        }
+    }
+
+    fn path(&self, key: &'static str) -> Option<PathBuf> {
+        Some(self.text(key)).filter(|t| !t.is_empty()).map(PathBuf::from)
+    }
+
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// A value is out of its bounds; key, source and meaning are named.
+    pub fn settings(&self) -> Result<Settings> {
+        if !self.text("store").is_empty() {
+            bail!(
+                "store = {:?}: this release keeps jobs in the embedded store only; leave the setting empty",
+                self.text("store")
+            );
+        }
+        let listen: SocketAddr = self
+            .text("listen")
+            .parse()
+            .map_err(|_| self.wrong("listen", "an address and a port, as 127.0.0.1:8080"))?;
+        let demo = self.flag("demo")?;
+        if demo && !listen.ip().is_loopback() {
+            bail!(
+                "--demo has well-known credentials and listens on loopback only, not on {}; leave --listen out or give a 127.0.0.1 address",
+                listen.ip()
+            );
+        }
+        let max_running_simulator = match self.text("engine.maxRunningSimulator") {
+            "" => None,
+            _ => Some(u32::try_from(self.number("engine.maxRunningSimulator", 0, u64::from(u32::MAX))?)?),
+        };
+        Ok(Settings {
+            listen,
+            data_dir: self.path("dataDir").unwrap_or_else(|| PathBuf::from("./longhaul-data")),
+            simulator: self.flag("simulator")?,
+            simulator_journal: self.path("simulatorJournal"),
+            demo,
+            replies: Profile::from_name(self.text("api.replies"))
+                .ok_or_else(|| self.wrong("api.replies", "fast or zstack"))?,
+            compat_version: self.text("api.compatVersion").to_owned(),
+            zone: self.zone()?,
+            max_running: u32::try_from(self.number("engine.maxRunning", 0, 100_000)?)?,
+            max_running_simulator,
+            cancel_deadline_s: self.number("engine.cancelDeadlineSeconds", 1, 86_400)?,
+            copy_bytes_per_s: self.number("copy.bytesPerSecond", 0, u64::MAX)?,
+            copy_streams: u32::try_from(self.number("copy.streams", 1, 16)?)?,
+            copy_checkpoint_ms: self.number("copy.checkpointMillis", 100, 60_000)?,
+            session_timeout_s: self.number("session.timeoutSeconds", 60, 31_536_000)?,
+            sessions_max: u32::try_from(self.number("session.maxPerAccount", 1, 100_000)?)?,
+            store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
+            drain_s: self.number("drainSeconds", 0, 3600)?,
+            volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
+        })
+    }
+
+    fn zone(&self) -> Result<TimeZone> {
+        match self.text("timezone") {
+            "" => Ok(TimeZone::try_system().unwrap_or(TimeZone::UTC)),
+            name => TimeZone::get(name).map_err(|_| self.wrong("timezone", "an IANA name, as Europe/Berlin")),
+        }
+    }
+}
+
+/// The environment variable of a key: `engine.maxRunning` is `LONGHAUL_ENGINE_MAX_RUNNING`.
+pub fn variable(key: &str) -> String {
+    let mut name = String::from("LONGHAUL_");
+    for c in key.chars() {
+        match c {
+            '.' => name.push('_'),
+            c if c.is_ascii_uppercase() => {
+                name.push('_');
+                name.push(c);
+            }
+            c => name.push(c.to_ascii_uppercase()),
+        }
+    }
+    name
+}
+
+fn nearest(key: &str) -> &'static str {
+    let key = key.to_ascii_lowercase();
+    SETTINGS.iter().min_by_key(|s| distance(&key, &s.key.to_ascii_lowercase())).map_or("listen", |s| s.key)
+}
+
+/// How many letters to add, drop or change.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let changed = corner + usize::from(ca != *cb);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_key_is_refused_with_the_nearest_one() {
+        let refused =
+            Layers::default().set("engine.maxRuning", "1", "longhaul.toml").unwrap_err().to_string();
+        assert!(refused.contains("engine.maxRunning"), "{refused}");
+    }
+
+    #[test]
+    fn flags_win_over_the_environment() {
+        let mut layers = Layers::default();
+        layers.environment([("LONGHAUL_ENGINE_MAX_RUNNING".to_owned(), "3".to_owned())].into_iter());
+        assert_eq!(layers.settings().unwrap().max_running, 3);
+        layers.set("engine.maxRunning", "4", "--set").unwrap();
+        assert_eq!(layers.settings().unwrap().max_running, 4);
+    }
+
+    #[test]
+    fn a_demo_never_listens_beyond_loopback() {
+        let mut layers = Layers::default();
+        layers.set("demo", "true", "--demo").unwrap();
+        layers.set("listen", "0.0.0.0:8080", "--listen").unwrap();
+        assert!(layers.settings().unwrap_err().to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_names_its_key_and_its_bounds() {
+        let mut layers = Layers::default();
+        layers.set("copy.streams", "99", "longhaul.toml").unwrap();
+        let refused = layers.settings().unwrap_err().to_string();
+        assert!(refused.contains("copy.streams") && refused.contains("1 to 16"), "{refused}");
+    }
+}
