@@ -1,0 +1,130 @@
+//! What must be true of every simulation, decided on evidence from outside: the clients' journal, the bodies'
+//! journal, and what the store tells at the end. Knows nothing of the engine's insides; the table of legal
+//! timelines is its own.
+
+mod bodies;
+mod clients;
+mod order;
+mod timelines;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use longhaul_engine::engine::Held;
+use longhaul_model::timeline::{TimelineKind, TimelineRow};
+use longhaul_model::{Job, JobId};
+
+use crate::client::{Note, Told};
+use crate::journal::{Entry, short};
+
+/// A job as the store tells it at the end.
+#[derive(Debug, Clone)]
+pub struct JobEnd {
+    /// The record.
+    pub job: Job,
+    /// Its history.
+    pub rows: Vec<TimelineRow>,
+}
+
+/// How many bodies of a class may be at work in one process; `None` is any number.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Built-in types.
+    pub built_in: Option<u32>,
+    /// Simulator types.
+    pub simulator: Option<u32>,
+}
+
+/// All that was seen of a simulation.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The clients' journal.
+    pub notes: Vec<Note>,
+    /// The bodies' journal.
+    pub acts: Vec<Entry>,
+    /// The jobs in the store at the end.
+    pub jobs: Vec<JobEnd>,
+    /// The slot limits.
+    pub limits: Limits,
+    /// Whether the wall clock, and with it the store's, jumped. Leases end by the store's clock, nodes count
+    /// by their own: after a jump a body may act for a while beside its successor, and only its writes to
+    /// the store are refused. So what is said about acts by older claims holds without jumps only.
+    pub clock_jumped: bool,
+    /// Whether every job became final, and every client got through, in the time given.
+    pub settled: bool,
+    /// What each node holds at the end.
+    pub held: Vec<(usize, Held)>,
+}
+
+/// A broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: &'static str,
+    /// Which job, if one.
+    pub job: Option<JobId>,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let job = self.job.map(short).unwrap_or_default();
+        write!(f, "{} {job}: {}", self.rule, self.seen)
+    }
+}
+
+/// All rules on all evidence.
+pub fn check(evidence: &Evidence) -> Vec<Violation> {
+    let mut found = Found::default();
+    // Of a job that somebody deletes, another one with the same uuid may follow, made by a submission that
+    // was still on its way: nothing can be said about its numbers.
+    let deleted: BTreeSet<JobId> =
+        evidence.notes.iter().filter(|n| n.told == Told::Deleting).map(|n| n.job).collect();
+    clients::check(evidence, &deleted, &mut found);
+    for end in &evidence.jobs {
+        timelines::check(end, &mut found);
+        if !deleted.contains(&end.job.id) {
+            let acts: Vec<&Entry> = evidence.acts.iter().filter(|a| a.job == end.job.id).collect();
+            bodies::check(end, &acts, evidence.clock_jumped, &mut found);
+        }
+    }
+    bodies::check_slots(evidence, &mut found);
+    order::check(evidence, &deleted, &mut found);
+    check_rest(evidence, &mut found);
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Violation>);
+
+impl Found {
+    fn add(&mut self, rule: &'static str, job: JobId, seen: impl Into<String>) {
+        self.0.push(Violation { rule, job: Some(job), seen: seen.into() });
+    }
+}
+
+/// Once faults stop, everything comes to its end and nothing stays in memory.
+fn check_rest(evidence: &Evidence, found: &mut Found) {
+    for end in evidence.jobs.iter().filter(|end| !end.job.state.is_final()) {
+        found.add("every job becomes final", end.job.id, format!("it is {:?}", end.job.state));
+    }
+    if !evidence.settled {
+        let seen = "jobs or clients were not done in time".to_owned();
+        found.0.push(Violation { rule: "everything comes to its end", job: None, seen });
+    }
+    for (node, held) in evidence.held.iter().filter(|(_, held)| *held != Held::default()) {
+        let seen = format!("process {node} holds {held:?}");
+        found.0.push(Violation { rule: "nothing stays in memory", job: None, seen });
+    }
+}
+
+/// The tokens at which reruns began: claims with a larger one belong to a later generation.
+fn rerun_tokens(end: &JobEnd) -> Vec<u64> {
+    end.rows.iter().filter(|row| row.kind == TimelineKind::Rerun).map(|row| row.token).collect()
+}
+
+/// Which generation a claim belongs to: 0 since the submission, 1 since the first rerun …
+fn generation(reruns: &[u64], token: u64) -> usize {
+    reruns.iter().filter(|at| token > **at).count()
+}

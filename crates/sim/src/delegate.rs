@@ -1,0 +1,92 @@
+//! Passes on the families of store methods that a wrapper has no opinion on. Only that; wrappers are in
+//! `network` and in the negative controls.
+
+/// Implements the families beside `Jobs` and `Nodes` for a wrapper with a field `inner`.
+#[macro_export]
+macro_rules! delegate_the_rest {
+    ($wrapper:ty) => {
+        $crate::delegate! { $wrapper, Identity {
+            create_account(account: Account) -> Account;
+            account(id: AccountId) -> Option<Account>;
+            account_by_name(name: &str) -> Option<Account>;
+            update_account(id: AccountId, name: Option<String>, description: Option<String>,
+                password_hash: Option<String>) -> Account;
+            delete_account(id: AccountId) -> ();
+            create_session(session: &Session, limit: u32) -> bool;
+            session(id: SessionId) -> Option<Session>;
+            extend_session(id: SessionId, expires_ms: i64) -> bool;
+            delete_session(id: SessionId) -> ();
+            sweep_sessions() -> u64;
+        }}
+        $crate::delegate! { $wrapper, Resources {
+            create_storage(storage: Storage) -> Storage;
+            storage(id: StorageId) -> Option<Storage>;
+            update_storage(id: StorageId, update: StorageUpdate) -> Storage;
+            delete_storage(id: StorageId) -> ();
+            create_volume(volume: Volume) -> Volume;
+            volume(id: VolumeId) -> Option<Volume>;
+            update_volume(volume: Volume, seen_ms: i64) -> Volume;
+            delete_volume(id: VolumeId) -> ();
+            trash(storage: StorageId) -> Vec<Trash>;
+            add_trash(trash: Trash) -> Trash;
+            remove_trash(id: u64) -> ();
+            known_paths(storage: StorageId) -> Vec<String>;
+        }}
+        $crate::delegate! { $wrapper, Ledger {
+            intend(claim: &Claim, intent: Intent) -> Intent;
+            intents(job: JobId) -> Vec<Intent>;
+            all_intents() -> Vec<Intent>;
+            settle(id: u64) -> ();
+        }}
+        $crate::delegate! { $wrapper, Events {
+            timeline(job: JobId) -> Vec<TimelineRow>;
+            progress(api: &ApiId) -> Option<(Job, Option<Progress>)>;
+            progress_history(job: JobId) -> Vec<Progress>;
+        }}
+        $crate::delegate! { $wrapper, Records {
+            create_record(record: ApiRecord) -> ();
+            finish_record(id: &ApiId, outcome: ApiOutcome) -> ();
+            record(id: &ApiId) -> Option<ApiRecord>;
+            cut_records(outcome: ApiOutcome) -> u64;
+            sweep_records() -> u64;
+        }}
+        $crate::delegate! { $wrapper, Queries {
+            query(query: &Query) -> Answer;
+            counts(account: Option<AccountId>) -> Vec<(JobState, u64)>;
+            tags(resource_uuid: &str) -> Vec<Tag>;
+        }}
+    };
+}
+
+/// Implements one family by passing every call on to `self.inner`.
+#[macro_export]
+macro_rules! delegate {
+    ($wrapper:ty, $family:ident {
+        $($method:ident($($name:ident: $kind:ty),*) -> $answer:ty;)*
+    }) => {
+        const _: () = {
+            use $crate::delegate::names::*;
+            #[async_trait::async_trait]
+            impl longhaul_store::$family for $wrapper {
+                $(async fn $method(&self, $($name: $kind),*) -> Result<$answer, longhaul_store::StoreError> {
+                    self.inner.$method($($name),*).await
+                })*
+            }
+        };
+    };
+}
+
+/// The names that the method lists above use.
+pub mod names {
+    pub use longhaul_model::progress::Progress;
+    pub use longhaul_model::query::{Answer, Query};
+    pub use longhaul_model::resource::{
+        Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
+    };
+    pub use longhaul_model::timeline::TimelineRow;
+    pub use longhaul_model::{
+        AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, NewJob, NodeId,
+        NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
+    };
+    pub use longhaul_store::traits::StorageUpdate;
+}

@@ -1,0 +1,231 @@
+//! The way from a process to the store: it takes time, loses requests and answers, is cut for a while, and
+//! a request on its way outlives its sender. Which faults, decides `chaos`; what the store is, `scenario`.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::channel::oneshot;
+use longhaul_model::Runtime;
+use longhaul_store::{Jobs, Nodes, Store, StoreError};
+
+use crate::delegate::names::*;
+use crate::delegate_the_rest;
+use crate::executor::{Place, WORLD, World};
+use crate::journal::short;
+use crate::rng::Rng;
+
+/// How bad the network is now; the same for all processes.
+pub struct Weather {
+    /// Requests and answers lost, and calls that are slow, each in percent.
+    lost_percent: AtomicU32,
+    /// No request reaches the store.
+    away: AtomicBool,
+    rng: Mutex<Rng>,
+}
+
+impl Weather {
+    /// With so many percent of each fault.
+    pub fn new(seed: u64, lost_percent: u32) -> Arc<Self> {
+        let rng = Mutex::new(Rng::stream(seed, "network"));
+        Arc::new(Self { lost_percent: AtomicU32::new(lost_percent), away: AtomicBool::new(false), rng })
+    }
+
+    /// Whether the store is away.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on everything arrives.
+    pub fn clear(&self) {
+        self.lost_percent.store(0, Ordering::SeqCst);
+        self.set_away(false);
+    }
+
+    fn fate(&self) -> Fate {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let percent = u64::from(self.lost_percent.load(Ordering::SeqCst));
+        let slow = |rng: &mut Rng| match rng.chance(percent) {
+            true => Duration::from_millis(rng.between(100, 5000)),
+            false => Duration::from_micros(rng.between(50, 3000)),
+        };
+        Fate {
+            there: slow(&mut rng),
+            back: slow(&mut rng),
+            request_lost: rng.chance(percent),
+            answer_lost: rng.chance(percent),
+        }
+    }
+}
+
+struct Fate {
+    there: Duration,
+    back: Duration,
+    request_lost: bool,
+    answer_lost: bool,
+}
+
+/// The store as one process reaches it.
+pub struct Network {
+    inner: Arc<dyn Store>,
+    world: Arc<World>,
+    outside: Arc<dyn Runtime>,
+    place: Place,
+    /// Where calls on their way live: outside of the process, or, with an embedded store, in it.
+    way: Place,
+    weather: Arc<Weather>,
+}
+
+impl Network {
+    /// From `place` to `inner`. `embedded`: the store is in the process, so its calls die with it.
+    pub fn new(
+        inner: Arc<dyn Store>,
+        world: &Arc<World>,
+        place: Place,
+        embedded: bool,
+        weather: &Arc<Weather>,
+    ) -> Arc<Self> {
+        let way = if embedded { place } else { WORLD };
+        let (outside, weather) = (world.runtime(way), weather.clone());
+        Arc::new(Self { inner, world: world.clone(), outside, place, way, weather })
+    }
+
+    /// Sends a call off. Once sent, it may arrive even if the sender is killed.
+    async fn send<T, F>(
+        &self,
+        what: String,
+        call: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + Debug + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
+        let (answer, answered) = oneshot::channel();
+        let fate = self.weather.fate();
+        let (store, world, outside) = (self.inner.clone(), self.world.clone(), self.outside.clone());
+        let (weather, place) = (self.weather.clone(), self.place);
+        self.world.spawn(
+            self.way,
+            Box::pin(async move {
+                outside.sleep(fate.there).await;
+                if fate.request_lost || weather.away.load(Ordering::SeqCst) {
+                    world.note(place, &format!("store {what}: did not arrive"));
+                    let _ = answer.send(Err(StoreError::Unavailable("did not arrive".to_owned())));
+                    return;
+                }
+                let done = call(store).await;
+                world.note(place, &format!("store {what}: {}", brief(&done)));
+                outside.sleep(fate.back).await;
+                let done = if fate.answer_lost {
+                    world.note(place, &format!("store {what}: the answer is lost"));
+                    Err(StoreError::Unavailable("the answer is lost".to_owned()))
+                } else {
+                    done
+                };
+                let _ = answer.send(done); // the sender may be gone
+            }),
+        );
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer".to_owned())))
+    }
+}
+
+fn brief<T: Debug>(done: &Result<T, StoreError>) -> String {
+    let mut text = format!("{done:?}");
+    if text.len() > 160 {
+        let cut = (0..=160).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
+fn of(claim: &Claim) -> String {
+    format!("{} token {}", short(claim.job), claim.token)
+}
+
+#[async_trait]
+impl Jobs for Network {
+    async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted, StoreError> {
+        let what = format!("submit {}", short(job.id));
+        self.send(what, |store| async move { store.submit(job, record).await }).await
+    }
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.send(format!("job {}", short(id)), move |store| async move { store.job(id).await }).await
+    }
+    async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>, StoreError> {
+        self.send("request_hash".to_owned(), move |store| async move { store.request_hash(id).await }).await
+    }
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
+        let slots = slots.to_vec();
+        self.send(format!("claim {slots:?}"), move |store| async move { store.claim(node, &slots).await })
+            .await
+    }
+    async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job, StoreError> {
+        let claim = *claim;
+        let what = format!("apply {} {:?}", of(&claim), transition.event);
+        self.send(what, move |store| async move { store.apply(&claim, transition).await }).await
+    }
+    async fn release(&self, claim: &Claim, detail: &str) -> Result<(), StoreError> {
+        let (claim, detail) = (*claim, detail.to_owned());
+        let what = format!("release {}: {detail}", of(&claim));
+        self.send(what, move |store| async move { store.release(&claim, &detail).await }).await
+    }
+    async fn change(
+        &self,
+        id: JobId,
+        version: u64,
+        change: Change,
+        record: Option<ApiRecord>,
+    ) -> Result<(Job, Option<Claim>), StoreError> {
+        let what = format!("change {} {:?}", short(id), change.kind);
+        self.send(what, move |store| async move { store.change(id, version, change, record).await }).await
+    }
+    async fn delete_job(&self, id: JobId, version: u64, record: Option<ApiRecord>) -> Result<(), StoreError> {
+        let what = format!("delete {}", short(id));
+        self.send(what, move |store| async move { store.delete_job(id, version, record).await }).await
+    }
+    async fn canceling(&self, node: NodeId) -> Result<Vec<Claim>, StoreError> {
+        self.send("canceling".to_owned(), move |store| async move { store.canceling(node).await }).await
+    }
+    async fn claims(&self, node: NodeId) -> Result<Vec<Claim>, StoreError> {
+        self.send("claims".to_owned(), move |store| async move { store.claims(node).await }).await
+    }
+    async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<(), StoreError> {
+        let (claim, pages) = (*claim, pages.clone());
+        let what = format!("checkpoint {}", of(&claim));
+        self.send(what, move |store| async move { store.save_checkpoint(&claim, &pages).await }).await
+    }
+    async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<(), StoreError> {
+        let rows = rows.to_vec();
+        self.send("progress".to_owned(), move |store| async move { store.save_progress(&rows).await }).await
+    }
+}
+
+#[async_trait]
+impl Nodes for Network {
+    async fn join(
+        &self,
+        node: NodeId,
+        host: HostId,
+        host_name: &str,
+        alone: bool,
+    ) -> Result<NodeLease, StoreError> {
+        let name = host_name.to_owned();
+        let what = format!("join {node} alone={alone}");
+        self.send(what, move |store| async move { store.join(node, host, &name, alone).await }).await
+    }
+    async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {
+        self.send("heartbeat".to_owned(), move |store| async move { store.heartbeat(node).await }).await
+    }
+    async fn leave(&self, node: NodeId) -> Result<(), StoreError> {
+        self.send("leave".to_owned(), move |store| async move { store.leave(node).await }).await
+    }
+    async fn host(&self, fresh: HostId) -> Result<HostId, StoreError> {
+        self.send("host".to_owned(), move |store| async move { store.host(fresh).await }).await
+    }
+}
+
+delegate_the_rest!(Network);
