@@ -49,6 +49,19 @@ pub(crate) struct Running {
     pub abort: Arc<Notify>,
 }
 
+/// What an engine holds in memory on behalf of jobs; all zero when no job is held here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Attempts running.
+    pub attempts: usize,
+    /// Slots taken, of all classes.
+    pub slots: u32,
+    /// Jobs with live progress.
+    pub live_progress: usize,
+    /// Submissions and reruns on their way.
+    pub expected: usize,
+}
+
 /// One node's engine.
 pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
@@ -170,6 +183,16 @@ impl Engine {
     /// How many attempts run here.
     pub fn attempts_here(&self) -> usize {
         lock(&self.attempts).len()
+    }
+
+    /// What is held in memory on behalf of jobs.
+    pub fn held(&self) -> Held {
+        Held {
+            attempts: self.attempts_here(),
+            slots: self.slots.in_use(),
+            live_progress: self.progress.len(),
+            expected: lock(&self.expected).len(),
+        }
     }
 
     pub(crate) fn attempts(&self) -> MutexGuard<'_, BTreeMap<JobId, Running>> {

@@ -97,6 +97,11 @@ impl Hub {
         Some(Progress { stalled, ..live.shown.clone() })
     }
 
+    /// How many jobs have live progress here.
+    pub(crate) fn len(&self) -> usize {
+        self.live().len()
+    }
+
     /// What has to reach the store.
     pub fn take_dirty(&self) -> Vec<(Claim, Progress)> {
         let mut all = self.live();

@@ -57,6 +57,11 @@ impl Slots {
         Slot { slots: self.clone(), class }
     }
 
+    /// How many are taken, of all classes.
+    pub fn in_use(&self) -> u32 {
+        self.used().iter().sum()
+    }
+
     /// What can be claimed now, at most a batch per class.
     pub fn free(&self) -> Vec<FreeSlots> {
         let used = self.used();
