@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::error::DiskError;
 use super::in_use;
+use super::root::{Access, Root};
 
 /// QEMU: "I write to this image".
 pub const QEMU_WRITES: u64 = 101;
@@ -77,6 +78,26 @@ pub fn hold_source(file: &File, path: &Path) -> Result<(), DiskError> {
         return Err(DiskError::InUse(in_use::holders(path, &[QEMU_NO_OTHER_WRITER])));
     }
     refuse_if_held(file, path, &[QEMU_WRITES])
+}
+
+/// Keeps writers away from a disk for as long as it lives. The child holds its own while it copies; a
+/// server holds one besides, from before it starts the child until the switch-over is committed, so that
+/// there is no moment between the two in which a QEMU could start to write.
+#[derive(Debug)]
+pub struct SourceGuard {
+    _file: File,
+}
+
+impl SourceGuard {
+    /// Guards the file `relative` below `root`.
+    ///
+    /// # Errors
+    /// `InUse` when somebody writes to it; `NotFound`, `OutsideRoot`, `Io`.
+    pub fn new(root: &Root, relative: &Path) -> Result<Self, DiskError> {
+        let file = root.open_file(relative, Access::Read)?;
+        hold_source(&file, &root.full(relative))?;
+        Ok(Self { _file: file })
+    }
 }
 
 /// Takes the target for this process alone: our own byte against another copier, QEMU's bytes so

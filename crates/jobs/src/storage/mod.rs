@@ -16,6 +16,7 @@ pub use in_use::in_use;
 pub use local::{
     Capacity, actual_bytes, capacity, check_space, check_writable, create_volume, delete_artifact,
 };
+pub use lock::SourceGuard;
 pub use probe::{Format, Identity, ImageInfo, probe};
 pub use root::{Access, Root};
 pub use scan::{Found, scan, stray_files};

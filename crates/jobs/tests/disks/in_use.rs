@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use longhaul_jobs::attempt_io::{FromChild, Spawner, ToChild};
-use longhaul_jobs::storage::{DiskError, Format, in_use};
+use longhaul_jobs::storage::{DiskError, Format, Root, SourceGuard, in_use};
 
 use crate::support::{
     MIB, Pages, Place, child_program, copy_here, dense, failed, outcome, qemu_img, run, spec, start,
@@ -94,6 +94,23 @@ async fn while_a_disk_is_copied_qemu_can_read_it_but_not_open_it_for_writing() {
     attempt.wait().await.unwrap();
     let write = run("qemu-io", &["-c", "write 0 512", source.to_str().unwrap()]);
     assert!(write.status.success(), "free again");
+}
+
+#[test]
+fn a_guard_keeps_qemu_from_writing_until_it_is_dropped_and_lets_a_copy_pass() {
+    let place = Place::new("guard");
+    disks(&place);
+    let root = Root::open(&place.0).unwrap();
+    let source = place.path("disk.qcow2");
+    let write = || run("qemu-io", &["-c", "write 0 512", source.to_str().unwrap()]).status.success();
+    let guard = SourceGuard::new(&root, "disk.qcow2".as_ref()).unwrap();
+    assert!(!write());
+    copy_here(place.disk("disk.qcow2", Format::Qcow2), place.disk("v/t", Format::Raw)).unwrap();
+    assert!(!write(), "the end of the copy does not end the guard");
+    drop(guard);
+    assert!(write());
+    let _qemu = Qemu::holding(source.to_str().unwrap(), "qcow2");
+    assert!(matches!(SourceGuard::new(&root, "disk.qcow2".as_ref()), Err(DiskError::InUse(_))));
 }
 
 #[tokio::test]

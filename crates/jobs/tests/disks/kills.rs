@@ -142,3 +142,35 @@ async fn a_changed_source_is_not_mixed_with_what_was_copied_before() {
     let error = crate::support::failed(outcome(&mut again, &mut pages).await);
     assert_eq!(error.kind(), "source_changed");
 }
+
+#[tokio::test]
+async fn a_checkpoint_of_many_pages_goes_and_comes_back_in_several_messages() {
+    let place = Place::new("many-pages");
+    // 18 pages of chunks; nearly all of it is a hole, and holes are only hashed while reading back.
+    let size = (70 << 30) + 512;
+    let source = fs::File::create(place.path("disk.raw")).unwrap();
+    source.set_len(size).unwrap();
+    fs::write(place.path("pause"), "").unwrap();
+    let spawner = Spawner::new(child_program()).env(PAUSE_BEFORE_VERIFY, place.path("pause"));
+    let work = spec(place.disk("disk.raw", Format::Raw), place.disk("v/j", Format::Qcow2));
+    let mut pages = Pages::new();
+    let all_done = |pages: &Pages| {
+        let map = ChunkMap::from_pages(pages).unwrap();
+        map.is_some_and(|m| m.states().iter().all(|s| *s == ChunkState::Zero))
+    };
+    let mut attempt = start(&spawner, &work, &pages).await;
+    while !all_done(&pages) {
+        if let Some(FromChild::Checkpoint { seq, pages: changed }) = attempt.next_event().await.unwrap() {
+            longhaul_jobs::attempt_io::protocol::enter(changed, &mut pages);
+            attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
+        }
+    }
+    attempt.kill_and_wait().await.unwrap();
+    assert_eq!(pages.len(), 19);
+    let before = pages.clone();
+    let mut again = start(&spawner, &work, &pages).await;
+    again.send(&ToChild::Cancel).await.unwrap();
+    assert!(matches!(outcome(&mut again, &mut pages).await, Some(FromChild::Canceled)));
+    assert!(pages == before, "nothing was copied again");
+    assert_clean(&place.path("v/j"));
+}
