@@ -14,8 +14,7 @@ use longhaul_jobs::simulator::{Journal, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
 use longhaul_model::{ADMIN, Code, Fault, Runtime};
 
-use longhaul_store::options::StoreOptions;
-use longhaul_store::{Store, StoreError};
+use longhaul_store::{SqliteStore, Store, StoreError, StoreOptions};
 use longhaul_wire::inventory::VolumeInventory;
 use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
@@ -47,24 +46,30 @@ impl Node {
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!("{} cannot be listened on; choose another with --listen ADDRESS:PORT", settings.listen)
         })?;
-        Self::start_on(settings, listener).await
+        let given = std::env::var("LONGHAUL_ADMIN_PASSWORD").ok().filter(|p| !p.is_empty());
+        let given = if settings.demo { Some(demo::PASSWORD.to_owned()) } else { given };
+        Self::start_on(settings, listener, given).await
     }
 
-    /// Like `start`, on a socket that listens already.
+    /// Like `start`, on a socket that listens already, and with the password that the account admin gets at
+    /// the first start; `None` makes one up.
     ///
     /// # Errors
     /// As `start`.
-    pub async fn start_on(mut settings: Settings, listener: TcpListener) -> Result<Self> {
+    pub async fn start_on(
+        mut settings: Settings,
+        listener: TcpListener,
+        admin_password: Option<String>,
+    ) -> Result<Self> {
         settings.listen = listener.local_addr()?;
         let data_dir = DataDir::open(&settings.data_dir)?;
         let secret_key = data_dir.secret_key()?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
-        let store =
-            Ok::<_, anyhow::Error>(longhaul_store::memory::MemoryStore::new(runtime.clone(), options))
-                .map_err(|error| anyhow!("the store {}: {error}", data_dir.store_path().display()))?;
+        let store = SqliteStore::open(&data_dir.store_path(), runtime.clone(), options)
+            .map_err(|error| anyhow!("the store: {error}"))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let password_file = first_account(&settings, &data_dir, &*store).await?;
+        let password_file = first_account(admin_password, &data_dir, &*store).await?;
         let cut = Fault::new(
             Code::NodeGone,
             "the management node restarted while it worked on this call; look at the resource, then send it again",
@@ -149,21 +154,16 @@ fn registry(settings: &Settings, format: &TimeFormat, inventory: Inventory) -> R
     Ok(registry)
 }
 
-/// The admin account, made at the first start with the password of `LONGHAUL_ADMIN_PASSWORD`, or with a
-/// generated one that is left in a private file.
+/// The admin account, made at the first start with the given password, or with a generated one that is left
+/// in a private file.
 async fn first_account(
-    settings: &Settings,
+    given: Option<String>,
     data_dir: &DataDir,
     store: &dyn Store,
 ) -> Result<Option<std::path::PathBuf>> {
     if store.account(ADMIN).await?.is_some() {
         return Ok(None);
     }
-    let given = match std::env::var("LONGHAUL_ADMIN_PASSWORD") {
-        _ if settings.demo => Some(demo::PASSWORD.to_owned()),
-        Ok(given) if !given.is_empty() => Some(given),
-        _ => None,
-    };
     let (clear, file) = match given {
         Some(clear) => (clear, None),
         None => {
