@@ -133,8 +133,11 @@ impl Client {
     }
 
     fn note(&self, of: &Known, job: JobId, told: Told) {
+        self.note_at(self.world.now_us(), of, job, told);
+    }
+
+    fn note_at(&self, at_us: u64, of: &Known, job: JobId, told: Told) {
         self.world.note(WORLD, &format!("client {} {told:?}", short(job)));
-        let at_us = self.world.now_us();
         let (kind, target) = (of.kind.name, of.target.clone());
         locked(&self.all.notes).push(Note { at_us, job, kind, target, told });
     }
@@ -173,9 +176,10 @@ impl Client {
 
     /// Lets the server choose the uuid: a lost answer cannot be asked for again.
     async fn submit_unnamed(&mut self, known: &Known) {
+        let sent_us = self.world.now_us();
         if let Some(Ok(job)) = self.send_submit(known, None).await {
             let known = Known { job, ..known.clone() };
-            self.note(&known, job, Told::Sent); // the order against others is not known from outside
+            self.note_at(sent_us, &known, job, Told::Sent);
             self.note(&known, job, Told::Acknowledged { salt: known.plan.salt });
             locked(&self.all.known).push(known);
         }
