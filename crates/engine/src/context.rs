@@ -15,6 +15,7 @@ use crate::fault::from_store;
 use crate::handler::Ended;
 use crate::inventory::Inventory;
 use crate::progress::Report;
+use crate::runner::LOOK_AGAIN;
 
 /// Why an attempt is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +97,16 @@ impl JobContext {
         }
     }
 
+    /// Ends when the lease is lost.
+    pub(crate) async fn lost(&self) {
+        let mut stop = self.stop.clone();
+        while *stop.borrow_and_update() != Some(Stop::LeaseLost) {
+            if stop.changed().await.is_err() {
+                return; // the engine is gone
+            }
+        }
+    }
+
     /// Sleeps, unless told to stop first.
     ///
     /// # Errors
@@ -122,10 +133,14 @@ impl JobContext {
             if self.stop_asked() == Some(Stop::LeaseLost) {
                 return Err(Stopped(Stop::LeaseLost));
             }
-            if self.engine.lease.holds(&*self.engine.runtime) {
+            let holds = self.engine.lease.holds(&*self.engine.runtime);
+            if self.engine.node() != self.claim.node {
+                return Err(Stopped(Stop::LeaseLost)); // the lease that holds is a later one
+            }
+            if holds {
                 return Ok(());
             }
-            self.engine.runtime.sleep(Duration::from_millis(50)).await;
+            self.engine.runtime.sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! One node's engine: what it holds, how it starts, drains and stops. The verbs are in files of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -74,8 +74,8 @@ pub struct Engine {
     pub(crate) host: HostId,
     node: Mutex<NodeId>,
     attempts: Mutex<BTreeMap<JobId, Running>>,
-    /// Jobs whose submission or rerun may come back with a claim.
-    pub(crate) expected: Mutex<BTreeSet<JobId>>,
+    /// Jobs whose submission or rerun may come back with a claim, and how many such calls are on their way.
+    expected: Mutex<BTreeMap<JobId, u32>>,
     /// There may be something to claim.
     pub(crate) wake: Notify,
     /// An attempt or a job ended here.
@@ -199,6 +199,27 @@ impl Engine {
         lock(&self.attempts)
     }
 
+    /// A call is about to be made that may come back with a claim of `job`.
+    pub(crate) fn expect_claim(&self, job: JobId) {
+        *lock(&self.expected).entry(job).or_default() += 1;
+    }
+
+    /// Such a call came back.
+    pub(crate) fn expect_no_more(&self, job: JobId) {
+        let mut expected = lock(&self.expected);
+        if let Some(calls) = expected.get_mut(&job) {
+            *calls -= 1;
+            if *calls == 0 {
+                expected.remove(&job);
+            }
+        }
+    }
+
+    /// Whether any such call is on its way.
+    pub(crate) fn expects_claim(&self, job: JobId) -> bool {
+        lock(&self.expected).contains_key(&job)
+    }
+
     /// Tells every attempt to stop; a stronger reason replaces a weaker one.
     pub(crate) fn stop_all(&self, why: Stop) {
         for running in self.attempts().values() {
@@ -226,6 +247,20 @@ impl Engine {
             self.runtime.sleep(Duration::from_millis(20)).await;
         }
         self.over.store(true, Ordering::SeqCst);
+        // With the lease its jobs are free for others: not before the last attempt here is gone.
+        self.lease.lost();
+        let until = self.runtime.monotonic() + self.config.lease_ttl;
+        loop {
+            self.stop_all(Stop::LeaseLost);
+            if self.attempts_here() == 0 {
+                break;
+            }
+            if self.runtime.monotonic() >= until {
+                tracing::warn!("an attempt does not stop; the lease ends by itself");
+                return;
+            }
+            self.runtime.sleep(Duration::from_millis(20)).await;
+        }
         if let Err(error) = self.store.leave(self.node()).await {
             tracing::warn!(%error, "could not leave in order; the lease ends by itself");
         }

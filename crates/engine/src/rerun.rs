@@ -9,7 +9,7 @@ use longhaul_model::{ApiId, Change, Fault, Job, JobEvent};
 use longhaul_store::StoreError;
 
 use crate::cancel::{DECIDE_MAX, text};
-use crate::engine::{Caller, Engine, lock};
+use crate::engine::{Caller, Engine};
 use crate::fault::from_store;
 use crate::handler::CheckRequest;
 use crate::inventory::not_found;
@@ -42,7 +42,7 @@ impl Engine {
             // A job with secrets waits for the claim loop, which brings them from the store.
             change.claim_for = slot.as_ref().filter(|_| !self.has_secrets(&job)).map(|_| self.node());
             let record = caller.record_with(ApiOutcome::Job(job.id));
-            lock(&self.expected).insert(job.id);
+            self.expect_claim(job.id);
             let changed = self.store.change(job.id, job.version, change, record).await;
             let answer = match changed {
                 Ok((job, claim)) => {
@@ -56,7 +56,7 @@ impl Engine {
                     Some(Err(from_store(error, &text(&job))))
                 }
             };
-            lock(&self.expected).remove(&job.id);
+            self.expect_no_more(job.id);
             self.wake.notify_one();
             if let Some(answer) = answer {
                 return answer;

@@ -3,6 +3,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -22,6 +24,8 @@ use crate::{result, secrets};
 
 /// How often undoing is tried before its failure is the result.
 const UNDO_TRIES: u32 = 3;
+/// How often an attempt that waits for the lease looks at it.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How an attempt leaves its job.
 enum Outcome {
@@ -39,7 +43,8 @@ impl Engine {
         let (stop, stop_seen) = watch::channel(None);
         let abort = Arc::new(Notify::new());
         if self.is_draining() {
-            stop.send_replace(Some(Stop::Drain));
+            // Once the node is over, its claims are free for others.
+            stop.send_replace(Some(if self.is_over() { Stop::LeaseLost } else { Stop::Drain }));
         }
         let running = Running { claim: claimed.claim, stop, abort: abort.clone() };
         self.attempts().insert(claimed.claim.job, running);
@@ -61,12 +66,13 @@ impl Engine {
     ) {
         let claim = claimed.claim;
         let api = claimed.job.api_id.clone();
+        let told = stop.clone();
         self.progress.begin(&api, claim, Progress::none(claimed.job.create_ms), &*self.runtime);
         let outcome = match self.registry.get(&claimed.job.job_name) {
             Some(handler) => self.outcome_of(claimed, handler, stop, &abort).await,
             None => unknown_type(&claimed.job.job_name, self.config.code_text),
         };
-        self.settle(&claim, &api, outcome).await;
+        let settled = self.settle(&claim, &api, outcome, &told).await;
         self.progress.end(&api, &claim);
         {
             let mut attempts = self.attempts();
@@ -75,6 +81,11 @@ impl Engine {
             }
         }
         drop(slot);
+        if !settled {
+            // The lease may be found alive by the next heartbeat: then the claim is still this node's, and
+            // nobody runs it.
+            self.lost_answer.store(true, Ordering::SeqCst);
+        }
         self.ended.notify_waiters();
         self.wake.notify_one();
     }
@@ -103,6 +114,10 @@ impl Engine {
             stop,
             job: claimed.job,
         };
+        // The answer to the claim may have been long on its way: the job may be somebody else's by now.
+        if context.lease().await.is_err() {
+            return Outcome::Drop;
+        }
         if claimed.purpose == ClaimedFor::Undo {
             return self.undone(&context, &*handler).await;
         }
@@ -211,39 +226,55 @@ impl Engine {
         let mut last = Fault::internal("undoing was not tried");
         for _ in 0..UNDO_TRIES {
             context.lease().await?;
-            match AssertUnwindSafe(handler.undo(context)).catch_unwind().await {
-                Ok(Ok(receipt)) => return Ok(receipt),
-                Ok(Err(fault)) => last = fault,
-                Err(_) => last = Fault::internal("undoing broke off; this is a bug of the job type"),
+            let undoing = std::pin::pin!(AssertUnwindSafe(handler.undo(context)).catch_unwind());
+            match select(undoing, std::pin::pin!(context.lost())).await {
+                Either::Left((Ok(Ok(receipt)), _)) => return Ok(receipt),
+                Either::Left((Ok(Err(fault)), _)) => last = fault,
+                Either::Left((Err(_), _)) => {
+                    last = Fault::internal("undoing broke off; this is a bug of the job type");
+                }
+                Either::Right(((), _)) => return Err(Ended::Stopped(Stopped(Stop::LeaseLost))),
             }
             self.runtime.sleep(self.config.poll).await;
         }
         Err(Ended::Failed(last))
     }
 
-    /// Writes how the attempt ended, again and again while the store is away and the claim may hold.
-    async fn settle(&self, claim: &Claim, api: &ApiId, outcome: Outcome) {
+    /// Writes how the attempt ended, again and again while the store is away and the claim may hold. Whether
+    /// it is written; nothing is while the lease does not hold, since the next heartbeat may find it alive.
+    async fn settle(
+        &self,
+        claim: &Claim,
+        api: &ApiId,
+        outcome: Outcome,
+        told: &watch::Receiver<Option<Stop>>,
+    ) -> bool {
         if let Some(progress) = self.progress.take_dirty_of(api, claim) {
             let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature
         }
         loop {
+            if self.node() != claim.node || *told.borrow() == Some(Stop::LeaseLost) {
+                return false;
+            }
+            if !self.lease.holds(&*self.runtime) {
+                self.runtime.sleep(LOOK_AGAIN).await;
+                continue;
+            }
             let written = match &outcome {
-                Outcome::Drop => return,
+                Outcome::Drop => return false,
                 Outcome::GiveBack(why) => self.store.release(claim, why).await,
                 Outcome::Transition(transition) | Outcome::Succeeded(transition, _) => {
                     self.store.apply(claim, (**transition).clone()).await.map(|_| ())
                 }
             };
             match written {
-                Ok(()) | Err(StoreError::LeaseLost) => return,
+                Ok(()) => return true,
+                Err(StoreError::LeaseLost) => return false,
                 Err(StoreError::Unavailable(_)) => self.runtime.sleep(self.config.poll).await,
                 Err(error) => {
                     tracing::error!(job = %claim.job, %error, "the end of an attempt could not be written");
-                    return;
+                    return false;
                 }
-            }
-            if self.is_over() {
-                return;
             }
         }
     }

@@ -28,6 +28,22 @@ fn index(class: SlotClass) -> usize {
     }
 }
 
+/// How many of `slots` there are of each class that has any.
+pub fn count(slots: &[Slot]) -> Vec<FreeSlots> {
+    let of = |class| u32::try_from(slots.iter().filter(|s| s.class == class).count()).unwrap_or(u32::MAX);
+    SlotClass::ALL
+        .into_iter()
+        .map(|class| FreeSlots { class, free: of(class) })
+        .filter(|slots| slots.free > 0)
+        .collect()
+}
+
+/// Takes one of `class` out of `slots`.
+pub fn take(slots: &mut Vec<Slot>, class: SlotClass) -> Option<Slot> {
+    let at = slots.iter().rposition(|slot| slot.class == class)?;
+    Some(slots.swap_remove(at))
+}
+
 impl Slots {
     /// All free, with the configured limits.
     pub fn new(config: &EngineConfig) -> Arc<Self> {
@@ -51,6 +67,19 @@ impl Slots {
         Some(Slot { slots: self.clone(), class })
     }
 
+    /// Every free slot, at most a batch per class: for a claim, so that no submission takes a slot while the
+    /// claim that counts on it is on its way.
+    pub fn reserve_free(self: &Arc<Self>) -> Vec<Slot> {
+        let mut used = self.used();
+        let mut slots = Vec::new();
+        for class in SlotClass::ALL {
+            let free = self.limits[index(class)].saturating_sub(used[index(class)]).min(CLAIM_BATCH_MAX);
+            used[index(class)] += free;
+            slots.extend((0..free).map(|_| Slot { slots: self.clone(), class }));
+        }
+        slots
+    }
+
     /// A slot even beyond the limit, for a claim that is held already.
     pub fn force(self: &Arc<Self>, class: SlotClass) -> Slot {
         self.used()[index(class)] += 1;
@@ -60,19 +89,6 @@ impl Slots {
     /// How many are taken, of all classes.
     pub fn in_use(&self) -> u32 {
         self.used().iter().sum()
-    }
-
-    /// What can be claimed now, at most a batch per class.
-    pub fn free(&self) -> Vec<FreeSlots> {
-        let used = self.used();
-        SlotClass::ALL
-            .into_iter()
-            .map(|class| FreeSlots {
-                class,
-                free: self.limits[index(class)].saturating_sub(used[index(class)]).min(CLAIM_BATCH_MAX),
-            })
-            .filter(|slots| slots.free > 0)
-            .collect()
     }
 }
 

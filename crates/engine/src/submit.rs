@@ -10,7 +10,7 @@ use longhaul_model::{
 use longhaul_store::StoreError;
 use serde_json::{Map, Value};
 
-use crate::engine::{Caller, Engine, lock};
+use crate::engine::{Caller, Engine};
 use crate::fault::from_store;
 use crate::handler::{CheckRequest, JobHandler};
 use crate::hash::{Request, request_hash};
@@ -124,18 +124,22 @@ impl Engine {
     ) -> Result<Job, Fault> {
         let id = new.id;
         let record = caller.record_with(ApiOutcome::Job(id));
-        lock(&self.expected).insert(id);
+        self.expect_claim(id);
         let stored = self.store.submit(new, record).await;
+        let mut started = false;
         let answer = match stored {
             Ok(Submitted::Created(job, claim)) => {
+                started = claim.is_some();
                 self.launch_claimed(&job, claim, slot, sealed_data);
                 Ok(*job)
             }
             Ok(Submitted::Same(job)) => Ok(*job),
             Err(error) => Err(self.not_submitted(error)),
         };
-        lock(&self.expected).remove(&id);
-        self.wake.notify_one();
+        self.expect_no_more(id);
+        if !started {
+            self.wake.notify_one(); // it waits, or its slot is free again
+        }
         answer
     }
 

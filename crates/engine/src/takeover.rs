@@ -8,7 +8,8 @@ use futures::future::select;
 use longhaul_store::StoreError;
 
 use crate::context::Stop;
-use crate::engine::{Engine, lock};
+use crate::engine::Engine;
+use crate::slots;
 
 impl Engine {
     /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
@@ -31,9 +32,9 @@ impl Engine {
 
     async fn claim_while_free(self: &Arc<Self>) {
         while !self.is_draining() {
-            let free = self.slots.free();
-            let wanted: u32 = free.iter().map(|f| f.free).sum();
-            if wanted == 0 {
+            let mut reserved = self.slots.reserve_free();
+            let free = slots::count(&reserved);
+            if free.is_empty() {
                 return;
             }
             let claimed = match self.store.claim(self.node(), &free).await {
@@ -50,7 +51,8 @@ impl Engine {
                 of_class as u64 >= u64::from(f.free)
             });
             for claimed in claimed {
-                let slot = self.slots.force(self.class_of(&claimed.job));
+                let class = self.class_of(&claimed.job);
+                let slot = slots::take(&mut reserved, class).unwrap_or_else(|| self.slots.force(class));
                 self.launch(claimed, slot);
             }
             if !full {
@@ -82,7 +84,7 @@ impl Engine {
             }
         };
         for claim in claims {
-            let awaited = lock(&self.expected).contains(&claim.job);
+            let awaited = self.expects_claim(claim.job);
             let running = self.attempts().get(&claim.job).is_some_and(|r| r.claim.token >= claim.token);
             if running {
                 continue;
