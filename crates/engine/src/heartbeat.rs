@@ -74,8 +74,11 @@ impl Engine {
         let former = self.node();
         tracing::warn!(node = %former, "the lease is lost; every attempt here stops");
         self.lease.lost();
-        self.stop_all(Stop::LeaseLost);
-        while self.attempts_here() > 0 && !self.is_over() {
+        loop {
+            self.stop_all(Stop::LeaseLost); // again and again: the answer to a claim may still launch one
+            if self.attempts_here() == 0 || self.is_over() {
+                break;
+            }
             self.runtime.sleep(Duration::from_millis(20)).await;
         }
         let fresh = NodeId::random(&*self.runtime);
