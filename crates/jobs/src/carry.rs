@@ -4,8 +4,7 @@
 mod child;
 mod claimed;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::attempt_io::Spawner;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::blocking;
-use crate::storage::{self, DiskError, Format};
+use crate::storage::{self, DiskError, Format, Root, SourceGuard};
 
 /// A child may die so often without a new checkpoint before the job fails.
 pub const DEATHS_MAX: u32 = 10;
@@ -161,14 +160,9 @@ async fn remove_artifact(
 ///
 /// # Errors
 /// A process holds the disk.
-pub async fn hold_source(path: &Path) -> Result<Arc<std::fs::File>, Fault> {
-    let path = path.to_owned();
-    blocking(move || {
-        let file = std::fs::File::open(&path).map_err(|e| DiskError::io("open", &path, e))?;
-        storage::lock::hold_source(&file, &path)?;
-        Ok(Arc::new(file))
-    })
-    .await
+pub async fn hold_source(source: &DiskRef) -> Result<SourceGuard, Fault> {
+    let source = source.clone();
+    blocking(move || SourceGuard::new(&Root::open(&source.root)?, &source.path)).await
 }
 
 /// `Stopped` as the attempt was told, cancel if it was told nothing.

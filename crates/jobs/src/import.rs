@@ -188,7 +188,7 @@ impl JobHandler for Import {
         let to = self.inventory.storage(request.target, "primaryStorageUuid").await?;
         takes_volumes(&to)?;
         let (source, info) = look(&request).await?;
-        let held = carry::hold_source(&request.path).await?;
+        let held = carry::hold_source(&source).await?;
         let volume = self.placeholder(context, &request, &info).await?;
         let format = source.format;
         let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };

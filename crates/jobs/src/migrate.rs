@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::blocking;
-use crate::storage::{self, Format};
+use crate::storage::{self, Format, SourceGuard};
 
 /// `jobName`.
 pub const MIGRATE: &str = "APIPrimaryStorageMigrateVolumeMsg";
@@ -107,16 +107,12 @@ impl JobHandler for Migrate {
         let (from, to) = checks::storages(&self.inventory, &volume, &request).await?;
         checks::usable(&volume, &from, &to)?;
         let path = volume.install_path.clone().unwrap_or_default();
-        let held = carry::hold_source(Path::new(&path)).await?;
         let format = format_of(volume.format.as_deref());
         let root = PathBuf::from(&from.url);
         let relative = Path::new(&path).strip_prefix(&root).unwrap_or(Path::new(&path)).to_owned();
-        let order = Order {
-            source: DiskRef { root, path: relative, format },
-            target: to.clone(),
-            format,
-            directory: volume.id.to_string(),
-        };
+        let source = DiskRef { root, path: relative, format };
+        let held = carry::hold_source(&source).await?;
+        let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
         let carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.inventory.volume(request.volume).await?;
@@ -147,7 +143,7 @@ impl Migrate {
         old_path: &str,
         old_size: u64,
         carried: carry::Carried,
-        held: Arc<std::fs::File>,
+        held: SourceGuard,
     ) -> Success {
         let new_path = carried.path.to_string_lossy().into_owned();
         let moved = Volume {

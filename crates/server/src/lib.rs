@@ -10,6 +10,7 @@ pub mod janitor;
 pub mod node;
 pub mod ops;
 
+pub mod quickstart;
 pub mod serve;
 pub mod settings;
 pub mod tempdir;

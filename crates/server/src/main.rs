@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use longhaul_server::quickstart::{self, QuickstartArgs};
 use longhaul_server::{Layers, Node, Settings, tempdir};
 
 #[global_allocator]
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Run a management node.
     Serve(ServeArgs),
+    /// See the main job on real data: a qcow2 volume moves between two storages, verified bit for bit.
+    Quickstart(QuickstartArgs),
 }
 
 /// Flags of `serve`; each is also a setting of the file and of the environment.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => told(serve(args).await),
+            Command::Quickstart(args) => told(quickstart::run(args).await),
         }
     })
 }

@@ -136,7 +136,7 @@ async fn outcome_of(child: &mut Attempt) {
 /// Copying is nine tenths of the way to 99, reading back the last.
 fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
     let share = |from: u64, to: u64| {
-        let part = if bytes_total == 0 { 0 } else { (to - from) * bytes_done.min(bytes_total) / bytes_total };
+        let part = ((to - from) * bytes_done.min(bytes_total)).checked_div(bytes_total).unwrap_or(0);
         u8::try_from(from + part).unwrap_or(99)
     };
     let (stage, percent) = match stage {

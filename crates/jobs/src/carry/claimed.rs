@@ -63,11 +63,9 @@ pub async fn artifact(context: &JobContext, order: &Order) -> Result<Artifact, E
     for intent in context.intents().await?.into_iter().rev() {
         let IntentKind::Artifact { path } = &intent.kind else { continue };
         let absolute = PathBuf::from(path);
-        if let Some(known) = &mut found {
-            if known.absolute == absolute {
-                known.intents.push(intent.id); // entered twice when an answer was lost
-                continue;
-            }
+        if let Some(known) = found.as_mut().filter(|known| known.absolute == absolute) {
+            known.intents.push(intent.id); // entered twice when an answer was lost
+            continue;
         }
         let here = intent.storage == Some(order.target.id);
         if let (Some(relative), true) = (absolute.strip_prefix(root).ok().filter(|_| here), found.is_none()) {

@@ -101,7 +101,7 @@ async fn save(context: &JobContext, journal: Option<&Journal>, done_ms: u64) -> 
 }
 
 fn report(context: &JobContext, spec: &Spec, done_ms: u64) {
-    let percent = if spec.duration_ms == 0 { 0 } else { done_ms * 100 / spec.duration_ms };
+    let percent = (done_ms * 100).checked_div(spec.duration_ms).unwrap_or(0);
     context.progress(Report {
         stage: "simulating".to_owned(),
         percent: Some(u8::try_from(percent).unwrap_or(99)),
