@@ -1,0 +1,7 @@
+//! The API over HTTP, against the real binary. Expectations are typed in from the contract; nothing of the
+//! server's own crates is imported. One binary, so that it links once; `../support` has the harness.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod legality;
