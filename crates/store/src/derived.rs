@@ -1,7 +1,7 @@
 //! Fields that are answered and queried but not stored, alike in every backend.
 
 /// The one zone that every storage is in.
-pub const ZONE_UUID: &str = "3aa1a2e8f2f04e6b9d0c5a6b7c8d9e0f";
+pub const ZONE_UUID: &str = "3c0d8ac1f3d84c57b8f2a4a1c9b7e052";
 /// The type of an account that sees and touches everything.
 pub const ADMIN_TYPE: &str = "SystemAdmin";
 /// The type of every other account.

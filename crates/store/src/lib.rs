@@ -17,4 +17,5 @@ pub mod traits;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
+pub use sqlite::SqliteStore;
 pub use traits::{Events, Identity, Jobs, Ledger, Nodes, Queries, Records, Resources, Store};

@@ -31,7 +31,6 @@ pub fn like(pattern: &str, text: &str, folded: bool) -> bool {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the SQL of the next backend asks it"))]
 /// The fixed start of a pattern of the form `start%`, if it has that form and `start` is not empty.
 pub fn prefix_of(pattern: &str) -> Option<&str> {
     let start = pattern.strip_suffix('%')?;

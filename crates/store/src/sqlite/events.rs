@@ -1,0 +1,61 @@
+//! What is told about jobs.
+
+use async_trait::async_trait;
+use longhaul_model::progress::Progress;
+use longhaul_model::timeline::TimelineRow;
+use longhaul_model::{ApiId, Job, JobId};
+use rusqlite::OptionalExtension;
+
+use super::job_sql::with_job;
+use super::rows::{self, AFTER_JOB};
+use super::{Result, SqliteStore};
+use crate::Events;
+
+#[async_trait]
+impl Events for SqliteStore {
+    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineRow>> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM job AS j
+                 JOIN timeline AS t ON t.job = j.id WHERE j.uuid = ?1 ORDER BY t.seq",
+            )?;
+            let found = statement.query_map([job.to_string()], rows::timeline)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn progress(&self, api: &ApiId) -> Result<Option<(Job, Option<Progress>)>> {
+        let api = api.as_str().to_owned();
+        self.read(move |connection| {
+            // A client may have chosen one API id for several jobs: the newest answers.
+            let sql = with_job(
+                "SELECT {JOB}, p.percent, p.stage, p.bytes_done, p.bytes_total, p.rate, p.eta_s, p.stalled,
+                    p.at_ms
+                 FROM job AS j JOIN job_body AS b ON b.job = j.id LEFT JOIN progress AS p ON p.job = j.id
+                 WHERE j.api_id = ?1 ORDER BY j.create_ms DESC, j.uuid DESC LIMIT 1",
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_row([api], |row| {
+                let has_progress = row.get::<_, Option<i64>>(AFTER_JOB)?.is_some();
+                let progress = if has_progress { Some(rows::progress(row, AFTER_JOB)?) } else { None };
+                Ok((rows::job(row)?, progress))
+            });
+            Ok(found.optional()?)
+        })
+        .await
+    }
+
+    async fn progress_history(&self, job: JobId) -> Result<Vec<Progress>> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT h.percent, h.stage, h.bytes_done, h.bytes_total, h.rate, h.eta_s, h.stalled, h.at_ms
+                 FROM job AS j JOIN progress_history AS h ON h.job = j.id
+                 WHERE j.uuid = ?1 ORDER BY h.attempt, h.n",
+            )?;
+            let found = statement.query_map([job.to_string()], |row| rows::progress(row, 0))?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}

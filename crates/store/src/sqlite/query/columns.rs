@@ -1,0 +1,79 @@
+//! The closed lists of tables and columns behind resources and fields. The row's table is always called `j`.
+
+use longhaul_model::query::{Field, Resource};
+
+use crate::derived;
+
+/// The table of a resource; with `body`, the fat columns of jobs too.
+pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
+    match resource {
+        Resource::Job if body => "job AS j JOIN job_body AS b ON b.job = j.id",
+        Resource::Job => "job AS j",
+        Resource::Account => "account AS j",
+        Resource::Node => "node AS j",
+        Resource::Storage => "storage AS j",
+        Resource::Volume => "volume AS j",
+    }
+}
+
+/// The column that says who owns a row, where rows have an owner. An account owns itself.
+pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
+    match resource {
+        Resource::Job | Resource::Volume => Some("j.account"),
+        Resource::Account => Some("j.uuid"),
+        Resource::Node | Resource::Storage => None,
+    }
+}
+
+/// Whether the column lies in the side table of jobs.
+pub(super) fn is_in_body(resource: Resource, field: Field) -> bool {
+    resource == Resource::Job && matches!(field, Field::Description | Field::JobData | Field::JobResult)
+}
+
+/// The field as an expression, with the collation of its kind; null where the resource has no such field.
+pub(super) fn column(resource: Resource, field: Field) -> String {
+    let name = match (resource, field) {
+        (_, Field::Uuid) => "j.uuid",
+        (Resource::Job, Field::Description) => "b.description",
+        (Resource::Job, Field::ApiId) => "j.api_id",
+        (Resource::Job, Field::JobName) => "j.job_name",
+        (Resource::Job, Field::JobData) => "b.job_data",
+        (Resource::Job, Field::JobResult) => "b.job_result",
+        (Resource::Job, Field::TargetResourceUuid) => "j.target",
+        (Resource::Job, Field::ManagementNodeUuid) => "(SELECT n.uuid FROM node AS n WHERE n.uuid = j.node)",
+        (Resource::Job, Field::ExecuteTime) => "j.execute_s",
+        (Resource::Account, Field::Type) => {
+            return format!(
+                "CASE j.admin WHEN 1 THEN '{}' ELSE '{}' END",
+                derived::ADMIN_TYPE,
+                derived::NORMAL_TYPE
+            );
+        }
+        (Resource::Node, Field::HostName) => "j.host_name",
+        (Resource::Node, Field::JoinDate) => "j.join_ms",
+        (Resource::Node, Field::HeartBeat) => "j.heartbeat_ms",
+        (Resource::Storage, Field::Url | Field::MountPath) => "j.url",
+        (Resource::Storage, Field::ZoneUuid) => return format!("'{}'", derived::ZONE_UUID),
+        (Resource::Storage, Field::TotalCapacity) => "j.total_bytes",
+        (Resource::Storage, Field::AvailableCapacity) => "j.available_bytes",
+        (Resource::Volume, Field::PrimaryStorageUuid) => "j.storage",
+        (Resource::Volume, Field::InstallPath) => "j.install_path",
+        (Resource::Volume, Field::Format) => "j.format",
+        (Resource::Volume, Field::Size) => "j.size",
+        (Resource::Volume, Field::ActualSize) => "j.actual_size",
+        (Resource::Volume, Field::IsShareable) => "0",
+        (Resource::Storage | Resource::Volume, Field::Type) => "j.kind",
+        (Resource::Storage | Resource::Volume, Field::Status) => "j.status",
+        (Resource::Job | Resource::Storage | Resource::Volume, Field::State) => "j.state",
+        (Resource::Account | Resource::Storage | Resource::Volume, Field::Description) => "j.description",
+        (Resource::Job | Resource::Account | Resource::Storage | Resource::Volume, Field::Name) => "j.name",
+        (Resource::Job | Resource::Account | Resource::Storage | Resource::Volume, Field::CreateDate) => {
+            "j.create_ms"
+        }
+        (Resource::Job | Resource::Account | Resource::Storage | Resource::Volume, Field::LastOpDate) => {
+            "j.last_op_ms"
+        }
+        _ => "NULL",
+    };
+    name.to_owned()
+}

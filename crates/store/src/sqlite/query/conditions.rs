@@ -1,0 +1,200 @@
+//! Conditions as SQL. Null meets `IsNull` alone, as in SQL; LIKE is the store's own function, so that it is
+//! the same in every backend.
+
+use longhaul_model::JobState;
+use longhaul_model::query::{Condition, Field, Filter, Kind, LIMIT_MAX, Op, Page, Resource, Value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
+use super::columns;
+use crate::like::like;
+
+/// Lists longer than this are bound as one JSON array: a statement has room for 32,766 values.
+const LIST_BOUND_MAX: usize = 32;
+
+/// A piece of SQL with the values it binds.
+#[derive(Debug, Clone)]
+pub(super) struct Sql {
+    pub text: String,
+    pub values: Vec<Bound>,
+    /// Whether it names a column of the side table of jobs.
+    pub needs_body: bool,
+}
+
+/// A bound value.
+#[derive(Debug, Clone)]
+pub(super) enum Bound {
+    Text(String),
+    Int(i64),
+}
+
+impl rusqlite::ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
+        })
+    }
+}
+
+impl From<&Value> for Bound {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(text.clone()),
+            Value::Int(number) => Self::Int(*number),
+        }
+    }
+}
+
+impl Sql {
+    /// Binds a value; answers its placeholder.
+    pub(super) fn bind(&mut self, value: Bound) -> String {
+        self.values.push(value);
+        format!("?{}", self.values.len())
+    }
+
+    /// Binds a page; answers its clause.
+    pub(super) fn bind_page(&mut self, page: Page) -> String {
+        let limit = self.bind(Bound::Int(i64::from(page.limit.min(LIMIT_MAX))));
+        let start = self.bind(Bound::Int(i64::try_from(page.start).unwrap_or(i64::MAX)));
+        format!("LIMIT {limit} OFFSET {start}")
+    }
+
+    fn and(&mut self, term: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str(" AND ");
+        }
+        self.text.push_str(term);
+    }
+}
+
+/// The filter as SQL. Conditions on a job's state are rewritten as lists of states, in `filter` too.
+pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
+    if resource == Resource::Job {
+        for condition in &mut filter.conditions {
+            if condition.field == Field::State {
+                *condition = as_states(condition);
+            }
+        }
+    }
+    let mut sql = Sql { text: String::new(), values: Vec::new(), needs_body: false };
+    if let (Some(account), Some(owner)) = (filter.visible_to, columns::owner(resource)) {
+        let account = sql.bind(Bound::Text(account.to_string()));
+        sql.and(&format!("{owner} = {account}"));
+    }
+    for condition in &filter.conditions {
+        let term = if condition.field.kind() == Kind::Tag {
+            tag(&mut sql, condition)
+        } else {
+            sql.needs_body |= columns::is_in_body(resource, condition.field);
+            let column = columns::column(resource, condition.field);
+            compare(&mut sql, &column, condition)
+        };
+        sql.and(&term);
+    }
+    if sql.text.is_empty() {
+        sql.text.push('1');
+    }
+    sql
+}
+
+/// There are seven states: whatever is asked of them is a list, which an index answers.
+fn as_states(condition: &Condition) -> Condition {
+    let listed = |name: &str| condition.values.iter().any(|v| matches!(v, Value::Text(t) if t == name));
+    let first = match condition.values.first() {
+        Some(Value::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let meets = |name: &str| match condition.op {
+        Op::Eq => first == Some(name),
+        Op::Ne => first.is_some_and(|v| v != name),
+        Op::Gt => first.is_some_and(|v| name > v),
+        Op::Ge => first.is_some_and(|v| name >= v),
+        Op::Lt => first.is_some_and(|v| name < v),
+        Op::Le => first.is_some_and(|v| name <= v),
+        Op::In => listed(name),
+        Op::NotIn => !listed(name),
+        Op::Like => first.is_some_and(|v| like(v, name, false)),
+        Op::NotLike => first.is_some_and(|v| !like(v, name, false)),
+        Op::IsNull => false,
+        Op::NotNull => true,
+    };
+    let met = JobState::ALL.into_iter().map(JobState::name).filter(|name| meets(name));
+    let values: Vec<Value> = met.map(|name| Value::Text(name.to_owned())).collect();
+    let op = match values.len() {
+        7 => return Condition { field: Field::State, op: Op::NotNull, values: Vec::new() },
+        1 => Op::Eq,
+        _ => Op::In,
+    };
+    Condition { field: Field::State, op, values }
+}
+
+fn compare(sql: &mut Sql, column: &str, condition: &Condition) -> String {
+    let folded = condition.field.kind() == Kind::Folded;
+    let sign = match condition.op {
+        Op::Eq => "=",
+        Op::Ne => "<>",
+        Op::Gt => ">",
+        Op::Ge => ">=",
+        Op::Lt => "<",
+        Op::Le => "<=",
+        Op::IsNull => return format!("{column} IS NULL"),
+        Op::NotNull => return format!("{column} IS NOT NULL"),
+        Op::In => return list(sql, column, &condition.values, "IN", "0"),
+        Op::NotIn => {
+            let none = format!("{column} IS NOT NULL");
+            return list(sql, column, &condition.values, "NOT IN", &none);
+        }
+        Op::Like | Op::NotLike => {
+            let Some(Value::Text(pattern)) = condition.values.first() else { return "0".to_owned() };
+            let pattern = sql.bind(Bound::Text(pattern.clone()));
+            let function = if folded { "like_folded" } else { "like_exact" };
+            let not = if condition.op == Op::NotLike { "NOT " } else { "" };
+            return format!("{not}{function}({pattern}, CAST({column} AS TEXT))");
+        }
+    };
+    match condition.values.first() {
+        Some(value) => {
+            let value = sql.bind(value.into());
+            format!("{column} {sign} {value}")
+        }
+        None => "0".to_owned(),
+    }
+}
+
+fn list(sql: &mut Sql, column: &str, values: &[Value], word: &str, empty: &str) -> String {
+    if values.is_empty() {
+        return empty.to_owned();
+    }
+    if values.len() > LIST_BOUND_MAX {
+        let items: Vec<serde_json::Value> = values
+            .iter()
+            .map(|value| match value {
+                Value::Text(text) => serde_json::Value::from(text.as_str()),
+                Value::Int(number) => serde_json::Value::from(*number),
+            })
+            .collect();
+        let array = sql.bind(Bound::Text(serde_json::Value::from(items).to_string()));
+        return format!("{column} {word} (SELECT value FROM json_each({array}))");
+    }
+    let places: Vec<String> = values.iter().map(|value| sql.bind(value.into())).collect();
+    format!("{column} {word} ({})", places.join(", "))
+}
+
+/// A condition on tags asks whether there is a tag that meets it; a negative one, whether there is none that
+/// meets the positive form.
+fn tag(sql: &mut Sql, condition: &Condition) -> String {
+    let (op, word) = match condition.op {
+        Op::Ne => (Op::Eq, "NOT IN"),
+        Op::NotIn => (Op::In, "NOT IN"),
+        Op::NotLike => (Op::Like, "NOT IN"),
+        Op::IsNull => (Op::NotNull, "NOT IN"),
+        op @ (Op::Eq | Op::Gt | Op::Ge | Op::Lt | Op::Le | Op::In | Op::Like | Op::NotNull) => (op, "IN"),
+    };
+    let system = match condition.field {
+        Field::SystemTag => "1",
+        Field::UserTag => "0",
+        _ => "NULL", // nothing has a tag of that kind
+    };
+    let positive = compare(sql, "t.text", &Condition { op, ..condition.clone() });
+    format!("j.uuid {word} (SELECT t.resource_uuid FROM tag AS t WHERE t.system = {system} AND {positive})")
+}

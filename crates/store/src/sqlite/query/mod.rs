@@ -1,0 +1,175 @@
+//! Queries: `longhaul_model::query` as SQL. Values are always bound; names come from the closed lists of
+//! `columns`. Conditions are in `conditions`, the choice of index in `plan`.
+
+mod columns;
+mod conditions;
+mod plan;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use longhaul_model::query::{Answer, Filter, Query, Resource, Rows};
+use longhaul_model::resource::Tag;
+use longhaul_model::{AccountId, JobState};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::readers::or_too_slow;
+use super::{Result, SqliteStore, rows};
+use crate::Queries;
+use conditions::Sql;
+
+#[async_trait]
+impl Queries for SqliteStore {
+    async fn query(&self, query: &Query) -> Result<Answer> {
+        let (query, limit) = (query.clone(), self.options.query_limit);
+        self.read(move |connection| {
+            // One transaction: rows and total are of the same moment.
+            or_too_slow(connection.execute_batch("BEGIN"), limit)?;
+            let answer = answer(connection, &query);
+            let _ = connection.execute_batch("ROLLBACK");
+            or_too_slow(answer, limit)
+        })
+        .await
+    }
+
+    async fn counts(&self, account: Option<AccountId>) -> Result<Vec<(JobState, u64)>> {
+        let limit = self.options.query_limit;
+        self.read(move |connection| or_too_slow(counts(connection, account), limit)).await
+    }
+
+    async fn tags(&self, resource_uuid: &str) -> Result<Vec<Tag>> {
+        let uuid = resource_uuid.to_owned();
+        let limit: Duration = self.options.query_limit;
+        self.read(move |connection| or_too_slow(tags(connection, &uuid), limit)).await
+    }
+}
+
+fn counts(connection: &Connection, account: Option<AccountId>) -> rusqlite::Result<Vec<(JobState, u64)>> {
+    let mut filter = Filter { visible_to: account, ..Filter::default() };
+    if is_retired(connection, &filter)? {
+        return Ok(JobState::ALL.into_iter().map(|state| (state, 0)).collect());
+    }
+    let sql = conditions::of(Resource::Job, &mut filter);
+    let text = format!("SELECT state, sum(n) FROM job_count AS j WHERE {} GROUP BY state", sql.text);
+    let mut found = std::collections::BTreeMap::new();
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut rows = statement.query(params_from_iter(sql.values))?;
+    while let Some(row) = rows.next()? {
+        found.insert(row.get::<_, String>(0)?, rows::count(row, 1)?);
+    }
+    Ok(JobState::ALL.into_iter().map(|s| (s, found.get(s.name()).copied().unwrap_or(0))).collect())
+}
+
+fn tags(connection: &Connection, uuid: &str) -> rusqlite::Result<Vec<Tag>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT uuid, resource_uuid, resource_type, system, text, create_ms FROM tag
+         WHERE resource_uuid = ?1 ORDER BY create_ms, uuid",
+    )?;
+    let found = statement.query_map([uuid], |row| {
+        Ok(Tag {
+            id: rows::id(row, 0)?,
+            resource_uuid: row.get(1)?,
+            resource_type: row.get(2)?,
+            system: row.get(3)?,
+            text: row.get(4)?,
+            create_ms: row.get(5)?,
+        })
+    })?;
+    found.collect()
+}
+
+fn answer(connection: &Connection, query: &Query) -> rusqlite::Result<Answer> {
+    let nothing = is_retired(connection, &query.filter)?;
+    let mut filter = query.filter.clone();
+    let sql = conditions::of(query.resource, &mut filter);
+    let total = match (query.want_total, nothing) {
+        (false, _) => None,
+        (true, true) => Some(0),
+        (true, false) => Some(total(connection, query.resource, &filter, &sql)?),
+    };
+    let rows = if query.want_rows && !nothing {
+        page(connection, query, &filter, sql)?
+    } else {
+        empty(query.resource)
+    };
+    Ok(Answer { rows, total })
+}
+
+/// What belonged to a deleted account belongs to nobody.
+fn is_retired(connection: &Connection, filter: &Filter) -> rusqlite::Result<bool> {
+    let Some(account) = filter.visible_to else { return Ok(false) };
+    connection.prepare_cached("SELECT 1 FROM retired_account WHERE uuid = ?1")?.exists([account.to_string()])
+}
+
+fn total(connection: &Connection, resource: Resource, filter: &Filter, sql: &Sql) -> rusqlite::Result<u64> {
+    let text = if resource == Resource::Job && plan::is_counted(filter) {
+        format!("SELECT coalesce(sum(n), 0) FROM job_count AS j WHERE {}", sql.text)
+    } else {
+        format!("SELECT count(*) FROM {} WHERE {}", columns::from(resource, sql.needs_body), sql.text)
+    };
+    let values = params_from_iter(&sql.values);
+    connection.prepare_cached(&text)?.query_row(values, |row| rows::count(row, 0))
+}
+
+fn empty(resource: Resource) -> Rows {
+    match resource {
+        Resource::Job => Rows::Jobs(Vec::new()),
+        Resource::Account => Rows::Accounts(Vec::new()),
+        Resource::Node => Rows::Nodes(Vec::new()),
+        Resource::Storage => Rows::Storages(Vec::new()),
+        Resource::Volume => Rows::Volumes(Vec::new()),
+    }
+}
+
+fn page(connection: &Connection, query: &Query, filter: &Filter, sql: Sql) -> rusqlite::Result<Rows> {
+    match query.resource {
+        Resource::Job => jobs(connection, query, filter, sql).map(Rows::Jobs),
+        Resource::Account => small(connection, query, sql, rows::ACCOUNT, rows::account).map(Rows::Accounts),
+        Resource::Node => small(connection, query, sql, rows::NODE, rows::node).map(Rows::Nodes),
+        Resource::Storage => small(connection, query, sql, rows::STORAGE, rows::storage).map(Rows::Storages),
+        Resource::Volume => small(connection, query, sql, rows::VOLUME, rows::volume).map(Rows::Volumes),
+    }
+}
+
+/// Of jobs first the rows' numbers, mostly from an index alone, then the rows.
+fn jobs(
+    connection: &Connection,
+    query: &Query,
+    filter: &Filter,
+    sql: Sql,
+) -> rusqlite::Result<Vec<longhaul_model::Job>> {
+    let sql = plan::job_ids(connection, query, filter, sql)?;
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let ids = statement
+        .query_map(params_from_iter(sql.values), |row| row.get::<_, i64>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let text = super::job_sql::with_job(
+        "SELECT {JOB} FROM job AS j JOIN job_body AS b ON b.job = j.id WHERE j.id = ?1",
+    );
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut jobs = Vec::with_capacity(ids.len());
+    for id in ids {
+        jobs.extend(statement.query_row([id], rows::job).optional()?);
+    }
+    Ok(jobs)
+}
+
+/// Of everything else there are few: sorted as they are.
+fn small<T>(
+    connection: &Connection,
+    query: &Query,
+    mut sql: Sql,
+    columns: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let order = plan::order(query);
+    let page = sql.bind_page(query.page);
+    let text = format!(
+        "SELECT {columns} FROM {} WHERE {} ORDER BY {order} {page}",
+        columns::from(query.resource, false),
+        sql.text,
+    );
+    let mut statement = connection.prepare_cached(&text)?;
+    let found = statement.query_map(params_from_iter(sql.values), read)?;
+    found.collect()
+}

@@ -1,0 +1,68 @@
+//! Asynchronous answers.
+
+use async_trait::async_trait;
+use longhaul_model::ApiId;
+use longhaul_model::resource::{ApiOutcome, ApiRecord};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Result, SqliteStore, rows};
+use crate::{Records, StoreError};
+
+#[async_trait]
+impl Records for SqliteStore {
+    async fn create_record(&self, record: ApiRecord) -> Result<()> {
+        self.write(move |tx| tx.insert_record(Some(&record))).await
+    }
+
+    async fn finish_record(&self, id: &ApiId, outcome: ApiOutcome) -> Result<()> {
+        let id = id.clone();
+        self.write(move |tx| {
+            let json = to_json(&outcome)?;
+            let finished =
+                tx.execute("UPDATE api_record SET outcome = ?2 WHERE id = ?1", params![id.as_str(), json])?;
+            if finished == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>> {
+        let id = id.clone();
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT account, expires_ms, outcome FROM api_record WHERE id = ?1")?;
+            let found = statement.query_row([id.as_str()], |row| {
+                Ok((rows::id(row, 0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
+            });
+            let Some((account, expires_ms, json)) = found.optional()? else { return Ok(None) };
+            let outcome = json
+                .map(|json| serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(e.to_string())))
+                .transpose()?;
+            Ok(Some(ApiRecord { id, account, expires_ms, outcome }))
+        })
+        .await
+    }
+
+    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
+        self.write(move |tx| {
+            let json = to_json(&outcome)?;
+            Ok(tx.execute("UPDATE api_record SET outcome = ?1 WHERE outcome IS NULL", [json])? as u64)
+        })
+        .await
+    }
+
+    async fn sweep_records(&self) -> Result<u64> {
+        self.write(move |tx| {
+            let swept = tx.execute(
+                "DELETE FROM api_record WHERE outcome IS NOT NULL AND expires_ms <= ?1",
+                [tx.now_ms],
+            )?;
+            Ok(swept as u64)
+        })
+        .await
+    }
+}
+
+/// An outcome as it is stored.
+pub(super) fn to_json(outcome: &ApiOutcome) -> Result<String> {
+    serde_json::to_string(outcome).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,233 @@
+//! Reading rows: stored text and numbers back into the model's types. What cannot be read is damage.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use longhaul_model::progress::Progress;
+use longhaul_model::resource::{Account, Node, Storage, StorageState, Volume};
+use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
+use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason};
+use rusqlite::types::Type;
+use rusqlite::{Error, Result, Row};
+
+/// The columns of a job in the order that `job` reads them, from `job AS j` and `job_body AS b`. A node that
+/// is gone is not named.
+pub(super) const JOB: &str = "j.uuid, j.account, j.name, b.description, j.api_id, j.job_name, b.job_data,
+    b.job_result, j.state, j.suspend, j.retry_at_ms, j.target,
+    (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
+    j.execute_s, j.version, j.attempt, j.token";
+
+/// How many columns `JOB` has: what follows them starts there.
+pub(super) const AFTER_JOB: usize = 20;
+
+pub(super) fn job(row: &Row<'_>) -> Result<Job> {
+    let state: String = row.get(8)?;
+    let suspend: Option<i64> = row.get(9)?;
+    Ok(Job {
+        id: id(row, 0)?,
+        account: id(row, 1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        api_id: ApiId::chosen(&row.get::<_, String>(4)?).ok_or_else(|| damaged(4, "an API id"))?,
+        job_name: row.get(5)?,
+        job_data: row.get(6)?,
+        job_result: row.get(7)?,
+        state: JobState::from_name(&state).ok_or_else(|| damaged(8, "a state"))?,
+        suspend: suspend.map(suspend_reason).transpose()?,
+        retry_at_ms: row.get(10)?,
+        target: row.get(11)?,
+        node: maybe_id(row, 12)?,
+        create_ms: row.get(13)?,
+        last_op_ms: row.get(14)?,
+        started_ms: row.get(15)?,
+        execute_s: maybe_count(row, 16)?,
+        version: count(row, 17)?,
+        attempt: small(row, 18)?,
+        token: count(row, 19)?,
+    })
+}
+
+pub(super) fn suspend_number(reason: SuspendReason) -> i64 {
+    match reason {
+        SuspendReason::User => 0,
+        SuspendReason::Fault => 1,
+        SuspendReason::Storage => 2,
+    }
+}
+
+fn suspend_reason(number: i64) -> Result<SuspendReason> {
+    match number {
+        0 => Ok(SuspendReason::User),
+        1 => Ok(SuspendReason::Fault),
+        2 => Ok(SuspendReason::Storage),
+        _ => Err(damaged(9, "a reason of suspension")),
+    }
+}
+
+pub(super) fn class_number(class: SlotClass) -> i64 {
+    match class {
+        SlotClass::BuiltIn => 0,
+        SlotClass::Simulator => 1,
+    }
+}
+
+/// Columns: seq, at_ms, kind, actor, attempt, token, detail.
+pub(super) fn timeline(row: &Row<'_>) -> Result<TimelineRow> {
+    let kind: u8 = row.get(2)?;
+    let actor = row.get_ref(3)?.as_blob()?;
+    let (kind_of_actor, bits) = actor.split_first().ok_or_else(|| damaged(3, "an actor"))?;
+    let bits = u128::from_be_bytes(bits.try_into().map_err(|_| damaged(3, "an actor"))?);
+    Ok(TimelineRow {
+        seq: count(row, 0)?,
+        at_ms: row.get(1)?,
+        kind: *TimelineKind::ALL.get(usize::from(kind)).ok_or_else(|| damaged(2, "a kind"))?,
+        actor: match kind_of_actor {
+            0 => Actor::Account(AccountId::from_bits(bits)),
+            1 => Actor::Node(NodeId::from_bits(bits)),
+            _ => return Err(damaged(3, "an actor")),
+        },
+        attempt: small(row, 4)?,
+        token: count(row, 5)?,
+        detail: row.get(6)?,
+    })
+}
+
+pub(super) fn actor_bytes(actor: Actor) -> [u8; 17] {
+    let (kind, bits) = match actor {
+        Actor::Account(id) => (0, id.bits()),
+        Actor::Node(id) => (1, id.bits()),
+    };
+    let mut bytes = [kind; 17];
+    bytes[1..].copy_from_slice(&bits.to_be_bytes());
+    bytes
+}
+
+pub(super) fn kind_number(kind: TimelineKind) -> i64 {
+    TimelineKind::ALL.iter().position(|k| *k == kind).map_or(-1, |n| n as i64)
+}
+
+/// Columns from `at` on: percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms.
+pub(super) fn progress(row: &Row<'_>, at: usize) -> Result<Progress> {
+    Ok(Progress {
+        percent: row.get(at)?,
+        stage: row.get(at + 1)?,
+        bytes_done: count(row, at + 2)?,
+        bytes_total: count(row, at + 3)?,
+        rate_bytes_per_s: count(row, at + 4)?,
+        eta_s: maybe_count(row, at + 5)?,
+        stalled: row.get(at + 6)?,
+        at_ms: row.get(at + 7)?,
+    })
+}
+
+/// The columns of an account, in the order that `account` reads them.
+pub(super) const ACCOUNT: &str =
+    "j.uuid, j.name, j.description, j.admin, j.password_hash, j.create_ms, j.last_op_ms";
+
+pub(super) fn account(row: &Row<'_>) -> Result<Account> {
+    Ok(Account {
+        id: id(row, 0)?,
+        name: row.get(1)?,
+        description: row.get(2)?,
+        admin: row.get(3)?,
+        password_hash: row.get(4)?,
+        create_ms: row.get(5)?,
+        last_op_ms: row.get(6)?,
+    })
+}
+
+/// The columns of a node, in the order that `node` reads them.
+pub(super) const NODE: &str = "j.uuid, j.host, j.host_name, j.join_ms, j.heartbeat_ms";
+
+pub(super) fn node(row: &Row<'_>) -> Result<Node> {
+    Ok(Node {
+        id: id(row, 0)?,
+        host: id(row, 1)?,
+        host_name: row.get(2)?,
+        join_ms: row.get(3)?,
+        heartbeat_ms: row.get(4)?,
+    })
+}
+
+/// The columns of a storage, in the order that `storage` reads them.
+pub(super) const STORAGE: &str = "j.uuid, j.name, j.description, j.kind, j.url, j.host, j.state, j.status,
+    j.total_bytes, j.available_bytes, j.create_ms, j.last_op_ms";
+
+pub(super) fn storage(row: &Row<'_>) -> Result<Storage> {
+    let state: String = row.get(6)?;
+    Ok(Storage {
+        id: id(row, 0)?,
+        name: row.get(1)?,
+        description: row.get(2)?,
+        kind: row.get(3)?,
+        url: row.get(4)?,
+        host: maybe_id(row, 5)?,
+        state: StorageState::from_name(&state).ok_or_else(|| damaged(6, "a state"))?,
+        status: row.get(7)?,
+        total_bytes: count(row, 8)?,
+        available_bytes: count(row, 9)?,
+        create_ms: row.get(10)?,
+        last_op_ms: row.get(11)?,
+    })
+}
+
+/// The columns of a volume, in the order that `volume` reads them.
+pub(super) const VOLUME: &str = "j.uuid, j.account, j.name, j.description, j.storage, j.install_path, j.kind,
+    j.format, j.size, j.actual_size, j.state, j.status, j.deleted_ms, j.create_ms, j.last_op_ms";
+
+pub(super) fn volume(row: &Row<'_>) -> Result<Volume> {
+    Ok(Volume {
+        id: id(row, 0)?,
+        account: id(row, 1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        storage: maybe_id(row, 4)?,
+        install_path: row.get(5)?,
+        kind: row.get(6)?,
+        format: row.get(7)?,
+        size: count(row, 8)?,
+        actual_size: maybe_count(row, 9)?,
+        state: row.get(10)?,
+        status: row.get(11)?,
+        deleted_ms: row.get(12)?,
+        create_ms: row.get(13)?,
+        last_op_ms: row.get(14)?,
+    })
+}
+
+/// A typed id from text.
+pub(super) fn id<T: FromStr<Err: Display>>(row: &Row<'_>, at: usize) -> Result<T> {
+    row.get_ref(at)?.as_str()?.parse().map_err(|_| damaged(at, "an id"))
+}
+
+/// A typed id from text, or null.
+pub(super) fn maybe_id<T: FromStr<Err: Display>>(row: &Row<'_>, at: usize) -> Result<Option<T>> {
+    match row.get_ref(at)?.as_str_or_null()? {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| damaged(at, "an id")),
+    }
+}
+
+/// A number that is never negative.
+pub(super) fn count(row: &Row<'_>, at: usize) -> Result<u64> {
+    u64::try_from(row.get::<_, i64>(at)?).map_err(|_| damaged(at, "a number"))
+}
+
+/// A number that is never negative, or null.
+pub(super) fn maybe_count(row: &Row<'_>, at: usize) -> Result<Option<u64>> {
+    let number: Option<i64> = row.get(at)?;
+    number.map(|n| u64::try_from(n).map_err(|_| damaged(at, "a number"))).transpose()
+}
+
+pub(super) fn small(row: &Row<'_>, at: usize) -> Result<u32> {
+    u32::try_from(row.get::<_, i64>(at)?).map_err(|_| damaged(at, "a number"))
+}
+
+/// A count as SQLite keeps it. Past 2^63 nothing real is counted.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn damaged(column: usize, what: &str) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Text, format!("not {what}").into())
+}
