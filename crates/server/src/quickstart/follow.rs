@@ -73,10 +73,11 @@ fn kill_copying(terminal: bool, percent: u64) -> Result<()> {
 fn line(percent: u64, row: &Value, terminal: bool) -> String {
     let opaque = &row["opaque"];
     let stage = opaque["stage"].as_str().unwrap_or("waiting");
+    let percent = if terminal { percent } else { percent / 10 * 10 };
     let full = percent.min(100) * WIDTH / 100;
     let bar: String = (0..WIDTH).map(|cell| if cell < full { '#' } else { '.' }).collect();
     if !terminal {
-        return format!("  [{bar}] {:>3} %  {stage}", percent / 10 * 10);
+        return format!("  [{bar}] {percent:>3} %  {stage}");
     }
     let mib = |key: &str| opaque[key].as_u64().unwrap_or(0) >> 20;
     let eta = opaque["etaSeconds"].as_u64().map(|s| format!("  {s} s to go")).unwrap_or_default();

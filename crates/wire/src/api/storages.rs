@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "Add a directory of this machine as a primary storage",
         params: &[
             Param::text("name", "For people").required().max(NAME_MAX),
-            Param::text("zoneUuid", "The zone's uuid, see GET /v1/zones").required().of("ZoneVO"),
+            Param::text("zoneUuid", "The zone's uuid, see GET /v1/zones").of("ZoneVO"),
             Param::text("url", "Absolute path of the directory; not below /dev, /proc or /sys")
                 .required()
                 .max(2048),
