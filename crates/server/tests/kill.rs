@@ -1,0 +1,21 @@
+//! What happens to jobs and disks when processes die, stop, or find no room: the binary as a real process, with
+//! witnesses outside of it (the client's journal, the simulator's journal, `qemu-img`, `sha256sum`,
+//! `/proc/PID/io`, `ls`). What the API answers otherwise is the business of other suites.
+
+#![allow(clippy::disallowed_methods, reason = "real processes have real time")]
+
+#[path = "kill/client.rs"]
+mod client;
+#[path = "kill/place.rs"]
+mod place;
+#[path = "kill/process.rs"]
+mod process;
+#[path = "kill/server.rs"]
+mod server;
+
+#[path = "kill/under_load.rs"]
+mod under_load;
+//D#[path = "kill/disks.rs"]
+//Dmod disks;
+//D#[path = "kill/migration.rs"]
+//Dmod migration;

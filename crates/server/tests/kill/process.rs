@@ -1,0 +1,71 @@
+//! Processes as the kernel tells of them: children, bytes written, stopping and killing.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::place::{PATIENCE, until};
+
+/// Sends a signal; a process that is gone is no error.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let _ = kill_process(pid, signal);
+}
+
+/// The fields of `/proc/PID/stat` after the name: state first.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after) = stat.rsplit_once(')')?;
+    Some(after.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Whether the process runs or could: neither gone nor a zombie.
+pub fn alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|s| s[0] != "Z" && s[0] != "X")
+}
+
+/// The copying children of a server.
+pub fn copiers(parent: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        alive(*pid)
+            && stat(*pid).is_some_and(|s| s[1] == parent.to_string())
+            && fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"attempt-io"))
+    })
+    .collect()
+}
+
+/// What a process has read and written so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Io {
+    /// Bytes that its reads returned.
+    pub rchar: u64,
+    /// Bytes that it sent to be written to a device.
+    pub write_bytes: u64,
+}
+
+/// `/proc/PID/io`; `None` when the process is gone.
+pub fn io(pid: u32) -> Option<Io> {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let value = |key: &str| {
+        let found = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
+        found.and_then(|v| v.trim().parse().ok())
+    };
+    Some(Io { rchar: value("rchar")?, write_bytes: value("write_bytes")? })
+}
+
+/// Stops a process and waits until it has stopped; false when it is gone.
+pub fn stop(pid: u32) -> bool {
+    signal(pid, Signal::STOP);
+    until("the process has stopped", PATIENCE, || match stat(pid) {
+        Some(s) if s[0] == "T" => Some(true),
+        Some(s) if s[0] != "Z" && s[0] != "X" => None,
+        _ => Some(false),
+    })
+}
+
+/// Waits until a process is gone.
+pub fn wait_gone(pid: u32) {
+    until("the process is gone", PATIENCE, || (!alive(pid)).then_some(()));
+}
