@@ -59,7 +59,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "session.timeoutSeconds",
         "7200",
-        "A session ends so many seconds after its last use, 60 to 31536000.",
+        "A session ends so many seconds after its last use, 1 to 31536000; less than 60 is for tests of expiry.",
     ),
     setting("session.maxPerAccount", "500", "Sessions of one account at a time, 1 to 100000."),
     setting(
@@ -259,7 +259,7 @@ impl Layers {
             copy_bytes_per_s: self.number("copy.bytesPerSecond", 0, u64::MAX)?,
             copy_streams: u32::try_from(self.number("copy.streams", 1, 16)?)?,
             copy_checkpoint_ms: self.number("copy.checkpointMillis", 100, 60_000)?,
-            session_timeout_s: self.number("session.timeoutSeconds", 60, 31_536_000)?,
+            session_timeout_s: self.number("session.timeoutSeconds", 1, 31_536_000)?,
             sessions_max: u32::try_from(self.number("session.maxPerAccount", 1, 100_000)?)?,
             store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
             drain_s: self.number("drainSeconds", 0, 3600)?,

@@ -81,6 +81,9 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 
 pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let id = account_id(called)?;
+    if !called.identity.admin {
+        return Err(Fault::invalid("Only admin can delete account."));
+    }
     if id == ADMIN {
         return Err(Fault::invalid("cannot delete builtin admin account."));
     }
