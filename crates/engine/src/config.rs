@@ -5,6 +5,8 @@ use std::time::Duration;
 use longhaul_model::{Code, Fault, SlotClass};
 use serde_json::Value;
 
+use crate::pauses::Pauses;
+
 /// Heartbeat interval, ms.
 pub const HEARTBEAT_MS: u64 = 1000;
 /// Lease time to live, ms.
@@ -45,6 +47,8 @@ pub struct EngineConfig {
     pub parse_data: fn(&str) -> Result<Value, Fault>,
     /// The key of the secrets in `jobData`.
     pub secret_key: [u8; 32],
+    /// For tests: where a success waits. None in production.
+    pub pauses: Pauses,
 }
 
 impl EngineConfig {
@@ -66,6 +70,7 @@ impl EngineConfig {
             code_text,
             parse_data,
             secret_key,
+            pauses: Pauses::default(),
         }
     }
 

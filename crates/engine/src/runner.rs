@@ -263,8 +263,16 @@ impl Engine {
             let written = match &outcome {
                 Outcome::Drop => return false,
                 Outcome::GiveBack(why) => self.store.release(claim, why).await,
-                Outcome::Transition(transition) | Outcome::Succeeded(transition, _) => {
+                Outcome::Transition(transition) => {
                     self.store.apply(claim, (**transition).clone()).await.map(|_| ())
+                }
+                Outcome::Succeeded(transition, _) => {
+                    self.config.pauses.before_success(&*self.runtime).await;
+                    let applied = self.store.apply(claim, (**transition).clone()).await.map(|_| ());
+                    if applied.is_ok() {
+                        self.config.pauses.after_success(&*self.runtime).await;
+                    }
+                    applied
                 }
             };
             match written {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use longhaul_engine::{Engine, EngineConfig, Inventory, Registry, TokioRuntime};
+use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::import::Import;
@@ -24,6 +24,12 @@ use crate::auth::{Sessions, password};
 use crate::data_dir::DataDir;
 use crate::settings::Settings;
 use crate::{demo, janitor, serve};
+
+/// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
+/// production, and harmless.
+const PAUSE_BEFORE_SUCCESS: &str = "LONGHAUL_PAUSE_BEFORE_SUCCESS";
+/// The same, right after it is written.
+const PAUSE_AFTER_SUCCESS: &str = "LONGHAUL_PAUSE_AFTER_SUCCESS";
 
 /// A running node.
 pub struct Node {
@@ -120,6 +126,10 @@ async fn start_engine(
         max_running_simulator: settings.max_running_simulator,
         cancel_deadline: Duration::from_secs(settings.cancel_deadline_s),
         host_name: host_name(),
+        pauses: Pauses {
+            before_success: std::env::var_os(PAUSE_BEFORE_SUCCESS).map(Into::into),
+            after_success: std::env::var_os(PAUSE_AFTER_SUCCESS).map(Into::into),
+        },
         ..EngineConfig::new(|code| error::row(code).0, job_data::parse, secret_key)
     };
     // The lock on the data directory proves that no former process lives.
