@@ -7,7 +7,7 @@ mod clients;
 mod order;
 mod timelines;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use longhaul_engine::engine::Held;
@@ -15,7 +15,7 @@ use longhaul_model::timeline::{TimelineKind, TimelineRow};
 use longhaul_model::{Job, JobId};
 
 use crate::client::{Note, Told};
-use crate::journal::{Entry, short};
+use crate::journal::{Deed, Entry, short};
 
 /// A job as the store tells it at the end.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Evidence {
     pub notes: Vec<Note>,
     /// The bodies' journal.
     pub acts: Vec<Entry>,
+    /// What the store was seen to do.
+    pub deeds: Vec<Deed>,
     /// The jobs in the store at the end.
     pub jobs: Vec<JobEnd>,
     /// The slot limits.
@@ -90,6 +92,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
         }
     }
     bodies::check_slots(evidence, &mut found);
+    check_fencing(evidence, &deleted, &mut found);
     order::check(evidence, &deleted, &mut found);
     check_rest(evidence, &mut found);
     found.0
@@ -101,6 +104,29 @@ struct Found(Vec<Violation>);
 impl Found {
     fn add(&mut self, rule: &'static str, job: JobId, seen: impl Into<String>) {
         self.0.push(Violation { rule, job: Some(job), seen: seen.into() });
+    }
+}
+
+/// Tokens of a job grow, and once a newer one is given, nothing is taken from an older: whatever the clocks do.
+fn check_fencing(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut Found) {
+    let mut newest = BTreeMap::new();
+    for deed in &evidence.deeds {
+        match *deed {
+            Deed::Gave(job, _) | Deed::Took(job, _) if deleted.contains(&job) => {}
+            Deed::Gave(job, token) => {
+                let before = newest.insert(job, token).unwrap_or(0);
+                if token <= before {
+                    found.add("tokens strictly grow", job, format!("{token} is given after {before}"));
+                }
+            }
+            Deed::Took(job, token) => {
+                let given = newest.get(&job).copied().unwrap_or(0);
+                if token < given {
+                    let seen = format!("by token {token} after {given} was given");
+                    found.add("nothing is taken from an older claim", job, seen);
+                }
+            }
+        }
     }
 }
 

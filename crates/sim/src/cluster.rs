@@ -92,7 +92,14 @@ impl Cluster {
 
     async fn serve(self: Arc<Self>, node: usize, place: Place) {
         let runtime = self.world.runtime(place);
-        let store = Network::new((self.open)(), &self.world, place, self.setup.embedded, &self.weather);
+        let store = Network::new(
+            (self.open)(),
+            &self.world,
+            place,
+            self.setup.embedded,
+            &self.weather,
+            &self.journal,
+        );
         loop {
             let registry = handlers::registry(&self.journal, place);
             let (store, started) = (store.clone(), runtime.clone());

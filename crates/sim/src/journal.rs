@@ -1,5 +1,5 @@
-//! The witness: what job bodies did, written before they did it, outside of store and engine. The order of
-//! the entries is the order in which things happened. What it proves is in `checker`.
+//! The witness: what job bodies did, written before they did it, and what the store said it did, outside of
+//! store and engine. The order of the entries is the order in which things happened. What it proves is in `checker`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -67,17 +67,27 @@ pub struct Entry {
     pub act: Act,
 }
 
-/// The journal of all bodies of a simulation.
+/// What the store did about claims, seen on the way to it, in the order in which it did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It gave a claim with this token.
+    Gave(JobId, u64),
+    /// It took a write from a claim with this token.
+    Took(JobId, u64),
+}
+
+/// The journals of a simulation: of the bodies, and of the way to the store.
 #[derive(Clone)]
 pub struct Journal {
     world: Arc<World>,
     entries: Arc<Mutex<Vec<Entry>>>,
+    deeds: Arc<Mutex<Vec<Deed>>>,
 }
 
 impl Journal {
     /// Empty.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, entries: Arc::default() }
+        Self { world, entries: Arc::default(), deeds: Arc::default() }
     }
 
     fn locked(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -90,6 +100,21 @@ impl Journal {
         let at_us = self.world.now_us();
         let Claim { job, token, attempt, .. } = *claim;
         self.locked().push(Entry { at_us, place, job, attempt, token, class, act });
+    }
+
+    /// The store gave a claim.
+    pub fn gave(&self, claim: &Claim) {
+        self.deeds().push(Deed::Gave(claim.job, claim.token));
+    }
+
+    /// The store took a write from the holder of `claim`.
+    pub fn took(&self, claim: &Claim) {
+        self.deeds().push(Deed::Took(claim.job, claim.token));
+    }
+
+    /// What the store did so far.
+    pub fn deeds(&self) -> MutexGuard<'_, Vec<Deed>> {
+        self.deeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All entries so far.

@@ -15,7 +15,7 @@ use longhaul_store::{Jobs, Nodes, Store, StoreError};
 use crate::delegate::names::*;
 use crate::delegate_the_rest;
 use crate::executor::{Place, WORLD, World};
-use crate::journal::short;
+use crate::journal::{Journal, short};
 use crate::rng::Rng;
 
 /// How bad the network is now; the same for all processes.
@@ -77,6 +77,7 @@ pub struct Network {
     /// Where calls on their way live: outside of the process, or, with an embedded store, in it.
     way: Place,
     weather: Arc<Weather>,
+    journal: Journal,
 }
 
 impl Network {
@@ -87,10 +88,11 @@ impl Network {
         place: Place,
         embedded: bool,
         weather: &Arc<Weather>,
+        journal: &Journal,
     ) -> Arc<Self> {
         let way = if embedded { place } else { WORLD };
-        let (outside, weather) = (world.runtime(way), weather.clone());
-        Arc::new(Self { inner, world: world.clone(), outside, place, way, weather })
+        let (outside, weather, journal) = (world.runtime(way), weather.clone(), journal.clone());
+        Arc::new(Self { inner, world: world.clone(), outside, place, way, weather, journal })
     }
 
     /// Sends a call off. Once sent, it may arrive even if the sender is killed.
@@ -150,7 +152,15 @@ fn of(claim: &Claim) -> String {
 impl Jobs for Network {
     async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted, StoreError> {
         let what = format!("submit {}", short(job.id));
-        self.send(what, |store| async move { store.submit(job, record).await }).await
+        let journal = self.journal.clone();
+        self.send(what, |store| async move {
+            let done = store.submit(job, record).await;
+            if let Ok(Submitted::Created(_, Some(claim))) = &done {
+                journal.gave(claim);
+            }
+            done
+        })
+        .await
     }
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.send(format!("job {}", short(id)), move |store| async move { store.job(id).await }).await
@@ -159,19 +169,30 @@ impl Jobs for Network {
         self.send("request_hash".to_owned(), move |store| async move { store.request_hash(id).await }).await
     }
     async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
-        let slots = slots.to_vec();
-        self.send(format!("claim {slots:?}"), move |store| async move { store.claim(node, &slots).await })
-            .await
+        let (slots, journal) = (slots.to_vec(), self.journal.clone());
+        self.send(format!("claim {slots:?}"), move |store| async move {
+            let done = store.claim(node, &slots).await;
+            done.inspect(|claimed| claimed.iter().for_each(|c| journal.gave(&c.claim)))
+        })
+        .await
     }
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job, StoreError> {
         let claim = *claim;
         let what = format!("apply {} {:?}", of(&claim), transition.event);
-        self.send(what, move |store| async move { store.apply(&claim, transition).await }).await
+        let journal = self.journal.clone();
+        self.send(what, move |store| async move {
+            store.apply(&claim, transition).await.inspect(|_| journal.took(&claim))
+        })
+        .await
     }
     async fn release(&self, claim: &Claim, detail: &str) -> Result<(), StoreError> {
         let (claim, detail) = (*claim, detail.to_owned());
         let what = format!("release {}: {detail}", of(&claim));
-        self.send(what, move |store| async move { store.release(&claim, &detail).await }).await
+        let journal = self.journal.clone();
+        self.send(what, move |store| async move {
+            store.release(&claim, &detail).await.inspect(|()| journal.took(&claim))
+        })
+        .await
     }
     async fn change(
         &self,
@@ -181,7 +202,15 @@ impl Jobs for Network {
         record: Option<ApiRecord>,
     ) -> Result<(Job, Option<Claim>), StoreError> {
         let what = format!("change {} {:?}", short(id), change.kind);
-        self.send(what, move |store| async move { store.change(id, version, change, record).await }).await
+        let journal = self.journal.clone();
+        self.send(what, move |store| async move {
+            let done = store.change(id, version, change, record).await;
+            if let Ok((_, Some(claim))) = &done {
+                journal.gave(claim);
+            }
+            done
+        })
+        .await
     }
     async fn delete_job(&self, id: JobId, version: u64, record: Option<ApiRecord>) -> Result<(), StoreError> {
         let what = format!("delete {}", short(id));
@@ -196,7 +225,11 @@ impl Jobs for Network {
     async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<(), StoreError> {
         let (claim, pages) = (*claim, pages.clone());
         let what = format!("checkpoint {}", of(&claim));
-        self.send(what, move |store| async move { store.save_checkpoint(&claim, &pages).await }).await
+        let journal = self.journal.clone();
+        self.send(what, move |store| async move {
+            store.save_checkpoint(&claim, &pages).await.inspect(|()| journal.took(&claim))
+        })
+        .await
     }
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<(), StoreError> {
         let rows = rows.to_vec();

@@ -8,9 +8,7 @@ use futures::FutureExt;
 use longhaul_engine::engine::Held;
 use longhaul_model::query::{Filter, Page, Query, Resource, Rows};
 use longhaul_model::{Job, JobState, Runtime, SlotClass};
-use longhaul_store::Store;
-use longhaul_store::memory::MemoryStore;
-use longhaul_store::options::StoreOptions;
+use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
 
 use crate::chaos::{Allowed, Chaos};
 use crate::checker::{Evidence, JobEnd, Limits, Violation, check};
@@ -24,10 +22,12 @@ use crate::rng::Rng;
 /// Which store a simulation runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// One store in memory, shared by one to four nodes.
+    /// The memory store, shared by one to four nodes.
     Memory,
+    /// SQLite, shared by one to four nodes: its statements under takeovers, which one node alone never makes.
+    SharedSqlite,
     /// SQLite in the one process, which is alone on it.
-    Sqlite,
+    EmbeddedSqlite,
 }
 
 /// Puts something between the nodes and the store, for the negative controls.
@@ -74,7 +74,7 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
         clock: rng.chance(30),
         pace_ms: rng.between(1000, 8000),
     };
-    let opened = open(&world, backend, seed);
+    let opened = open(&world, backend);
     let store = wrap.map_or_else(|| opened.clone(), |wrap| wrap(opened.clone()));
     let shared = store.clone();
     let cluster = Cluster::new(&world, &journal, &weather, setup, Box::new(move || shared.clone()));
@@ -115,22 +115,21 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
 
 fn setup(rng: &mut Rng, backend: Backend) -> Setup {
     Setup {
-        nodes: match backend {
-            Backend::Memory => rng.index(4) + 1,
-            Backend::Sqlite => 1,
-        },
-        embedded: backend == Backend::Sqlite,
+        nodes: if backend == Backend::EmbeddedSqlite { 1 } else { rng.index(4) + 1 },
+        embedded: backend == Backend::EmbeddedSqlite,
         max_running: u32::try_from(rng.between(1, 4)).unwrap_or(1),
         max_running_simulator: rng.pick(&[None, Some(1), Some(2), Some(4)]).flatten(),
     }
 }
 
-fn open(world: &Arc<World>, backend: Backend, seed: u64) -> Arc<dyn Store> {
-    let runtime: Arc<dyn Runtime> = world.runtime(WORLD);
+/// # Panics
+/// SQLite cannot be started: nothing can be simulated then.
+fn open(world: &Arc<World>, backend: Backend) -> Arc<dyn Store> {
+    let (runtime, options): (Arc<dyn Runtime>, _) = (world.runtime(WORLD), StoreOptions::default());
     match backend {
-        Backend::Memory | Backend::Sqlite => {
-            let _ = seed;
-            Arc::new(MemoryStore::new(runtime, StoreOptions::default()))
+        Backend::Memory => Arc::new(MemoryStore::new(runtime, options)),
+        Backend::SharedSqlite | Backend::EmbeddedSqlite => {
+            Arc::new(SqliteStore::inline_in_memory(runtime, options).expect("SQLite starts"))
         }
     }
 }
@@ -184,6 +183,7 @@ impl Scene {
         Evidence {
             notes: self.clients.notes(),
             acts: self.journal.entries(),
+            deeds: self.journal.deeds().clone(),
             jobs: ends,
             limits: Limits { built_in: limit(SlotClass::BuiltIn), simulator: limit(SlotClass::Simulator) },
             clock_jumped,

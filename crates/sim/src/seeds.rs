@@ -24,9 +24,13 @@ pub struct Report {
     pub failed: Vec<(u64, Vec<String>)>,
 }
 
-/// The store of a seed: three of four run on memory with several nodes, the rest on SQLite.
+/// The store of a seed: half of them run in memory, a quarter each on SQLite shared and embedded.
 pub fn backend_of(seed: u64) -> Backend {
-    if seed % 4 == 3 { Backend::Sqlite } else { Backend::Memory }
+    match seed % 4 {
+        0 | 1 => Backend::Memory,
+        2 => Backend::SharedSqlite,
+        _ => Backend::EmbeddedSqlite,
+    }
 }
 
 /// Runs `count` seeds from `first` on.
