@@ -100,22 +100,26 @@ impl Root {
         rustix::fs::fsync(dir).map_err(|e| DiskError::io("fsync", &self.full(parent), e))
     }
 
-    /// Creates the directory that is to hold `relative` (one level, as names of artifacts have)
-    /// where it is missing, durably.
+    /// Creates the directories that are to hold `relative` where they are missing, durably.
     ///
     /// # Errors
     /// `OutsideRoot`, `ReadOnly`, `NoSpace`, `Io`.
     pub fn create_parent(&self, relative: &Path) -> Result<(), DiskError> {
         let Some(parent) = relative.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
         self.check(parent)?;
-        let (grand, name) = (parent.parent().unwrap_or(Path::new("")), parent.file_name());
-        let Some(name) = name else { return Err(DiskError::OutsideRoot(self.full(parent))) };
-        let dir = self.open_dir(grand)?;
-        match rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(e) => return Err(DiskError::io("mkdir", &self.full(parent), e)),
+        let mut above = PathBuf::new();
+        for name in parent.components() {
+            let dir = self.open_dir(&above)?;
+            let made = above.join(name);
+            match rustix::fs::mkdirat(&dir, name.as_os_str(), Mode::from_raw_mode(0o755)) {
+                // One that exists may have been made by a process that ended before it was durable.
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(e) => return Err(DiskError::io("mkdir", &self.full(&made), e)),
+            }
+            rustix::fs::fsync(dir).map_err(|e| DiskError::io("fsync", &self.full(&above), e))?;
+            above = made;
         }
-        rustix::fs::fsync(dir).map_err(|e| DiskError::io("fsync", &self.full(grand), e))
+        Ok(())
     }
 
     pub(super) fn dir(&self) -> impl AsFd + '_ {
