@@ -4,4 +4,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod credential_rows;
+mod credentials;
 mod legality;

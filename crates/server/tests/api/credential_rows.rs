@@ -1,0 +1,220 @@
+//! The rows of the credential matrix: every operation, how it is called, and what a stranger gets.
+
+use serde_json::{Value, json};
+
+use crate::credentials::Stake;
+use crate::support::jobs::{data, submission};
+
+/// What a valid session of a normal account that owns nothing of it gets.
+#[derive(Clone, Copy)]
+pub enum Foreign {
+    /// This code.
+    Denied(&'static str),
+    /// 200 and an empty list.
+    Nothing,
+    /// 200, with nothing of anybody else in it.
+    Allowed,
+    /// The same as everybody: no session is needed.
+    Open,
+}
+use Foreign::{Allowed, Denied, Nothing, Open};
+
+/// One operation.
+pub struct Row {
+    /// `method path`, and the action's key where several share a path.
+    pub id: &'static str,
+    /// The path with real uuids in it.
+    pub path: String,
+    /// The body, null for none.
+    pub body: Value,
+    /// Whether it may be answered with 202.
+    pub asynchronous: bool,
+    /// Whether it needs no session, and what it answers then.
+    pub open: bool,
+    /// Its status where it needs none.
+    pub open_status: u16,
+    /// What a stranger gets.
+    pub foreign: Foreign,
+}
+
+fn sync(id: &'static str, path: String, foreign: Foreign) -> Row {
+    Row { id, path, body: Value::Null, asynchronous: false, open: false, open_status: 0, foreign }
+}
+
+fn asynchronous(id: &'static str, path: String, body: Value, foreign: Foreign) -> Row {
+    Row { body, asynchronous: true, ..sync(id, path, foreign) }
+}
+
+fn open(id: &'static str, path: String, body: Value, open_status: u16) -> Row {
+    Row { body, open: true, open_status, ..sync(id, path, Open) }
+}
+
+/// All of them.
+pub fn rows(stake: &Stake) -> Vec<Row> {
+    [jobs(stake), identity(stake), nodes(stake), storages(stake), volumes(stake)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn jobs(stake: &Stake) -> Vec<Row> {
+    let one = format!("/longjobs/{}", stake.job);
+    let actions = format!("{one}/actions");
+    let action = |id, key: &str| {
+        let mut body = json!({});
+        body[key] = json!({"name": "taken over"});
+        asynchronous(id, actions.clone(), body, Denied("ID.1002"))
+    };
+    vec![
+        asynchronous(
+            "post /longjobs",
+            "/longjobs".to_owned(),
+            submission(&stake.job, &data("Running")),
+            Denied("LONG_JOB.1100"),
+        ),
+        sync("get /longjobs", "/longjobs".to_owned(), Nothing),
+        sync("get /longjobs/{uuid}", one.clone(), Nothing),
+        asynchronous("delete /longjobs/{uuid}", one.clone(), Value::Null, Denied("ID.1002")),
+        action("put /longjobs/{uuid}/actions updateLongJob", "updateLongJob"),
+        action("put /longjobs/{uuid}/actions cancelLongJob", "cancelLongJob"),
+        action("put /longjobs/{uuid}/actions rerunLongJob", "rerunLongJob"),
+        action("put /longjobs/{uuid}/actions resumeLongJob", "resumeLongJob"),
+        action("put /longjobs/{uuid}/actions cleanLongJob", "cleanLongJob"),
+        sync("get /task-progresses/{apiId}", format!("/task-progresses/{}?all=true", stake.api_id), Nothing),
+        sync("get /longjobs/{uuid}/timeline", format!("{one}/timeline"), Denied("ID.1002")),
+        sync("get /job-types", "/job-types".to_owned(), Allowed),
+        open("get /api-jobs/{uuid}", format!("/api-jobs/{}", stake.job), Value::Null, 404),
+    ]
+}
+
+fn identity(stake: &Stake) -> Vec<Row> {
+    let session = format!("/accounts/sessions/{}", stake.session);
+    let account = format!("/accounts/{}", stake.account);
+    let log_in = json!({"logInByAccount": {
+        "accountName": "admin", "password": crate::support::sha512(crate::support::server::PASSWORD),
+    }});
+    vec![
+        open("put /accounts/login", "/accounts/login".to_owned(), log_in, 200),
+        open("get /accounts/sessions/{sessionUuid}/valid", format!("{session}/valid"), Value::Null, 200),
+        asynchronous(
+            "put /accounts/sessions/{sessionUuid}/renew",
+            format!("{session}/renew"),
+            json!({"renewSession": {"duration": 60}}),
+            Denied("ID.1002"),
+        ),
+        // An unknown one, or the rows after this one would have nothing to refuse.
+        open(
+            "delete /accounts/sessions/{sessionUuid}",
+            format!("/accounts/sessions/{}", stake.account),
+            Value::Null,
+            200,
+        ),
+        asynchronous(
+            "post /accounts",
+            "/accounts".to_owned(),
+            json!({"params": {"name": "mine", "password": "x", "type": "SystemAdmin"}}),
+            Denied("ID.1002"),
+        ),
+        sync("get /accounts", "/accounts".to_owned(), Allowed),
+        sync("get /accounts/{uuid}", account.clone(), Nothing),
+        asynchronous(
+            "put /accounts/{uuid}",
+            account.clone(),
+            json!({"updateAccount": {"name": "mine", "password": "y"}}),
+            Denied("SYS.1006"),
+        ),
+        asynchronous("delete /accounts/{uuid}", account, Value::Null, Denied("SYS.1007")),
+    ]
+}
+
+fn nodes(stake: &Stake) -> Vec<Row> {
+    let actions = "/management-nodes/actions".to_owned();
+    vec![
+        sync("get /management-nodes", "/management-nodes".to_owned(), Allowed),
+        sync("get /management-nodes/{uuid}", format!("/management-nodes/{}", stake.node), Allowed),
+        open("put /management-nodes/actions getVersion", actions.clone(), json!({"getVersion": {}}), 200),
+        open("put /management-nodes/actions getCurrentTime", actions, json!({"getCurrentTime": {}}), 200),
+        sync("get /zones", "/zones".to_owned(), Allowed),
+        sync("get /zones/{uuid}", format!("/zones/{}", stake.node), Nothing),
+    ]
+}
+
+fn storages(stake: &Stake) -> Vec<Row> {
+    let one = format!("/primary-storage/{}", stake.storage);
+    let admin_only = Denied("ID.1002");
+    vec![
+        asynchronous(
+            "post /primary-storage/local-storage",
+            "/primary-storage/local-storage".to_owned(),
+            json!({"params": {"name": "mine", "url": "/tmp", "zoneUuid": stake.node}}),
+            admin_only,
+        ),
+        sync("get /primary-storage", "/primary-storage".to_owned(), Allowed),
+        sync("get /primary-storage/{uuid}", one.clone(), Allowed),
+        asynchronous(
+            "put /primary-storage/{uuid}/actions updatePrimaryStorage",
+            format!("{one}/actions"),
+            json!({"updatePrimaryStorage": {"name": "mine"}}),
+            admin_only,
+        ),
+        asynchronous(
+            "put /primary-storage/{uuid}/actions changePrimaryStorageState",
+            format!("{one}/actions"),
+            json!({"changePrimaryStorageState": {"stateEvent": "disable"}}),
+            admin_only,
+        ),
+        asynchronous("delete /primary-storage/{uuid}", one.clone(), Value::Null, admin_only),
+        sync(
+            "get /primary-storage/trash",
+            format!("/primary-storage/trash?uuid={}", stake.storage),
+            admin_only,
+        ),
+        asynchronous(
+            "put /primary-storage/{uuid}/trash/actions",
+            format!("{one}/trash/actions"),
+            json!({"cleanUpTrashOnPrimaryStorage": {}}),
+            admin_only,
+        ),
+        sync("get /primary-storage/capacities", "/primary-storage/capacities?all=true".to_owned(), Allowed),
+        sync("get /primary-storage/{uuid}/scan", format!("{one}/scan"), admin_only),
+    ]
+}
+
+fn volumes(stake: &Stake) -> Vec<Row> {
+    let one = format!("/volumes/{}", stake.volume);
+    let denied = Denied("ID.1002");
+    let action = |id, key: &str| {
+        let mut body = json!({});
+        body[key] = json!({"name": "mine"});
+        asynchronous(id, format!("{one}/actions"), body, denied)
+    };
+    let place = |extra: &str| {
+        let mut params = json!({"name": "mine", "primaryStorageUuid": stake.storage});
+        params[extra] = json!("/etc/passwd");
+        json!({ "params": params })
+    };
+    vec![
+        // What a normal account may do, asked for wrongly.
+        asynchronous(
+            "post /volumes/data",
+            "/volumes/data".to_owned(),
+            json!({"params": {"name": "mine", "diskSize": -1}}),
+            Denied("SYS.1007"),
+        ),
+        sync("get /volumes", "/volumes".to_owned(), Nothing),
+        sync("get /volumes/{uuid}", one.clone(), Nothing),
+        action("put /volumes/{uuid}/actions updateVolume", "updateVolume"),
+        action("put /volumes/{uuid}/actions recoverDataVolume", "recoverDataVolume"),
+        action("put /volumes/{uuid}/actions expungeDataVolume", "expungeDataVolume"),
+        action("put /volumes/{uuid}/actions forgetVolume", "forgetVolume"),
+        asynchronous("delete /volumes/{uuid}", one.clone(), Value::Null, denied),
+        asynchronous("post /volumes/adopt", "/volumes/adopt".to_owned(), place("installPath"), denied),
+        asynchronous("post /volumes/import", "/volumes/import".to_owned(), place("path"), denied),
+        asynchronous(
+            "put /primary-storage/volumes/{volumeUuid}/actions",
+            format!("/primary-storage/volumes/{}/actions", stake.volume),
+            json!({"primaryStorageMigrateVolume": {"dstPrimaryStorageUuid": stake.storage}}),
+            denied,
+        ),
+    ]
+}
