@@ -139,6 +139,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("LONGHAUL_LOG").unwrap_or_else(|_| "info".into()),
         )
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
     let (settings, _temporary) = args.settings()?;
