@@ -61,7 +61,7 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         (Resource::Volume, Field::Format) => "j.format",
         (Resource::Volume, Field::Size) => "j.size",
         (Resource::Volume, Field::ActualSize) => "j.actual_size",
-        (Resource::Volume, Field::IsShareable) => "0",
+        (Resource::Volume, Field::IsShareable) => "CAST(0 AS INTEGER)",
         (Resource::Storage | Resource::Volume, Field::Type) => "j.kind",
         (Resource::Storage | Resource::Volume, Field::Status) => "j.status",
         (Resource::Job | Resource::Storage | Resource::Volume, Field::State) => "j.state",

@@ -1,0 +1,232 @@
+//! What a case works with: a fresh store, hand-moved time, and short words for what cases do all the time.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use longhaul_model::resource::{Account, ApiOutcome, ApiRecord, Storage, StorageState, Volume};
+use longhaul_model::timeline::{Actor, TimelineKind};
+use longhaul_model::{
+    AccountId, ApiId, Change, Claim, Claimed, Clock, FreeSlots, HostId, Job, JobEvent, JobId, JobState,
+    NewJob, NodeId, SlotClass, StorageId, Submitted, Transition, VolumeId,
+};
+
+use super::clock::HandClock;
+use crate::{Store, StoreError, options};
+
+/// One second in ms.
+pub const SECOND: i64 = 1000;
+
+/// A fresh store, and whatever must live as long as it does.
+pub struct Fresh {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// A temporary directory, for example.
+    pub keep: Box<dyn Any + Send>,
+}
+
+/// A store and the time it lives in.
+pub struct Bench {
+    /// Dropped before `_keep`.
+    pub store: Arc<dyn Store>,
+    /// Its time.
+    pub clock: Arc<HandClock>,
+    /// An account that owns what cases submit.
+    pub account: AccountId,
+    _keep: Box<dyn Any + Send>,
+}
+
+impl Bench {
+    /// A bench on the store that `open` makes.
+    pub fn new(open: impl FnOnce(Arc<HandClock>) -> Fresh) -> Self {
+        let clock = HandClock::new();
+        let Fresh { store, keep } = open(clock.clone());
+        Self { store, account: AccountId::random(&*clock), clock, _keep: keep }
+    }
+
+    /// The lease time to live, ms.
+    pub fn lease_ttl(&self) -> i64 {
+        options::LEASE_TTL_MS
+    }
+
+    /// A job that nobody has submitted yet.
+    pub fn new_job(&self) -> NewJob {
+        let id = JobId::random(&*self.clock);
+        NewJob {
+            id,
+            account: self.account,
+            name: format!("job-{id}"),
+            description: None,
+            api_id: ApiId::random(&*self.clock),
+            job_name: "APISimulateJobMsg".to_owned(),
+            job_data: "{}".to_owned(),
+            sealed_data: None,
+            target: None,
+            request_hash: [1; 32],
+            class: SlotClass::Simulator,
+            ordered: false,
+            tags: Vec::new(),
+            claim_for: None,
+        }
+    }
+
+    /// A job of a type that is ordered by its target.
+    pub fn new_ordered_job(&self, target: &str) -> NewJob {
+        NewJob { target: Some(target.to_owned()), ordered: true, ..self.new_job() }
+    }
+
+    /// Stores it and answers it with its claim, if it was claimed at once.
+    pub async fn submit(&self, new: NewJob) -> (Job, Option<Claim>) {
+        match self.store.submit(new, None).await {
+            Ok(Submitted::Created(job, claim)) => (*job, claim),
+            other => panic!("not submitted: {other:?}"),
+        }
+    }
+
+    /// A node with a live lease.
+    pub async fn node(&self) -> NodeId {
+        let node = NodeId::random(&*self.clock);
+        self.store.join(node, HostId::random(&*self.clock), "here", false).await.expect("joined");
+        node
+    }
+
+    /// Claims as `node` whatever can be claimed.
+    pub async fn claim_all(&self, node: NodeId) -> Vec<Claimed> {
+        let slots = SlotClass::ALL.map(|class| FreeSlots { class, free: 1000 });
+        self.store.claim(node, &slots).await.expect("claimed")
+    }
+
+    /// Claims the one job there is to be claimed.
+    pub async fn claim_as(&self, node: NodeId) -> Claim {
+        let claimed = self.claim_all(node).await;
+        assert_eq!(claimed.len(), 1, "{claimed:?}");
+        claimed[0].claim
+    }
+
+    /// A new job, claimed by a new node.
+    pub async fn submit_and_claim(&self) -> Claim {
+        self.submit(self.new_job()).await;
+        let node = self.node().await;
+        self.claim_as(node).await
+    }
+
+    /// Moves time on by `ms` while `node` sends a heartbeat every second.
+    pub async fn advance_while_heartbeating(&self, node: NodeId, ms: i64) {
+        let mut left = ms;
+        while left > 0 {
+            let step = left.min(SECOND);
+            self.clock.advance(step);
+            self.store.heartbeat(node).await.expect("the lease is renewed");
+            left -= step;
+        }
+    }
+
+    /// The job as it is.
+    pub async fn job(&self, id: JobId) -> Job {
+        self.store.job(id).await.expect("read").expect("there")
+    }
+
+    /// Its state.
+    pub async fn state(&self, id: JobId) -> JobState {
+        self.job(id).await.state
+    }
+
+    /// Makes a plain transition.
+    pub async fn apply(&self, claim: &Claim, event: JobEvent) -> Result<Job, StoreError> {
+        self.store.apply(claim, Transition::plain(event)).await
+    }
+
+    /// Makes a change on the newest version.
+    pub async fn change(&self, id: JobId, kind: TimelineKind, event: JobEvent) -> Result<Job, StoreError> {
+        let version = self.job(id).await.version;
+        let mut change = self.asked(kind);
+        change.event = Some(event);
+        self.store.change(id, version, change, None).await.map(|(job, _)| job)
+    }
+
+    /// A change asked for by the bench's account.
+    pub fn asked(&self, kind: TimelineKind) -> Change {
+        Change::new(Actor::Account(self.account), kind)
+    }
+
+    /// Cancels it.
+    pub async fn cancel(&self, id: JobId) -> Job {
+        self.change(id, TimelineKind::CancelRequested, JobEvent::Cancel).await.expect("canceled")
+    }
+
+    /// Reruns it.
+    pub async fn rerun(&self, id: JobId) -> Job {
+        self.change(id, TimelineKind::Rerun, JobEvent::Rerun).await.expect("rerun")
+    }
+
+    /// The kinds in its timeline; its numbers must be without a gap.
+    pub async fn kinds(&self, id: JobId) -> Vec<TimelineKind> {
+        let rows = self.store.timeline(id).await.expect("read");
+        for (row, seq) in rows.iter().zip(1..) {
+            assert_eq!(row.seq, seq, "{rows:?}");
+        }
+        rows.into_iter().map(|row| row.kind).collect()
+    }
+
+    /// A record of an asynchronous call.
+    pub fn record(&self, outcome: Option<ApiOutcome>) -> ApiRecord {
+        let expires_ms = self.clock.now_ms() + 60 * SECOND;
+        ApiRecord { id: ApiId::random(&*self.clock), account: self.account, expires_ms, outcome }
+    }
+
+    /// An account that is not stored yet.
+    pub fn new_account(&self, name: &str) -> Account {
+        Account {
+            id: AccountId::random(&*self.clock),
+            name: name.to_owned(),
+            description: None,
+            admin: false,
+            password_hash: "hash".to_owned(),
+            create_ms: 0,
+            last_op_ms: 0,
+        }
+    }
+
+    /// A stored storage.
+    pub async fn storage(&self, url: &str) -> Storage {
+        self.store.create_storage(self.new_storage(url)).await.expect("stored")
+    }
+
+    /// A storage that is not stored yet.
+    pub fn new_storage(&self, url: &str) -> Storage {
+        Storage {
+            id: StorageId::random(&*self.clock),
+            name: "pool".to_owned(),
+            description: None,
+            kind: "LocalStorage".to_owned(),
+            url: url.to_owned(),
+            host: None,
+            state: StorageState::Enabled,
+            status: "Connected".to_owned(),
+            total_bytes: 1000,
+            available_bytes: 900,
+            create_ms: 0,
+            last_op_ms: 0,
+        }
+    }
+
+    /// A volume that is not stored yet.
+    pub fn new_volume(&self, storage: StorageId, path: &str) -> Volume {
+        Volume {
+            id: VolumeId::random(&*self.clock),
+            account: self.account,
+            name: "disk".to_owned(),
+            description: None,
+            storage: Some(storage),
+            install_path: Some(path.to_owned()),
+            kind: "Data".to_owned(),
+            format: Some("qcow2".to_owned()),
+            size: 1 << 30,
+            actual_size: Some(4096),
+            state: "Enabled".to_owned(),
+            status: "Ready".to_owned(),
+            deleted_ms: None,
+            create_ms: 0,
+            last_op_ms: 0,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The conformance suite: every promise of `crate::traits` as a case, run against every backend by
+//! `conformance_suite!`. A bug found in one backend becomes a case for all. Cases see a store through its
+//! traits only; what is special to one backend is tested beside it, in `tests/`.
+
+// A case that cannot go on fails: that is what its unwraps say.
+#![expect(clippy::missing_panics_doc, reason = "a case panics to fail")]
+
+pub mod apply;
+mod bench;
+pub mod change;
+pub mod claim;
+mod clock;
+pub mod identity;
+pub mod lease;
+pub mod progress;
+pub mod query;
+pub mod records;
+pub mod resources;
+pub mod submit;
+
+pub use bench::{Bench, Fresh, SECOND};
+pub use clock::{HandClock, START_MS};
+
+/// Runs one case on a fresh store. Used by `conformance_suite!`.
+pub fn run(open: impl FnOnce(std::sync::Arc<HandClock>) -> Fresh, case: impl AsyncFnOnce(&Bench)) {
+    let bench = Bench::new(open);
+    futures::executor::block_on(case(&bench));
+}
+
+/// One `#[test]` per case; `$open` makes a fresh store: `fn(Arc<HandClock>) -> Fresh`.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($open:ident) => {
+        $crate::conformance_family!($open, submit: [
+            a_submitted_job_waits_and_reads_back,
+            an_unknown_job_is_none,
+            the_request_hash_is_kept,
+            sixty_four_equal_submits_at_once_make_one_job,
+            a_repeated_submit_answers_the_job_as_it_is_now,
+            another_request_for_a_taken_uuid_changes_nothing,
+            the_record_is_stored_with_the_job,
+            a_known_record_id_refuses_the_submission,
+            a_submission_may_be_claimed_in_the_same_commit,
+            a_submission_does_not_overtake_a_waiting_job_of_its_class,
+            a_submission_does_not_overtake_a_released_job,
+            a_submission_does_not_overtake_an_orphaned_job,
+            an_ordered_submission_waits_for_earlier_ones_on_its_target,
+            a_submission_for_a_node_without_lease_waits,
+            tags_are_stored_with_the_job,
+        ]);
+        $crate::conformance_family!($open, claim: [
+            jobs_are_claimed_first_come_first,
+            a_claim_respects_the_free_slots_of_each_class,
+            a_waiting_job_is_claimed_to_start,
+            a_held_job_is_not_claimed_again,
+            a_released_job_is_resumed_from_its_checkpoint,
+            the_job_of_a_dead_node_is_taken_over,
+            a_live_lease_protects_its_jobs,
+            a_suspended_job_is_claimed_at_its_retry_time,
+            a_suspended_job_without_retry_time_is_not_claimed,
+            a_canceling_job_is_claimed_to_be_undone,
+            ordered_jobs_run_in_the_order_of_submission,
+            an_ordered_job_waits_for_every_earlier_one_that_is_not_final,
+            an_update_does_not_let_a_waiting_ordered_job_overtake,
+            a_claim_without_a_live_lease_is_lease_lost,
+            a_node_sees_its_claims_and_which_are_canceling,
+            no_job_is_given_to_two_nodes,
+        ]);
+        $crate::conformance_family!($open, lease: [
+            a_lost_claim_cannot_finish_the_job,
+            an_expired_lease_writes_nothing,
+            an_older_token_of_the_same_node_writes_nothing,
+            a_released_claim_writes_nothing,
+            a_claim_on_an_unknown_job_is_lost,
+            a_heartbeat_renews_the_lease,
+            a_heartbeat_of_an_unknown_node_is_lease_lost,
+            a_heartbeat_after_a_takeover_is_lease_lost,
+            a_late_heartbeat_keeps_the_claims_that_nobody_took,
+            a_store_that_was_away_takes_nobodys_jobs,
+            after_the_grace_a_silent_node_loses_its_jobs,
+            a_join_after_the_store_was_away_opens_the_grace,
+            a_holder_may_write_before_its_first_heartbeat_after_an_absence,
+            joining_alone_ends_every_former_lease_at_once,
+            leaving_releases_what_is_claimed,
+            a_job_names_its_last_node_while_that_lives,
+            the_host_id_is_the_same_ever_after,
+            nodes_are_listed_newest_first,
+        ]);
+        $crate::conformance_family!($open, apply: [
+            success_ends_the_job_and_its_claim,
+            execute_time_is_at_least_one_second,
+            execute_time_counts_from_the_first_start,
+            the_last_change_never_moves_back,
+            a_transition_without_result_leaves_the_result,
+            a_suspension_keeps_its_reason,
+            a_failure_of_a_canceling_job_is_canceled,
+            success_wins_over_a_cancel,
+            a_canceling_job_that_suspends_stays_canceling_and_claimable,
+            an_illegal_transition_changes_nothing,
+            effects_happen_with_the_success,
+            effects_are_absent_without_success,
+            an_effect_that_fails_undoes_everything,
+            a_release_leaves_the_state_and_says_why,
+        ]);
+        $crate::conformance_family!($open, change: [
+            canceling_a_waiting_job_ends_it,
+            canceling_a_running_job_is_seen_by_its_holder,
+            canceling_a_suspended_job_makes_it_claimable_for_undoing,
+            canceling_an_orphaned_job_keeps_that_its_holder_is_gone,
+            suspending_a_running_job_ends_its_claim,
+            a_change_on_an_old_version_is_stale,
+            of_many_changes_on_one_version_one_is_made,
+            an_update_changes_name_and_description,
+            a_rerun_keeps_timeline_and_attempts_and_clears_the_rest,
+            tokens_only_grow_over_reruns,
+            a_rerun_takes_a_new_place_in_the_order,
+            a_rerun_may_be_claimed_in_the_same_commit,
+            what_the_state_machine_refuses_is_illegal,
+            changing_or_deleting_an_unknown_job_is_not_found,
+            the_record_is_stored_with_the_change,
+            a_deleted_job_frees_its_uuid,
+            a_deleted_job_is_lost_to_its_holder,
+        ]);
+        $crate::conformance_family!($open, progress: [
+            a_checkpoint_is_saved_page_by_page,
+            progress_is_read_by_the_api_id,
+            of_two_jobs_with_one_api_id_the_newest_answers,
+            progress_never_goes_backwards,
+            a_further_attempt_has_progress_of_its_own,
+            a_lost_row_is_passed_over,
+            history_has_a_row_per_percent_and_stage,
+            history_is_thinned_by_half_when_it_is_full,
+            history_is_kept_for_the_newest_attempts,
+            the_timeline_is_numbered_without_a_gap,
+            the_timeline_tells_the_time_of_the_store,
+        ]);
+        $crate::conformance_family!($open, records: [
+            an_answer_reads_back_as_it_was_given,
+            a_record_id_is_used_once,
+            finishing_an_unknown_record_is_not_found,
+            unanswered_records_are_cut_at_a_restart,
+            answered_records_are_swept_after_their_time,
+        ]);
+        $crate::conformance_family!($open, identity: [
+            an_account_reads_back,
+            an_account_name_or_uuid_is_used_once,
+            an_account_update_changes_what_is_given,
+            a_new_password_ends_all_sessions,
+            an_account_with_open_jobs_or_volumes_is_not_deleted,
+            a_deleted_account_leaves_its_jobs_to_nobody,
+            sessions_are_limited_per_account,
+            a_session_lives_until_its_end,
+            a_deleted_session_is_gone,
+            finished_jobs_do_not_hold_an_account,
+        ]);
+        $crate::conformance_family!($open, resources: [
+            a_storage_reads_back,
+            a_storage_url_is_used_once_per_host,
+            a_storage_update_changes_what_is_given,
+            a_storage_in_use_is_not_deleted,
+            a_volume_path_is_used_once_per_storage,
+            a_volume_is_written_by_who_saw_its_newest_record,
+            a_volume_is_not_deleted_under_an_ordered_job,
+            trash_is_numbered_and_listed_oldest_first,
+            known_paths_are_those_that_something_points_at,
+            intents_stay_until_they_are_settled,
+        ]);
+        $crate::conformance_family!($open, query: [
+            the_newest_comes_first,
+            what_is_not_wanted_is_not_answered,
+            exact_text_compares_byte_by_byte,
+            states_are_found_by_every_operator,
+            texts_for_people_ignore_ascii_case,
+            a_pattern_has_no_escape_character,
+            null_is_met_by_is_null_alone,
+            numbers_and_moments_compare_as_numbers,
+            a_job_is_found_by_a_node_that_lives,
+            a_tag_condition_asks_whether_there_is_such_a_tag,
+            all_conditions_must_hold,
+            an_account_sees_what_it_owns,
+            counts_follow_every_change,
+            every_field_sorts,
+            a_page_behind_the_end_is_empty,
+            a_list_may_have_a_thousand_values,
+            a_changed_job_is_found_under_its_new_name,
+            every_resource_is_queried_alike,
+        ]);
+    };
+}
+
+/// The cases of one family. Used by `conformance_suite!`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_family {
+    ($open:ident, $family:ident: [$($case:ident,)*]) => {
+        mod $family {
+            $(
+                #[test]
+                fn $case() {
+                    $crate::conformance::run(super::$open, $crate::conformance::$family::$case);
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_case_is_in_the_suite() {
+        let suite = include_str!("mod.rs");
+        for (family, source) in [
+            ("submit", include_str!("submit.rs")),
+            ("claim", include_str!("claim.rs")),
+            ("lease", include_str!("lease.rs")),
+            ("apply", include_str!("apply.rs")),
+            ("change", include_str!("change.rs")),
+            ("progress", include_str!("progress.rs")),
+            ("records", include_str!("records.rs")),
+            ("identity", include_str!("identity.rs")),
+            ("resources", include_str!("resources.rs")),
+            ("query", include_str!("query.rs")),
+        ] {
+            let listed = suite.split(&format!("$open, {family}: [")).nth(1).and_then(|s| s.split(']').next());
+            let listed: Vec<&str> = listed.into_iter().flat_map(|s| s.split(',')).map(str::trim).collect();
+            let written = source.lines().filter_map(|line| line.strip_prefix("pub async fn "));
+            for case in written.filter_map(|line| line.split('(').next()) {
+                assert!(listed.contains(&case), "{family}::{case} is not run");
+            }
+        }
+    }
+}
