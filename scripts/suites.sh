@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# The suites: tests of all crates, their documentation's examples, the simulation, the reference's own
+# commands, the bench binary's build. Counts go through scripts/suites.py. Sourced by test.sh.
+
+COUNTS=target/suites.json
+
+run_suites() {
+    local write_floor=$1 failed=0
+    mkdir -p target
+    rm -f "$COUNTS"
+    step "build of all tests" cargo test --workspace --locked --lib --bins --tests --examples --no-run --quiet
+    timed "tests of all crates" run_tests || failed=1
+    timed "examples in the documentation" run_doc_tests || failed=1
+    timed "simulation" run_simulation || failed=1
+    timed "examples of the public reference" run_reference_examples || failed=1
+    timed "bench binary builds" cargo build --locked --quiet -p longhaul-bench || failed=1
+    if [[ $failed -eq 0 && $write_floor == yes ]]; then
+        python3 scripts/suites.py write-floor "$COUNTS"
+    fi
+    SUITES_FAILED=$failed
+}
+
+# The table, the floor, the closing line; ends the script with the verdict.
+print_counts() {
+    heading "tests per suite"
+    local failed=0
+    python3 scripts/suites.py report "$COUNTS" || failed=1
+    [[ $SUITES_FAILED -eq 0 && $failed -eq 0 ]] || exit 1
+}
+
+# cargo-nextest if it is here, else cargo test; both count the same suites.
+run_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        local status=0
+        rm -f target/nextest/all/junit.xml
+        cargo nextest run --workspace --locked --profile all --no-fail-fast || status=$?
+        python3 scripts/suites.py nextest "$COUNTS" target/nextest/all/junit.xml || status=1
+        [[ $status -eq 0 ]] || { broken "tests failed; one alone: cargo nextest run NAME"; return 1; }
+    else
+        python3 scripts/suites.py cargo-test "$COUNTS" ||
+            { broken "tests failed; one alone: cargo test --workspace NAME"; return 1; }
+    fi
+}
+
+run_doc_tests() {
+    python3 scripts/suites.py doc-tests "$COUNTS" ||
+        { broken "an example in a doc comment fails; run: cargo test --workspace --doc"; return 1; }
+}
+
+# A failing seed prints how to replay it.
+run_simulation() {
+    local seeds=${LONGHAUL_SIM_SEEDS:-200} status=0
+    LONGHAUL_SIM_SEEDS=$seeds timeout 1200 cargo run --locked --quiet -p longhaul-sim || status=$?
+    if [[ $status -ne 0 ]]; then
+        broken "the simulation found something (status $status; 124 = it ran over 20 minutes); replay as shown above"
+        return 1
+    fi
+    python3 scripts/suites.py note "$COUNTS" "simulation (seeds)" "$seeds"
+}
+
+# Port 8080 is used only inside a network namespace of its own.
+run_reference_examples() {
+    local script=scripts/check-reference-examples.sh
+    if [[ ! -f $script ]]; then
+        printf '## NOT RUN: there is no %s yet\n' "$script"
+        return 0
+    fi
+    cargo build --locked --quiet -p longhaul-server || return 1
+    "$script" || { broken "the public reference's commands fail; run: $script"; return 1; }
+}

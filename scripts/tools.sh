@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# The programs that gates and suites need: Debian's packages by apt-get, cargo-deny by cargo. Sourced.
+
+readonly CARGO_DENY_VERSION=0.20.2
+TOOLS_DIR="${LONGHAUL_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/longhaul-tools}"
+
+as_root() {
+    if [[ $(id -u) -eq 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# need PROGRAM:PACKAGE…: installs the packages whose program is not there; names what stays missing.
+need() {
+    local pair missing=() packages=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+    done
+    if [[ ${#packages[@]} -eq 0 ]]; then
+        echo "all there"
+        return 0
+    fi
+    echo "installing: ${packages[*]}"
+    if ! command -v apt-get >/dev/null; then
+        broken "this machine has no apt-get; install by hand what provides: ${packages[*]} (Debian's names)"
+        return 1
+    fi
+    # Once only: nothing else in this run needs a newer list.
+    if [[ -z ${APT_UPDATED:-} ]]; then
+        as_root apt-get update -qq || broken "apt-get update failed; trying with the lists that are here"
+        APT_UPDATED=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null >/dev/null || true
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair%%:*} (package ${pair#*:})")
+    done
+    if [[ ${#missing[@]} -gt 0 ]]; then
+        broken "not installed: ${missing[*]}" \
+            "install them, or run as root or with sudo so that this script can"
+        return 1
+    fi
+}
+
+install_gate_tools() {
+    need cargo:cargo cc:gcc git:git python3:python3 diff:diffutils || return 1
+    install_cargo_deny
+}
+
+install_suite_tools() {
+    need cargo:cargo cc:gcc python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
+        qemu-system-x86_64:qemu-system-x86 unshare:util-linux ip:iproute2 curl:curl ps:procps \
+        sha256sum:coreutils
+}
+
+# Pinned and outside the target folder: built once for a machine. Little optimised: it runs for a second.
+install_cargo_deny() {
+    CARGO_DENY="$TOOLS_DIR/cargo-deny-$CARGO_DENY_VERSION/bin/cargo-deny"
+    if [[ -x $CARGO_DENY ]]; then
+        echo "cargo-deny $CARGO_DENY_VERSION: $CARGO_DENY"
+        return 0
+    fi
+    echo "building cargo-deny $CARGO_DENY_VERSION into $TOOLS_DIR, once for this machine"
+    # From / : the settings of this repository are not its own.
+    (cd / && env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo install --quiet cargo-deny \
+        --version "$CARGO_DENY_VERSION" --locked --root "$TOOLS_DIR/cargo-deny-$CARGO_DENY_VERSION") ||
+        broken "cargo-deny could not be built; the gate 'deny' will fail" \
+            "run: cargo install cargo-deny --version $CARGO_DENY_VERSION --locked --root $TOOLS_DIR/cargo-deny-$CARGO_DENY_VERSION"
+}

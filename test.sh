@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is merged: the gates, then every suite.
+#
+#   ./test.sh                all of it; what CI runs
+#   ./test.sh --gates        the gates alone (--gates NAME…: only these; --list names them)
+#   ./test.sh --tests        the suites alone
+#   ./test.sh --write-floor  the suites, then raises scripts/test-floor.txt to what was counted
+#
+# LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated. Tests that kill processes in rounds read
+# LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in full. Last line: `N passed, N failed`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+source scripts/lib.sh
+source scripts/tools.sh
+source scripts/gates.sh
+source scripts/suites.sh
+
+main() {
+    local what=all write_floor=no
+    case "${1:-}" in
+        "") ;;
+        --gates) what=gates; shift ;;
+        --tests) what=tests; shift ;;
+        --write-floor) what=tests; write_floor=yes; shift ;;
+        --list) printf '%s\n' "${GATES[@]}"; return 0 ;;
+        -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; return 0 ;;
+        *) echo "test.sh: unknown argument $1; see ./test.sh --help" >&2; return 2 ;;
+    esac
+    if [[ $what != tests ]]; then
+        step "tools of the gates" install_gate_tools
+        run_gates "$@"
+    fi
+    if [[ $what != gates ]]; then
+        step "tools of the suites" install_suite_tools
+        run_suites "$write_floor"
+    fi
+    print_times
+    if [[ $what == gates ]]; then
+        print_gates
+    else
+        print_counts
+    fi
+}
+
+main "$@"
