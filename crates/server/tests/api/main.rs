@@ -7,3 +7,5 @@ mod support;
 mod credential_rows;
 mod credentials;
 mod legality;
+mod misuse;
+mod validation;
