@@ -6,6 +6,8 @@ mod support;
 
 mod credential_rows;
 mod credentials;
+mod family;
+mod inventory;
 mod legality;
 mod misuse;
 mod validation;
