@@ -1,0 +1,94 @@
+//! `job show`: everything about one job on one page.
+
+use serde_json::{Value, json};
+
+use crate::console::{Format, printable};
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::human;
+use crate::run::Context;
+use crate::view::{Job, Progress, TimelineRow, read, read_all};
+use crate::watch::find_job;
+
+/// Shows a job.
+pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError> {
+    let inventory = find_job(&context.client, uuid).await?;
+    let job: Job = read(&inventory)?;
+    let progress = context.client.list(&["task-progresses", &job.api_id], &[]).await?;
+    let timeline = timeline(context, uuid).await?;
+    if context.console.format == Format::Json {
+        let newest = progress.last().cloned().unwrap_or(Value::Null);
+        let result = job.result().unwrap_or(Value::Null);
+        context.console.json(&json!({
+            "inventory": inventory,
+            "progress": newest,
+            "timeline": timeline,
+            "jobResult": result,
+        }))?;
+        return Ok(Exit::Ok);
+    }
+    facts(context, &inventory, &job, Progress::of_rows(&progress).as_ref())?;
+    block(context, "data", &serde_json::from_str(&job.job_data).unwrap_or(Value::Null))?;
+    block(context, "result", &job.result().unwrap_or(Value::Null))?;
+    if !timeline.is_empty() {
+        context.console.line("")?;
+        let rows: Vec<TimelineRow> = read_all(&timeline)?;
+        let rows = rows.into_iter().map(|row| {
+            let by = format!("{} {}", row.actor_type, row.actor_uuid.get(..8).unwrap_or_default());
+            vec![row.seq.to_string(), row.date, row.kind, row.attempt.to_string(), by, row.detail]
+        });
+        let rows = rows.collect();
+        context.console.rows(&Value::Null, &["#", "when", "what", "attempt", "by", "why"], rows)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn facts(
+    context: &mut Context,
+    inventory: &Value,
+    job: &Job,
+    progress: Option<&Progress>,
+) -> Result<(), ClientError> {
+    let progress = progress.filter(|_| !job.state.is_final()).map(|p| {
+        let mut text = format!("{}% {}", p.percent, p.stage);
+        if p.bytes_total > 0 {
+            text = format!("{text}, {} of {}", human::bytes(p.bytes_done), human::bytes(p.bytes_total));
+        }
+        text
+    });
+    context.console.facts(
+        inventory,
+        &[
+            ("uuid", job.uuid.clone()),
+            ("name", job.name.clone()),
+            ("description", job.description.clone()),
+            ("job", job.job_name.clone()),
+            ("state", job.state.name().to_owned()),
+            ("progress", progress.unwrap_or_default()),
+            ("target", job.target_resource_uuid.clone()),
+            ("node", job.management_node_uuid.clone()),
+            ("created", job.create_date.clone()),
+            ("changed", job.last_op_date.clone()),
+            ("took", job.execute_time.map(human::duration).unwrap_or_default()),
+        ],
+    )
+}
+
+fn block(context: &mut Context, title: &str, value: &Value) -> Result<(), ClientError> {
+    if value.is_null() {
+        return Ok(());
+    }
+    context.console.line(&format!("\n{title}"))?;
+    for line in format!("{value:#}").lines() {
+        context.console.line(&format!("  {}", printable(line)))?;
+    }
+    Ok(())
+}
+
+/// The timeline; empty where the server has none (ZStack's own).
+async fn timeline(context: &Context, uuid: &str) -> Result<Vec<Value>, ClientError> {
+    match context.client.list(&["longjobs", uuid, "timeline"], &[]).await {
+        Err(error) if error.code.starts_with("HTTP.") => Ok(Vec::new()),
+        answered => answered,
+    }
+}

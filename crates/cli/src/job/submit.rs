@@ -1,0 +1,109 @@
+//! `job submit`: any job type. Storage and volume commands submit theirs through `send` too.
+
+use clap::Args;
+use longhaul_model::JobId;
+use serde_json::{Value, json};
+
+use super::ending;
+use crate::client::inventory;
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::human::json_argument;
+use crate::run::Context;
+use crate::view::{Job, read};
+use crate::watch::{Follow, Show};
+
+/// The system tag of a dry run.
+pub const DRY_RUN: &str = "validationOnly";
+
+/// Flags of `job submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// The job type, as `longhaul job types` lists them
+    #[arg(value_name = "NAME")]
+    job_name: String,
+    /// The job's data: JSON, or @FILE, or @- for stdin
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    data: String,
+    /// Its name, for people [default: the job type]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// For people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Uuid of the resource that it works on
+    #[arg(long, value_name = "UUID")]
+    target: Option<String>,
+    /// Its uuid; the same submit sent twice is one job [default: a random one]
+    #[arg(long, value_name = "UUID")]
+    uuid: Option<String>,
+    /// A system tag, as longhaul::throttle::1048576; may be repeated
+    #[arg(long, value_name = "TAG")]
+    system_tag: Vec<String>,
+    /// A tag of your own; may be repeated
+    #[arg(long, value_name = "TAG")]
+    user_tag: Vec<String>,
+    /// Wait until it ends, silently
+    #[arg(long, conflicts_with = "watch")]
+    wait: bool,
+    /// Watch it live until it ends
+    #[arg(long)]
+    watch: bool,
+}
+
+/// Submits a job, and follows it if that was asked for.
+pub async fn submit(context: &mut Context, args: SubmitArgs) -> Result<Exit, ClientError> {
+    let mut params = json!({"jobName": args.job_name, "jobData": json_argument(&args.data)?});
+    let optional = [
+        ("name", args.name),
+        ("description", args.description),
+        ("targetResourceUuid", args.target),
+        ("resourceUuid", args.uuid),
+    ];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            params[key] = Value::from(value);
+        }
+    }
+    let answer = send(context, params, &args.system_tag, &args.user_tag).await?;
+    if args.system_tag.iter().any(|tag| tag == DRY_RUN) {
+        context.console.json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    let job = inventory(answer)?;
+    let view: Job = read(&job)?;
+    if args.wait || args.watch {
+        context.console.note(&format!("job {}", view.uuid));
+        let show = if args.watch { Show::Auto } else { Show::Nothing };
+        return ending::follow(context, &view.uuid, &Follow { show, ..Follow::default() }).await;
+    }
+    context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
+    Ok(Exit::Ok)
+}
+
+/// Sends a submit under a uuid of our choice, again if the connection is lost.
+pub async fn send(
+    context: &mut Context,
+    mut params: Value,
+    system_tags: &[String],
+    user_tags: &[String],
+) -> Result<Value, ClientError> {
+    if params["resourceUuid"].is_null() {
+        params["resourceUuid"] = Value::from(fresh_uuid()?);
+    }
+    let mut body = json!({ "params": params });
+    for (key, tags) in [("systemTags", system_tags), ("userTags", user_tags)] {
+        if !tags.is_empty() {
+            body[key] = json!(tags);
+        }
+    }
+    let console = &mut context.console;
+    context.client.submit(&body, &mut |text| console.note(text)).await
+}
+
+/// A random uuid.
+pub fn fresh_uuid() -> Result<String, ClientError> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|e| ClientError::local(format!("no random numbers: {e}")))?;
+    Ok(JobId::v4(u128::from_le_bytes(bits)).to_string())
+}

@@ -1,0 +1,213 @@
+//! `storage`: primary storages, what is on them, and their trash.
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::client::inventory;
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::human;
+use crate::lookup;
+use crate::run::Context;
+use crate::view::{ScanItem, Storage, Trash, read, read_all};
+
+/// Commands on primary storages.
+#[derive(Debug, Subcommand)]
+pub enum StorageCommand {
+    /// Add a storage (admin)
+    #[command(subcommand)]
+    Add(AddCommand),
+    /// List the storages
+    List,
+    /// Compare a storage's files with the records: unmanaged, missing, changed (admin)
+    Scan {
+        /// The storage's uuid or name
+        storage: String,
+    },
+    /// What was moved away or deleted and is still there
+    #[command(subcommand)]
+    Trash(TrashCommand),
+    /// Let a storage take new volumes, or no more (admin)
+    State {
+        /// The storage's uuid or name
+        storage: String,
+        /// What to do
+        #[arg(value_enum)]
+        event: StateEvent,
+    },
+    /// Drop the record of a storage; its files stay (admin)
+    Delete {
+        /// The storage's uuid or name
+        storage: String,
+    },
+}
+
+/// The kinds of storages.
+#[derive(Debug, Subcommand)]
+pub enum AddCommand {
+    /// A directory of the server's machine
+    Local {
+        /// Its name, for people
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Absolute path of the directory, on the server's machine
+        #[arg(long, value_name = "DIR")]
+        path: String,
+        /// For people
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+    },
+}
+
+/// Commands on trash.
+#[derive(Debug, Subcommand)]
+pub enum TrashCommand {
+    /// List a storage's trash (admin)
+    List {
+        /// The storage's uuid or name
+        storage: String,
+    },
+    /// Delete a storage's trash for good (admin)
+    Clean {
+        /// The storage's uuid or name
+        storage: String,
+        /// Only the item of this number
+        #[arg(long, value_name = "NUMBER")]
+        id: Option<u64>,
+    },
+}
+
+/// A change of state.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StateEvent {
+    /// Takes new volumes
+    Enable,
+    /// Takes no new volumes
+    Disable,
+    /// Takes no work at all
+    Maintain,
+}
+
+/// Runs one.
+pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit, ClientError> {
+    match command {
+        StorageCommand::Add(AddCommand::Local { name, path, description }) => {
+            add_local(context, &name, &path, description).await
+        }
+        StorageCommand::List => list(context).await,
+        StorageCommand::Scan { storage } => scan(context, &storage).await,
+        StorageCommand::Trash(TrashCommand::List { storage }) => trash(context, &storage).await,
+        StorageCommand::Trash(TrashCommand::Clean { storage, id }) => clean(context, &storage, id).await,
+        StorageCommand::State { storage, event } => {
+            let uuid = uuid_of(context, &storage).await?;
+            let event = match event {
+                StateEvent::Enable => "enable",
+                StateEvent::Disable => "disable",
+                StateEvent::Maintain => "maintain",
+            };
+            let path = ["primary-storage", &uuid, "actions"];
+            let params = json!({"stateEvent": event});
+            let changed = context.client.action(&path, "changePrimaryStorageState", &params).await?;
+            let changed = inventory(changed)?;
+            let view: Storage = read(&changed)?;
+            context
+                .console
+                .done(&changed, &format!("storage {} {} is {}", view.uuid, view.name, view.state))?;
+            Ok(Exit::Ok)
+        }
+        StorageCommand::Delete { storage } => {
+            let uuid = uuid_of(context, &storage).await?;
+            let answer = context.client.delete(&["primary-storage", &uuid]).await?;
+            context
+                .console
+                .done(&answer, &format!("deleted the record of storage {uuid}; its files stay"))?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+async fn uuid_of(context: &Context, storage: &str) -> Result<String, ClientError> {
+    lookup::uuid(&lookup::storage(&context.client, storage).await?)
+}
+
+async fn add_local(
+    context: &mut Context,
+    name: &str,
+    path: &str,
+    description: Option<String>,
+) -> Result<Exit, ClientError> {
+    let zones = context.client.list(&["zones"], &[]).await?;
+    let zone = zones.first().ok_or_else(|| ClientError::not_found("the server has no zone"))?;
+    let mut params = json!({"name": name, "url": path, "zoneUuid": lookup::uuid(zone)?});
+    if let Some(description) = description {
+        params["description"] = Value::from(description);
+    }
+    let body = json!({"params": params});
+    let storage = inventory(context.client.post(&["primary-storage", "local-storage"], &body).await?)?;
+    let view: Storage = read(&storage)?;
+    let free = human::bytes(view.available_capacity);
+    context.console.done(&storage, &format!("added storage {} {} ({free} free)", view.uuid, view.name))?;
+    Ok(Exit::Ok)
+}
+
+async fn list(context: &mut Context) -> Result<Exit, ClientError> {
+    let storages = context.client.list_all(&["primary-storage"], &[("sort", "+name")]).await?;
+    let views: Vec<Storage> = read_all(&storages)?;
+    let rows = views.into_iter().map(|s| {
+        let (free, total) = (human::bytes(s.available_capacity), human::bytes(s.total_capacity));
+        vec![s.uuid, s.name, s.kind, s.state, s.status, free, total, s.url]
+    });
+    let rows = rows.collect();
+    let header = ["uuid", "name", "type", "state", "status", "free", "total", "path"];
+    context.console.rows(&Value::Array(storages), &header, rows)?;
+    Ok(Exit::Ok)
+}
+
+async fn scan(context: &mut Context, storage: &str) -> Result<Exit, ClientError> {
+    let uuid = uuid_of(context, storage).await?;
+    let items = context.client.list(&["primary-storage", &uuid, "scan"], &[]).await?;
+    let views: Vec<ScanItem> = read_all(&items)?;
+    let nothing = views.is_empty();
+    let rows = views.into_iter().map(|i| {
+        let size = |bytes: Option<u64>| bytes.map(human::bytes).unwrap_or_default();
+        vec![i.status, i.install_path, i.format, size(i.size), size(i.actual_size), i.volume_uuid, i.detail]
+    });
+    let rows = rows.collect();
+    let header = ["found", "path", "format", "size", "on disk", "volume", "detail"];
+    context.console.rows(&Value::Array(items), &header, rows)?;
+    if nothing {
+        context.console.note("every file has its record, and every record its file");
+    }
+    Ok(Exit::Ok)
+}
+
+async fn trash(context: &mut Context, storage: &str) -> Result<Exit, ClientError> {
+    let uuid = uuid_of(context, storage).await?;
+    let items = context.client.list(&["primary-storage", "trash"], &[("uuid", &uuid)]).await?;
+    let views: Vec<Trash> = read_all(&items)?;
+    let rows = views.into_iter().map(|t| {
+        let size = human::bytes(t.size);
+        vec![t.trash_id.to_string(), t.trash_type, t.resource_uuid, size, t.create_date, t.install_path]
+    });
+    let rows = rows.collect();
+    let header = ["id", "why", "resource", "size", "since", "path"];
+    context.console.rows(&Value::Array(items), &header, rows)?;
+    Ok(Exit::Ok)
+}
+
+async fn clean(context: &mut Context, storage: &str, id: Option<u64>) -> Result<Exit, ClientError> {
+    let uuid = uuid_of(context, storage).await?;
+    let params = id.map_or_else(|| json!({}), |id| json!({"trashId": id}));
+    let path = ["primary-storage", &uuid, "trash", "actions"];
+    let answer = context.client.action(&path, "cleanUpTrashOnPrimaryStorage", &params).await?;
+    let items = answer["results"].as_array().cloned().unwrap_or_default();
+    let (gone, kept): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["success"] != false);
+    let freed = answer["result"]["size"].as_u64().unwrap_or(0);
+    let sentence = format!("deleted {} items, {} freed", gone.len(), human::bytes(freed));
+    context.console.done(&answer, &sentence)?;
+    for item in &kept {
+        let error = ClientError::of_object(&item["error"]);
+        context.console.note(&format!("item {} stays\n{}", item["trashId"], error.told()));
+    }
+    Ok(if kept.is_empty() { Exit::Ok } else { Exit::Failed })
+}

@@ -1,0 +1,54 @@
+//! `volume import`: a file becomes a volume by a long job that copies it.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::client::inventory;
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::job::ending;
+use crate::run::Context;
+use crate::view::{Job, read};
+use crate::watch::Follow;
+
+/// Flags of `volume import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The storage's uuid or name
+    #[arg(long, value_name = "STORAGE")]
+    storage: String,
+    /// Absolute path of the raw or qcow2 file, on the server's machine
+    #[arg(long, value_name = "FILE")]
+    path: String,
+    /// The volume's name
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// For people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Format of the file [default: told by its first bytes]
+    #[arg(long, value_name = "FORMAT", value_parser = ["raw", "qcow2"])]
+    format: Option<String>,
+    /// Only submit the job
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Imports a file.
+pub async fn import(context: &mut Context, args: ImportArgs) -> Result<Exit, ClientError> {
+    let storage = super::storage_uuid(context, &args.storage).await?;
+    let mut params = json!({"primaryStorageUuid": storage, "path": args.path, "name": args.name});
+    super::describe(&mut params, args.description);
+    if let Some(format) = args.format {
+        params["format"] = Value::from(format);
+    }
+    let job = inventory(context.client.post(&["volumes", "import"], &json!({"params": params})).await?)?;
+    let view: Job = read(&job)?;
+    if args.no_wait {
+        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
+        return Ok(Exit::Ok);
+    }
+    context.console.note(&format!("job {}", view.uuid));
+    let how = Follow { label: Some(args.name), ..Follow::default() };
+    ending::follow(context, &view.uuid, &how).await
+}

@@ -1,0 +1,118 @@
+//! `volume migrate`: the job this product is for. Its plan, its bar, and what it proves at the end.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::client::inventory;
+use crate::console::Format;
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::human::{self, parse_bytes};
+use crate::job::{ending, submit};
+use crate::lookup::{self, Want};
+use crate::run::Context;
+use crate::view::{Job, Storage, Volume, read};
+use crate::watch::Follow;
+
+/// The job type.
+const JOB_NAME: &str = "APIPrimaryStorageMigrateVolumeMsg";
+
+/// Flags of `volume migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The volume's uuid or name
+    volume: String,
+    /// The storage to move to, by uuid or name
+    #[arg(long, value_name = "STORAGE")]
+    to: String,
+    /// Only check: what would be copied, how long, and what stands in the way (then exit 1)
+    #[arg(long)]
+    plan: bool,
+    /// Copy at most so many bytes per second, as 100M
+    #[arg(long, value_name = "RATE", value_parser = parse_bytes)]
+    rate: Option<u64>,
+    /// Only submit the job
+    #[arg(long, conflicts_with = "plan")]
+    no_wait: bool,
+}
+
+/// Moves a volume.
+pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, ClientError> {
+    let volume: Volume = read(&lookup::volume(&context.client, &args.volume, Want::Any).await?)?;
+    let target: Storage = read(&lookup::storage(&context.client, &args.to).await?)?;
+    let data = json!({"volumeUuid": volume.uuid, "dstPrimaryStorageUuid": target.uuid});
+    let params = json!({
+        "name": format!("migrate {} to {}", volume.name, target.name).chars().take(255).collect::<String>(),
+        "jobName": JOB_NAME,
+        "jobData": data.to_string(),
+        "targetResourceUuid": volume.uuid,
+    });
+    let mut tags = Vec::new();
+    tags.extend(args.rate.map(|rate| format!("longhaul::throttle::{rate}")));
+    if args.plan {
+        tags.push(submit::DRY_RUN.to_owned());
+        let answer = submit::send(context, params, &tags, &[]).await?;
+        return plan(context, &answer);
+    }
+    let job = inventory(submit::send(context, params, &tags, &[]).await?)?;
+    let view: Job = read(&job)?;
+    if args.no_wait {
+        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
+        return Ok(Exit::Ok);
+    }
+    context.console.note(&format!("job {}", view.uuid));
+    let how = Follow { label: Some(volume.name), ..Follow::default() };
+    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let Some(followed) = followed else { return Ok(Exit::Interrupted) };
+    let exit = ending::conclude(&mut context.console, &followed)?;
+    if exit == Exit::Ok && context.console.format == Format::Table {
+        moved(context, &followed.job, &target.name)?;
+    }
+    Ok(exit)
+}
+
+fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
+    let plan = &answer["plan"];
+    let blockers: Vec<&str> =
+        plan["blockers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let size = |key: &str| plan[key].as_u64().map(human::bytes).unwrap_or_default();
+    let estimate = plan["estimateSeconds"].as_u64().map(human::duration).unwrap_or_default();
+    if context.console.format == Format::Table && !plan.is_object() {
+        // Profile `zstack` answers {} as ZStack does.
+        context.console.line("the server would take the job; it tells no plan")?;
+        return Ok(Exit::Ok);
+    }
+    context.console.facts(
+        answer,
+        &[
+            ("guest sees", size("guestBytes")),
+            ("to copy", size("bytes")),
+            ("needed", size("neededBytes")),
+            ("free", size("freeBytes")),
+            ("estimate", estimate),
+            ("blockers", if blockers.is_empty() { "none".to_owned() } else { blockers.len().to_string() }),
+        ],
+    )?;
+    if context.console.format == Format::Table {
+        for blocker in &blockers {
+            context.console.note(&format!("blocked: {}", crate::console::printable(blocker)));
+        }
+    }
+    Ok(if blockers.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+fn moved(context: &mut Context, job: &Job, target: &str) -> Result<(), ClientError> {
+    let result = job.result().unwrap_or_default();
+    let migration = &result["migration"];
+    let text = |key: &str| migration[key].as_str().unwrap_or_default().to_owned();
+    context.console.facts(
+        &Value::Null,
+        &[
+            ("moved to", target.to_owned()),
+            ("from path", text("oldInstallPath")),
+            ("to path", text("newInstallPath")),
+            ("BLAKE3", text("blake3")),
+            ("bytes", migration["bytes"].as_u64().map(human::bytes).unwrap_or_default()),
+        ],
+    )
+}

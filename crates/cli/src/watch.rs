@@ -1,0 +1,171 @@
+//! Following a job to its end: polls its state and its progress, shows them, survives a server that is away
+//! for a while. What it looks like is in `screen`; what a command makes of the end is in `job::ending`.
+
+mod screen;
+
+use std::time::Duration;
+
+use longhaul_model::JobState;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::pause::{Growing, moment, pause};
+use crate::view::{Job, Progress, read};
+pub(crate) use screen::Screen;
+
+/// Pauses between two looks grow from the first to the last.
+const LOOK_FIRST: Duration = Duration::from_millis(50);
+const LOOK_LAST: Duration = Duration::from_millis(500);
+
+/// How progress is shown, always on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Show {
+    /// A live bar if stderr is a terminal, else lines.
+    #[default]
+    Auto,
+    /// A line whenever something changes: state, stage, tens of percent.
+    Lines,
+    /// Nothing.
+    Nothing,
+}
+
+/// How a job is followed.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    /// How progress is shown.
+    pub show: Show,
+    /// What stands before the bar; the job's name if `None`.
+    pub label: Option<String>,
+    /// Stop following after so long, the job goes on; `None`: never.
+    pub timeout: Option<Duration>,
+    /// Stop following when the job has been Suspended for so long; `None`: never.
+    pub suspended: Option<Duration>,
+    /// Give up when the server could not be reached for so long.
+    pub away: Duration,
+}
+
+impl Default for Follow {
+    fn default() -> Self {
+        Self {
+            show: Show::Auto,
+            label: None,
+            timeout: None,
+            suspended: Some(Duration::from_secs(30)),
+            away: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why following ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The job is in a final state.
+    Final,
+    /// The time is over.
+    TimedOut,
+    /// The job stays Suspended.
+    Suspended,
+}
+
+/// A job that was followed.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// The job as last seen.
+    pub job: Job,
+    /// The same as the API's object.
+    pub inventory: Value,
+    /// Why following ended.
+    pub end: End,
+}
+
+/// Follows the job `uuid` until it is final, or one of the limits of `how` is reached.
+///
+/// # Errors
+/// The job is gone; the server refuses; the server stays away for longer than `how.away`.
+pub async fn follow_job(client: &Client, uuid: &str, how: &Follow) -> Result<Followed, ClientError> {
+    let mut screen = screen::of(how.show);
+    follow(client, uuid, how, screen.as_mut()).await
+}
+
+/// The same on a given screen.
+pub(crate) async fn follow(
+    client: &Client,
+    uuid: &str,
+    how: &Follow,
+    screen: &mut dyn Screen,
+) -> Result<Followed, ClientError> {
+    let began = moment();
+    let (mut reached, mut away_told, mut suspended_since) = (moment(), false, None);
+    let mut looks = Growing::new(LOOK_FIRST, LOOK_LAST);
+    let mut last: Option<(Job, Value)> = None;
+    loop {
+        match look(client, uuid).await {
+            Ok((job, inventory, progress)) => {
+                (reached, away_told) = (moment(), false);
+                let label = how.label.as_deref().unwrap_or(&job.name);
+                screen.show(label, &job, progress.as_ref());
+                let since = suspended_since.take().unwrap_or_else(moment);
+                let end = if job.state.is_final() {
+                    Some(End::Final)
+                } else if job.state == JobState::Suspended {
+                    suspended_since = Some(since);
+                    how.suspended.filter(|grace| since.elapsed() >= *grace).map(|_| End::Suspended)
+                } else {
+                    None
+                };
+                if let Some(end) = end {
+                    screen.close();
+                    return Ok(Followed { job, inventory, end });
+                }
+                last = Some((job, inventory));
+            }
+            Err(error) if error.is_transient() && reached.elapsed() < how.away => {
+                if !away_told {
+                    screen.note(&format!("{}; trying again, the job does not depend on it", error.details));
+                    away_told = true;
+                }
+            }
+            Err(error) => {
+                screen.close();
+                return Err(error);
+            }
+        }
+        let left = how.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+        if left == Some(Duration::ZERO)
+            && let Some((job, inventory)) = last.take()
+        {
+            screen.close();
+            return Ok(Followed { job, inventory, end: End::TimedOut });
+        }
+        let step = looks.step();
+        pause(left.map_or(step, |left| step.min(left.max(LOOK_FIRST)))).await;
+    }
+}
+
+/// A job, and how far it is.
+pub(crate) async fn look(client: &Client, uuid: &str) -> Result<(Job, Value, Option<Progress>), ClientError> {
+    let inventory = find_job(client, uuid).await?;
+    let job: Job = read(&inventory)?;
+    // A final state says more than the last progress; and progress is no reason to fail.
+    let progress = if job.state.is_final() || job.api_id.is_empty() {
+        None
+    } else {
+        let rows = client.list(&["task-progresses", &job.api_id], &[]).await;
+        match rows {
+            Ok(rows) => Progress::of_rows(&rows),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => None,
+        }
+    };
+    Ok((job, inventory, progress))
+}
+
+/// The job's object.
+pub(crate) async fn find_job(client: &Client, uuid: &str) -> Result<Value, ClientError> {
+    let mut rows = client.list(&["longjobs", uuid], &[]).await?;
+    if rows.is_empty() {
+        return Err(ClientError::not_found(format!("no job of yours has the uuid {uuid}")));
+    }
+    Ok(rows.swap_remove(0))
+}

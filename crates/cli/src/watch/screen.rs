@@ -1,0 +1,157 @@
+//! What following a job looks like: a live bar on a terminal, lines elsewhere. Always on stderr, so that
+//! stdout holds the result alone.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longhaul_model::JobState;
+
+use super::Show;
+use crate::console::printable;
+use crate::human;
+use crate::view::{Job, Progress};
+
+/// Longest label before a bar, in characters.
+const LABEL_MAX: usize = 40;
+
+/// Where progress is shown.
+pub trait Screen {
+    /// The job as it is now.
+    fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>);
+    /// A sentence beside it.
+    fn note(&mut self, text: &str);
+    /// There is no more to come.
+    fn close(&mut self);
+}
+
+/// The screen that fits.
+pub fn of(show: Show) -> Box<dyn Screen> {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match show {
+        Show::Nothing => Box::new(Nothing),
+        Show::Auto if std::io::stderr().is_terminal() && !dumb => Box::new(Bar::default()),
+        Show::Auto | Show::Lines => Box::new(Lines::new(std::io::stderr())),
+    }
+}
+
+/// Shows nothing.
+pub struct Nothing;
+
+impl Screen for Nothing {
+    fn show(&mut self, _: &str, _: &Job, _: Option<&Progress>) {}
+    fn note(&mut self, _: &str) {}
+    fn close(&mut self) {}
+}
+
+/// A line whenever something changes that people want to know.
+pub struct Lines<W: Write> {
+    out: W,
+    last: Option<(JobState, String, u64, bool)>,
+}
+
+impl<W: Write> Lines<W> {
+    /// On `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, last: None }
+    }
+
+    fn line(&mut self, text: &str) {
+        // There is nowhere left to tell that stderr is gone.
+        let _ = writeln!(self.out, "{}", printable(text));
+    }
+}
+
+impl<W: Write> Screen for Lines<W> {
+    fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>) {
+        let now = progress.cloned().unwrap_or_default();
+        let key = (job.state, now.stage.clone(), now.percent / 10, now.stalled);
+        if self.last.as_ref() == Some(&key) {
+            return;
+        }
+        self.last = Some(key);
+        let percent = progress.map(|p| format!("{:>3}%  ", p.percent)).unwrap_or_default();
+        self.line(&format!("{label}: {percent}{}", told(job, progress)));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(text);
+    }
+
+    fn close(&mut self) {}
+}
+
+/// A live bar.
+#[derive(Default)]
+pub struct Bar {
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn bar(&mut self) -> &ProgressBar {
+        self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
+            // The template is ours and has no mistake; without it the bar is only plainer.
+            if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar}] {pos:>3}%  {msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        })
+    }
+}
+
+impl Screen for Bar {
+    fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>) {
+        let bar = self.bar();
+        bar.set_prefix(printable(&label.chars().take(LABEL_MAX).collect::<String>()));
+        match (job.state, progress) {
+            (JobState::Succeeded, _) => bar.set_position(100),
+            (_, Some(progress)) => bar.set_position(progress.percent),
+            _ => {}
+        }
+        bar.set_message(printable(&told(job, progress)));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar().println(printable(text));
+    }
+
+    fn close(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.abandon();
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// State, stage, bytes, rate and time to go, in words.
+pub fn told(job: &Job, progress: Option<&Progress>) -> String {
+    if job.state.is_final() {
+        let time = job.execute_time.map(|s| format!(" in {}", human::duration(s))).unwrap_or_default();
+        return format!("{}{time}", job.state.name());
+    }
+    let Some(progress) = progress.filter(|_| job.state == JobState::Running) else {
+        return job.state.name().to_owned();
+    };
+    let mut parts =
+        vec![if progress.stage.is_empty() { "Running".to_owned() } else { progress.stage.clone() }];
+    if progress.bytes_total > 0 {
+        let (done, total) = (human::bytes(progress.bytes_done), human::bytes(progress.bytes_total));
+        parts.push(format!("{done} of {total}"));
+    }
+    if progress.stalled {
+        parts.push("nothing moves".to_owned());
+    } else {
+        if progress.rate_bytes_per_second > 0 {
+            parts.push(format!("{}/s", human::bytes(progress.rate_bytes_per_second)));
+        }
+        if let Some(eta) = progress.eta_seconds {
+            parts.push(format!("{} left", human::duration(eta)));
+        }
+    }
+    parts.join("  ")
+}
