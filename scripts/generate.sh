@@ -26,3 +26,4 @@ for profile in fast zstack; do
     write "openapi.$profile.json" cargo run --locked --quiet -p longhaul-wire --example openapi -- "$profile"
 done
 write docs/configuration.md cargo run --locked --quiet -p longhaul-server --example generate -- configuration
+write docs/cli.md cargo run --locked --quiet -p longhaul-server --example generate -- cli

@@ -5,7 +5,7 @@ A suite is one test binary, named as cargo-nextest names it (longhaul-model, lon
 doc comments, or the simulation, whose seeds are shown but not added up. FILE collects counts between calls.
 
   suites.py nextest FILE JUNIT     counts what cargo-nextest wrote
-  suites.py cargo-test FILE        runs cargo test, counts; fails where it fails
+  suites.py cargo-test FILE        runs cargo test, examples in doc comments too, counts; fails where it fails
   suites.py doc-tests FILE         runs the examples in doc comments, counts; fails where they fail
   suites.py note FILE SUITE N      N of something that passed
   suites.py report FILE            the table against scripts/test-floor.txt; the closing line
@@ -55,17 +55,17 @@ def nextest(file, junit):
 
 def binaries():
     """Test binaries by their path, named as cargo-nextest names them."""
-    out = subprocess.run(["cargo", "test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples",
-                          "--no-run", "--message-format", "json"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(["cargo", "test", "--workspace", "--locked", "--no-run", "--message-format", "json"],
+                         check=True, stdout=subprocess.PIPE, text=True).stdout
+    told = subprocess.run(["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"],
+                          check=True, stdout=subprocess.PIPE, text=True).stdout
+    crates = {package["manifest_path"]: package["name"] for package in json.loads(told)["packages"]}
     found = {}
     for line in out.splitlines():
         said = json.loads(line) if line.startswith("{") else {}
         if said.get("reason") == "compiler-artifact" and said.get("executable") and said["profile"]["test"]:
-            package = re.search(r"([\w-]+)[#@][\d.]+\S*$|/([\w-]+)#[\d.]+$", said["package_id"])
-            name = os.path.basename(said["manifest_path"].removesuffix("/Cargo.toml"))
-            crate = "longhaul-" + name if not (package and package.group(1)) else package.group(1)
+            crate = crates[said["manifest_path"]]
             kind, target = said["target"]["kind"][0], said["target"]["name"]
-            crate = crate if crate.startswith("longhaul-") else "longhaul-" + crate
             suite = {"lib": crate, "test": f"{crate}::{target}"}.get(kind, f"{crate}::{kind}/{target}")
             found[os.path.relpath(said["executable"])] = suite
     return found
@@ -103,11 +103,12 @@ def cargo_test(file):
     names = binaries()
 
     def suite_of(line):
+        if re.match(r"\s*Doc-tests ", line):
+            return DOCS
         found = re.match(r"\s*Running .*\((\S+)\)$", line)
         return names.get(os.path.relpath(found.group(1)), found.group(1)) if found else None
 
-    counted_run(file, ["cargo", "test", "--workspace", "--locked", "--no-fail-fast", "--color", "never", "--lib",
-                       "--bins", "--tests", "--examples"], suite_of)
+    counted_run(file, ["cargo", "test", "--workspace", "--locked", "--no-fail-fast", "--color", "never"], suite_of)
 
 
 def doc_tests(file):

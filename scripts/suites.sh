@@ -8,7 +8,7 @@ run_suites() {
     local write_floor=$1 failed=0
     mkdir -p target
     rm -f "$COUNTS"
-    step "build of all tests" cargo test --workspace --locked --lib --bins --tests --examples --no-run --quiet
+    step "build of all tests" cargo test --workspace --locked --no-run --quiet
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
     timed "simulation" run_simulation || failed=1
@@ -28,9 +28,12 @@ print_counts() {
     [[ $SUITES_FAILED -eq 0 && $failed -eq 0 ]] || exit 1
 }
 
+# LONGHAUL_NEXTEST=no leaves it aside where it is installed.
+have_nextest() { [[ ${LONGHAUL_NEXTEST:-yes} != no ]] && cargo nextest --version >/dev/null 2>&1; }
+
 # cargo-nextest if it is here, else cargo test; both count the same suites.
 run_tests() {
-    if cargo nextest --version >/dev/null 2>&1; then
+    if have_nextest; then
         local status=0
         rm -f target/nextest/all/junit.xml
         cargo nextest run --workspace --locked --profile all --no-fail-fast || status=$?
@@ -43,6 +46,10 @@ run_tests() {
 }
 
 run_doc_tests() {
+    if ! have_nextest; then
+        echo "cargo test has run them"
+        return 0
+    fi
     python3 scripts/suites.py doc-tests "$COUNTS" ||
         { broken "an example in a doc comment fails; run: cargo test --workspace --doc"; return 1; }
 }

@@ -148,13 +148,28 @@ def anchors_of(path):
     return found
 
 
+def tests_named():
+    """Names of all functions and of all gates, for documents that say what holds an invariant."""
+    names = set()
+    for path in listed("crates/*.rs"):
+        with open(path, encoding="utf-8") as file:
+            names.update(re.findall(r"\bfn (\w+)|^\s+(\w+):(?= \w+, \")|^\s+(\w+),$", file.read(), flags=re.M))
+    names = {name for found in names for name in found if name}
+    with open("scripts/gates.sh", encoding="utf-8") as file:
+        return names | {f"gate {name}" for name in re.findall(r"^gate_(\w+)\(\)", file.read(), flags=re.M)}
+
+
 def links():
-    """Relative links and the paths in backticks of every markdown file lead to something."""
+    """Links, paths in backticks, and what "Held by" names, in every markdown file, are there."""
+    there_are = tests_named()
     for path in listed("*.md"):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         blank = lambda found: "\n" * found.group().count("\n")
         text = re.sub(r"^```.*?^```", blank, text, flags=re.S | re.M)
+        for invariant in re.findall(r"^Invariant:.*?(?=\n\n)", text, flags=re.S | re.M):
+            if not re.search(r"Held\s+by", invariant):
+                yield f"{path}: nothing holds `{invariant.splitlines()[0]}`: name a test or a gate"
         for number, line in enumerate(text.splitlines(), 1):
             for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
                 if re.match(r"[a-z][a-z0-9+.-]*:", target):
@@ -165,6 +180,10 @@ def links():
                     yield f"{path}:{number}: the link {target} leads nowhere"
                 elif anchor and there.endswith(".md") and anchor not in anchors_of(there):
                     yield f"{path}:{number}: {there} has no heading #{anchor}"
+            if path == "ARCHITECTURE.md":
+                for name in re.findall(r"`(gate \w+|\w+_\w+_\w+_\w+)`", line):
+                    if name not in there_are:
+                        yield f"{path}:{number}: there is no test or gate {name}"
             for name in re.findall(r"`((?:crates|docs|scripts|\.ci)/[\w./-]+)`", line):
                 if not os.path.exists(name):
                     yield f"{path}:{number}: there is no {name}"
