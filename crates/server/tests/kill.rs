@@ -13,9 +13,9 @@ mod process;
 #[path = "kill/server.rs"]
 mod server;
 
+#[path = "kill/disks.rs"]
+mod disks;
+#[path = "kill/migration.rs"]
+mod migration;
 #[path = "kill/under_load.rs"]
 mod under_load;
-//D#[path = "kill/disks.rs"]
-//Dmod disks;
-//D#[path = "kill/migration.rs"]
-//Dmod migration;

@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// Kills it with SIGKILL, and waits until it is gone.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.end();
     }
 

@@ -94,7 +94,7 @@ fn no_acknowledged_job_is_lost_or_succeeds_twice_however_often_the_server_is_kil
     let next = AtomicU64::new(1);
     let mut rng = Seeded(7);
     for round in 0..rounds {
-        let server = plan.start();
+        let mut server = plan.start();
         let client = server.client.clone();
         let (waiting, stop) = (AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -109,7 +109,7 @@ fn no_acknowledged_job_is_lost_or_succeeds_twice_however_often_the_server_is_kil
             });
             cancel_one(&client, &journal, &mut rng);
             // Some rounds die in the middle of submissions, others while jobs move on.
-            std::thread::sleep(Duration::from_millis(rng.next() % 300));
+            std::thread::sleep(Duration::from_millis(rng.next() % 1500));
             until("20 jobs run and 50 wait", PATIENCE, || {
                 let (running, waits) = (count(&client, "Running")?, count(&client, "Waiting")?);
                 waiting.store(waits.min(WAITING_MAX - 1), Ordering::SeqCst);
