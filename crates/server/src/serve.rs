@@ -5,6 +5,8 @@
     reason = "sockets are the edge: connections are tokio tasks with real timers"
 )]
 
+mod request_line;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +96,14 @@ async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: 
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).half_close(true);
+    let first_line = tokio::time::timeout(HEAD_WITHIN, request_line::first_line(stream));
+    let stream = tokio::select! {
+        read = first_line => match read {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) | Err(_) => return,
+        },
+        _ = stopped.changed() => return,
+    };
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

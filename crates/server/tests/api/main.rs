@@ -10,4 +10,6 @@ mod family;
 mod inventory;
 mod legality;
 mod misuse;
+mod polls;
+mod query;
 mod validation;
