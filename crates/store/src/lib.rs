@@ -5,6 +5,7 @@
 pub mod conformance;
 pub mod derived;
 pub mod error;
+pub mod faulty;
 mod history;
 mod lease;
 mod life;
@@ -15,6 +16,7 @@ pub mod sqlite;
 pub mod traits;
 
 pub use error::StoreError;
+pub use faulty::FaultyStore;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
 pub use sqlite::SqliteStore;

@@ -15,8 +15,8 @@ use super::queue::Queue;
 use crate::StoreError;
 use crate::options::StoreOptions;
 
-/// Virtual machine steps of SQLite between looks at the clock: some tenths of a millisecond.
-const STEPS: i32 = 20_000;
+/// Virtual machine steps of SQLite between looks at the clock: less than a tenth of a millisecond.
+const STEPS: i32 = 4000;
 
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 

@@ -1,0 +1,71 @@
+//! Random queries on random jobs: the SQLite store answers exactly what the memory store does.
+
+#[path = "common/queries.rs"]
+mod queries;
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use longhaul_model::query::{Answer, Query};
+use longhaul_model::{FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, Transition};
+use longhaul_store::conformance::HandClock;
+use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
+use proptest::prelude::*;
+
+async fn fill(store: &dyn Store, clock: &HandClock, jobs: &[(NewJob, Option<JobEvent>, i64)]) {
+    let node = NodeId::v4(1);
+    store.join(node, HostId::v4(1), "here", true).await.expect("joined");
+    for (new, fate, later_ms) in jobs {
+        clock.advance(*later_ms);
+        store.submit(new.clone(), None).await.expect("stored");
+        if let Some(event) = fate {
+            let slots = [FreeSlots { class: SlotClass::Simulator, free: 1000 }];
+            let claimed = store.claim(node, &slots).await.expect("claimed");
+            let claim = claimed.iter().find(|c| c.job.id == new.id).expect("given").claim;
+            let result = Some(format!("m{}", new.name));
+            let transition = Transition { result, ..Transition::plain(*event) };
+            store.apply(&claim, transition).await.expect("applied");
+        }
+    }
+}
+
+fn answers(
+    open: impl FnOnce(Arc<HandClock>) -> Box<dyn Store>,
+    jobs: &[(NewJob, Option<JobEvent>, i64)],
+    queries: &[Query],
+) -> Vec<Answer> {
+    let clock = HandClock::new();
+    let store = open(clock.clone());
+    block_on(async {
+        fill(&*store, &clock, jobs).await;
+        let mut answers = Vec::new();
+        for query in queries {
+            answers.push(store.query(query).await.expect("answered"));
+        }
+        answers
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_queries_give_the_same_rows_on_memory_and_sqlite(
+        jobs in proptest::collection::vec(queries::job(), 0..24),
+        queries in proptest::collection::vec(queries::query(), 24),
+    ) {
+        let memory = answers(
+            |clock| Box::new(MemoryStore::new(clock, StoreOptions::default())),
+            &jobs,
+            &queries,
+        );
+        let sqlite = answers(
+            |clock| Box::new(SqliteStore::inline_in_memory(clock, StoreOptions::default()).expect("opened")),
+            &jobs,
+            &queries,
+        );
+        for ((query, expected), got) in queries.iter().zip(&memory).zip(&sqlite) {
+            prop_assert_eq!(got, expected, "{:?}", query);
+        }
+    }
+}
