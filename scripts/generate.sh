@@ -27,3 +27,4 @@ for profile in fast zstack; do
 done
 write docs/configuration.md cargo run --locked --quiet -p longhaul-server --example generate -- configuration
 write docs/cli.md cargo run --locked --quiet -p longhaul-server --example generate -- cli
+write docs/cli.md cargo run --locked --quiet -p longhaul-server --example generate -- cli

@@ -7,8 +7,11 @@ use longhaul_server::settings::{SETTINGS, variable};
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("configuration") => print!("{}", configuration()),
+        Some("cli") => {
+            print!("{}", longhaul_cli::reference_markdown(&longhaul_server::command_line::command()))
+        }
         _ => {
-            eprintln!("usage: generate configuration");
+            eprintln!("usage: generate configuration|cli");
             return ExitCode::from(2);
         }
     }

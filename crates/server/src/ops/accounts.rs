@@ -47,12 +47,12 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
             called.identity.account
         )));
     }
-    if let Some(old) = params.text("oldPassword") {
-        if !password::matches(old.to_owned(), known.password_hash).await? {
-            return Err(Fault::failed(format!(
-                "old password is not equal to the original password, cannot update the password of account[uuid: {id}]"
-            )));
-        }
+    if let Some(old) = params.text("oldPassword")
+        && !password::matches(old.to_owned(), known.password_hash).await?
+    {
+        return Err(Fault::failed(format!(
+            "old password is not equal to the original password, cannot update the password of account[uuid: {id}]"
+        )));
     }
     let name = params.owned("name");
     if name.is_some() && id == ADMIN {

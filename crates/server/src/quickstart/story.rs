@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use longhaul_cli::Client;
 use serde_json::{Value, json};
 
 use super::disk;
@@ -31,8 +32,7 @@ impl Story {
     /// # Errors
     /// A step that did not go as it should.
     pub async fn tell(&self) -> Result<()> {
-        let mut api = Api::new(&self.base);
-        api.log_in().await?;
+        let api = self.log_in().await?;
         let (a, b) = (self.storage(&api, "storage-a").await?, self.storage(&api, "storage-b").await?);
         println!();
         println!(
@@ -49,23 +49,31 @@ impl Story {
         println!("  SHA-256  {before}  (guest bytes)");
         let adopted =
             json!({"params": {"name": "quickstart", "primaryStorageUuid": a, "installPath": source}});
-        let volume = uuid(&api.call("POST", "/v1/volumes/adopt", Some(&adopted)).await?)?;
-        let job = self.submit(&api, &volume, &b).await?;
-        let done = follow(&api, &job, self.kill).await?;
+        let volume = uuid(&api.post(&["volumes", "adopt"], &adopted).await?)?;
+        let (job, api_id) = self.submit(&api, &volume, &b).await?;
+        let done = follow(&api, &job, &api_id, self.kill).await?;
         self.conclude(&api, &done, &volume, &before, &source).await
     }
 
-    async fn storage(&self, api: &Api, name: &str) -> Result<String> {
+    async fn log_in(&self) -> Result<Client> {
+        let mut api = Client::new(&self.base, None)?;
+        let who = json!({"accountName": "admin", "password": password::wire_form(demo::PASSWORD)});
+        let session = uuid(&api.action(&["accounts", "login"], "logInByAccount", &who).await?)?;
+        api.set_token(Some(session));
+        Ok(api)
+    }
+
+    async fn storage(&self, api: &Client, name: &str) -> Result<String> {
         let directory = self.directory.join(name);
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         let body = json!({"params": {"name": name, "url": directory}});
-        let added = api.call("POST", "/v1/primary-storage/local-storage", Some(&body)).await?;
+        let added = api.post(&["primary-storage", "local-storage"], &body).await?;
         let uuid = uuid(&added)?;
         println!("  {name}       {uuid}  {}", directory.display());
         Ok(uuid)
     }
 
-    async fn submit(&self, api: &Api, volume: &str, target: &str) -> Result<String> {
+    async fn submit(&self, api: &Client, volume: &str, target: &str) -> Result<(String, String)> {
         let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": target}).to_string();
         let body = json!({
             "params": {
@@ -79,16 +87,16 @@ impl Story {
         println!();
         println!("A long job moves it: POST {}/zstack/v1/longjobs", self.base);
         println!("  {}", body["params"]);
-        let answer = api.call("POST", "/zstack/v1/longjobs", Some(&body)).await?;
+        let answer = api.post(&["longjobs"], &body).await?;
         let job = uuid(&answer)?;
         println!("  job      {job}  {}", answer["inventory"]["state"].as_str().unwrap_or_default());
         println!();
-        Ok(job)
+        Ok((job, answer["inventory"]["apiId"].as_str().unwrap_or_default().to_owned()))
     }
 
     async fn conclude(
         &self,
-        api: &Api,
+        api: &Client,
         done: &Value,
         volume: &str,
         before: &str,
@@ -110,8 +118,8 @@ impl Story {
         if before != after {
             bail!("the guest bytes of {} and {} differ", source.display(), target.display());
         }
-        let now = api.call("GET", &format!("/v1/volumes/{volume}"), None).await?;
-        let path = &now["inventories"][0]["installPath"];
+        let now = api.list(&["volumes", volume], &[]).await?;
+        let path = now.first().map(|v| v["installPath"].clone()).unwrap_or_default();
         if path.as_str() != target.to_str() {
             bail!("the volume's record points at {path}");
         }
@@ -124,12 +132,13 @@ impl Story {
 
     fn next_steps(&self, volume: &str, done: &Value) {
         let job = done["uuid"].as_str().unwrap_or_default();
+        let program = std::env::current_exe().map_or_else(|_| "longhaul".into(), |p| p.display().to_string());
         println!();
         println!("Look around:");
         println!("  export LONGHAUL_URL={}", self.base);
-        println!("  longhaul login          # account admin, password \"{}\"", demo::PASSWORD);
-        println!("  longhaul job show {job}");
-        println!("  longhaul volume show {volume}");
+        println!("  {program} login          # account admin, password \"{}\"", demo::PASSWORD);
+        println!("  {program} job show {job}");
+        println!("  {program} volume show {volume}");
     }
 }
 
@@ -144,58 +153,6 @@ async fn heavy<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 
 fn uuid(answer: &Value) -> Result<String> {
     answer["inventory"]["uuid"].as_str().map(str::to_owned).ok_or_else(|| anyhow!("no uuid in {answer}"))
-}
-
-/// The few calls that the quickstart makes.
-pub struct Api {
-    http: reqwest::Client,
-    base: String,
-    session: String,
-}
-
-impl Api {
-    fn new(base: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.to_owned(), session: String::new() }
-    }
-
-    async fn log_in(&mut self) -> Result<()> {
-        let body = json!({"logInByAccount": {"accountName": "admin", "password": password::wire_form(demo::PASSWORD)}});
-        let answer = self.call("PUT", "/zstack/v1/accounts/login", Some(&body)).await?;
-        self.session = uuid(&answer)?;
-        Ok(())
-    }
-
-    /// Calls and answers the result; where it takes longer than two seconds, polls for it.
-    ///
-    /// # Errors
-    /// The server's error.
-    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method.parse()?, &url);
-        if let Some(body) = body {
-            request = request.body(body.to_string());
-        }
-        loop {
-            let response = request.header("Authorization", format!("OAuth {}", self.session)).send().await?;
-            let status = response.status().as_u16();
-            let answer: Value = serde_json::from_str(&response.text().await?)?;
-            if status == 202 {
-                if let Some(location) = answer["location"].as_str() {
-                    url = location.to_owned();
-                }
-                pause(Duration::from_millis(250)).await;
-                request = self.http.get(&url);
-                continue;
-            }
-            if status != 200 {
-                bail!(
-                    "{method} {path}: {}",
-                    answer["error"]["details"].as_str().unwrap_or(&answer.to_string())
-                );
-            }
-            return Ok(answer);
-        }
-    }
 }
 
 /// Waits.
