@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod credential_rows;
 mod credentials;
 mod family;
@@ -12,4 +13,5 @@ mod legality;
 mod misuse;
 mod polls;
 mod query;
+mod reference;
 mod validation;

@@ -50,12 +50,43 @@ impl Server {
 
     /// The same on a directory that may have been used before.
     pub fn start_in(dir: TempDir, profile: &'static str, flags: &[&str]) -> Self {
+        let mut command = command(&dir.0);
+        command.args(["--simulator", "--listen", "127.0.0.1:0"]);
+        Self::spawn(dir, profile, flags, command)
+    }
+
+    /// In namespaces of its own: `unshare` with `options`, where the shell does `first` before the server.
+    pub fn start_apart(options: &str, first: &str, profile: &'static str, flags: &[&str]) -> Self {
+        let dir = TempDir::new("apart");
+        let inner = command(&dir.0);
+        let mut outer = Command::new("unshare");
+        outer.args([options, "sh", "-c"]).arg(format!("{first} && exec \"$@\"")).arg("sh");
+        outer.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        Self::spawn(dir, profile, flags, outer)
+    }
+
+    /// A program inside of this server's namespaces: what it prints.
+    pub fn beside(&self, options: &str, program: &[&str]) -> String {
+        let pid = self.pid().to_string();
+        let out =
+            Command::new("nsenter").args(["-t", &pid, options]).args(program).output().expect("nsenter");
+        assert!(out.status.success(), "{program:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).expect("UTF-8")
+    }
+
+    fn spawn(dir: TempDir, profile: &'static str, flags: &[&str], mut command: Command) -> Self {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(dir.0.join("stderr.log"))
             .expect("the server's log");
-        let mut child = command(&dir.0)
+        let mut child = command
             .args(["--replies", profile])
             .args(flags)
             .stdout(Stdio::piped())
@@ -132,10 +163,10 @@ impl Drop for Server {
     }
 }
 
-/// `serve` on a free port with `dir/data`, unstarted.
+/// `serve` with `dir/data`, unstarted.
 pub fn command(dir: &Path) -> Command {
     let mut command = bare();
-    command.args(["serve", "--simulator", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.join("data"));
+    command.args(["serve", "--data-dir"]).arg(dir.join("data"));
     command
 }
 
