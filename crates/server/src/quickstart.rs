@@ -68,6 +68,7 @@ pub async fn run(args: QuickstartArgs) -> Result<ExitCode> {
         kill: !args.no_kill,
         seed: args.seed,
         rate: args.rate,
+        stays: !args.exit,
     };
     let told = story.tell().await;
     if told.is_ok() && !args.exit {

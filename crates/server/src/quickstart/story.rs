@@ -24,6 +24,8 @@ pub struct Story {
     pub seed: u64,
     /// Most bytes per second; 0 = unlimited.
     pub rate: u64,
+    /// Whether the server stays up, to be looked at.
+    pub stays: bool,
 }
 
 impl Story {
@@ -126,7 +128,9 @@ impl Story {
         println!(
             "  source and target are equal; the source is in the trash of storage-a until it is cleaned."
         );
-        self.next_steps(volume, done);
+        if self.stays {
+            self.next_steps(volume, done);
+        }
         Ok(())
     }
 
