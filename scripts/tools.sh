@@ -46,8 +46,11 @@ install_gate_tools() {
 }
 
 install_suite_tools() {
+    # First QEMU itself: where another build of its tools is installed, apt takes that away with it, and the
+    # second line brings the tools of the same build back.
+    need qemu-system-x86_64:qemu-system-x86 || return 1
     need cargo:cargo cc:gcc python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
-        qemu-system-x86_64:qemu-system-x86 unshare:util-linux ip:iproute2 curl:curl ps:procps \
+        unshare:util-linux ip:iproute2 curl:curl ps:procps \
         sha256sum:coreutils
 }
 
