@@ -103,7 +103,7 @@ fn what_is_not_utf_8_and_nul_characters_are_told_by_where_they_are() {
             );
         }
         assert_eq!(admin.get("/longjobs/%00").error().0, "SYS.1007");
-        assert_eq!(admin.delete("/longjobs/%00").error().0, "SYS.1003");
+        assert_eq!(admin.delete("/longjobs/%00").error().0, "SYS.1007");
         assert!(
             http::raw(
                 server.address,
