@@ -14,10 +14,17 @@ use crate::slots;
 impl Engine {
     /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
     pub(crate) async fn claim_jobs(self: Arc<Self>) {
+        let mut look_at = self.runtime.monotonic();
         while !self.is_over() && !self.is_draining() {
             if self.lease.holds(&*self.runtime) {
                 self.look_for_cancels().await;
-                self.give_back_unknown_claims().await;
+                // After a lost answer at once; and ever again, since a request that was given up may still
+                // reach the store, much later.
+                let lost = self.lost_answer.swap(false, Ordering::SeqCst);
+                if lost || self.runtime.monotonic() >= look_at {
+                    self.give_back_unknown_claims().await;
+                    look_at = self.runtime.monotonic() + self.config.lease_ttl;
+                }
                 self.claim_while_free().await;
             }
             let woken = std::pin::pin!(self.wake.notified());
@@ -71,11 +78,8 @@ impl Engine {
         }
     }
 
-    /// After a lost answer: claims that the store knows and nobody here runs are released.
+    /// Claims that the store knows and nobody here runs are released.
     async fn give_back_unknown_claims(&self) {
-        if !self.lost_answer.swap(false, Ordering::SeqCst) {
-            return;
-        }
         let claims = match self.store.claims(self.node()).await {
             Ok(claims) => claims,
             Err(_) => {
