@@ -57,6 +57,7 @@ impl Weather {
             back: slow(&mut rng),
             request_lost: rng.chance(percent),
             answer_lost: rng.chance(percent),
+            late: rng.chance(percent).then(|| Duration::from_millis(rng.between(1, 6000))),
         }
     }
 }
@@ -66,6 +67,8 @@ struct Fate {
     back: Duration,
     request_lost: bool,
     answer_lost: bool,
+    /// The caller is told that there is no answer; so much later the request arrives all the same.
+    late: Option<Duration>,
 }
 
 /// The store as one process reaches it.
@@ -95,7 +98,7 @@ impl Network {
         Arc::new(Self { inner, world: world.clone(), outside, place, way, weather, journal })
     }
 
-    /// Sends a call off. Once sent, it may arrive even if the sender is killed.
+    /// Sends a call off. Once sent, it may arrive even if the sender is killed, or has given it up.
     async fn send<T, F>(
         &self,
         what: String,
@@ -105,29 +108,51 @@ impl Network {
         T: Send + Debug + 'static,
         F: Future<Output = Result<T, StoreError>> + Send,
     {
-        let (answer, answered) = oneshot::channel();
         let fate = self.weather.fate();
+        // A store in the process does at once what it does.
+        let late = fate.late.filter(|_| self.way == WORLD);
+        self.send_to(Fate { late, ..fate }, what, call).await
+    }
+
+    async fn send_to<T, F>(
+        &self,
+        fate: Fate,
+        what: String,
+        call: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + Debug + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
+        let (answer, answered) = oneshot::channel();
+        let mut answer = Some(answer);
         let (store, world, outside) = (self.inner.clone(), self.world.clone(), self.outside.clone());
         let (weather, place) = (self.weather.clone(), self.place);
         self.world.spawn(
             self.way,
             Box::pin(async move {
+                let mut tell = |done| answer.take().map(|answer| answer.send(done)); // it may be gone
+                let failed = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
                 outside.sleep(fate.there).await;
                 if fate.request_lost || weather.away.load(Ordering::SeqCst) {
                     world.note(place, &format!("store {what}: did not arrive"));
-                    let _ = answer.send(Err(StoreError::Unavailable("did not arrive".to_owned())));
+                    tell(failed("did not arrive"));
                     return;
+                }
+                if let Some(late) = fate.late {
+                    world.note(place, &format!("store {what}: is late"));
+                    tell(failed("no answer in time"));
+                    outside.sleep(late).await;
                 }
                 let done = call(store).await;
                 world.note(place, &format!("store {what}: {}", brief(&done)));
                 outside.sleep(fate.back).await;
-                let done = if fate.answer_lost {
+                if fate.answer_lost {
                     world.note(place, &format!("store {what}: the answer is lost"));
-                    Err(StoreError::Unavailable("the answer is lost".to_owned()))
+                    tell(failed("the answer is lost"));
                 } else {
-                    done
-                };
-                let _ = answer.send(done); // the sender may be gone
+                    tell(done);
+                }
             }),
         );
         answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer".to_owned())))
@@ -226,7 +251,10 @@ impl Jobs for Network {
         let (claim, pages) = (*claim, pages.clone());
         let what = format!("checkpoint {}", of(&claim));
         let journal = self.journal.clone();
-        self.send(what, move |store| async move {
+        // Never after it was given up: pages carry no number by which a later one could be told from it, so
+        // every store has to see to that.
+        let fate = Fate { late: None, ..self.weather.fate() };
+        self.send_to(fate, what, move |store| async move {
             store.save_checkpoint(&claim, &pages).await.inspect(|()| journal.took(&claim))
         })
         .await
