@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# The suites: tests of all crates, their documentation's examples, the simulation, the reference's own
-# commands, the bench binary's build. Counts go through scripts/suites.py. Sourced by test.sh.
+# The suites: tests of all crates, the examples in doc comments, the simulation, the bench binary's build.
+# Counts go through scripts/suites.py. Sourced by test.sh. Whatever needs processes, disks or ports is a test of
+# a crate; it takes free loopback ports, and port 8080 only inside `unshare -n`.
 
 COUNTS=target/suites.json
 
@@ -12,7 +13,6 @@ run_suites() {
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
     timed "simulation" run_simulation || failed=1
-    timed "examples of the public reference" run_reference_examples || failed=1
     timed "bench binary builds" cargo build --locked --quiet -p longhaul-bench || failed=1
     if [[ $failed -eq 0 && $write_floor == yes ]]; then
         python3 scripts/suites.py write-floor "$COUNTS"
@@ -63,15 +63,4 @@ run_simulation() {
         return 1
     fi
     python3 scripts/suites.py note "$COUNTS" "simulation (seeds)" "$seeds"
-}
-
-# Port 8080 is used only inside a network namespace of its own.
-run_reference_examples() {
-    local script=scripts/check-reference-examples.sh
-    if [[ ! -f $script ]]; then
-        printf '## NOT RUN: there is no %s yet\n' "$script"
-        return 0
-    fi
-    cargo build --locked --quiet -p longhaul-server || return 1
-    "$script" || { broken "the public reference's commands fail; run: $script"; return 1; }
 }
