@@ -43,7 +43,7 @@ impl Engine {
             let record = if refused.is_ok() { caller.record_with(ApiOutcome::Empty) } else { None };
             match self.store.change(job.id, job.version, change, record).await {
                 Ok((job, _)) => {
-                    self.tell_stop(job.id, Stop::Cancel);
+                    self.tell_stop(job.id, job.token, Stop::Cancel);
                     self.wake.notify_one();
                     self.ended.notify_waiters();
                     return refused;

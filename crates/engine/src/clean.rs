@@ -30,7 +30,7 @@ impl Engine {
             let change = Change::new(caller.actor(), TimelineKind::CleanRequested);
             let record = caller.record_with(ApiOutcome::Empty);
             match self.store.change(job.id, job.version, change, record).await {
-                Ok((job, _)) => return self.enforce(job.id).await,
+                Ok((job, _)) => return self.enforce(job.id, job.token).await,
                 Err(StoreError::Stale) => {}
                 Err(StoreError::NotFound) => return Err(not_found("uuid", uuid, "LongJobVO")),
                 Err(error) => return Err(from_store(error, &text(&job))),
@@ -39,8 +39,8 @@ impl Engine {
         Err(from_store(StoreError::Stale, &format!("long job[uuid:{uuid}]")))
     }
 
-    async fn enforce(&self, id: JobId) -> Result<(), Fault> {
-        if let Some(running) = self.attempts().get(&id) {
+    async fn enforce(&self, id: JobId, token: u64) -> Result<(), Fault> {
+        if let Some(running) = self.attempts().get(&id).filter(|r| r.claim.token <= token) {
             running.abort.notify_one();
         }
         self.wake.notify_one();

@@ -227,9 +227,10 @@ impl Engine {
         }
     }
 
-    /// Tells the attempt of `job` to stop, if it runs here.
-    pub(crate) fn tell_stop(&self, job: JobId, why: Stop) {
-        if let Some(running) = self.attempts().get(&job) {
+    /// Tells the attempt of `job` to stop, if it runs here under a token up to `token`: what was said of an
+    /// earlier claim may come late and does not concern the run after a rerun.
+    pub(crate) fn tell_stop(&self, job: JobId, token: u64, why: Stop) {
+        if let Some(running) = self.attempts().get(&job).filter(|r| r.claim.token <= token) {
             tell(running, why);
         }
     }

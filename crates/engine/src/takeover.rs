@@ -73,7 +73,9 @@ impl Engine {
             return;
         }
         match self.store.canceling(self.node()).await {
-            Ok(claims) => claims.into_iter().for_each(|claim| self.tell_stop(claim.job, Stop::Cancel)),
+            Ok(claims) => {
+                claims.into_iter().for_each(|claim| self.tell_stop(claim.job, claim.token, Stop::Cancel))
+            }
             Err(error) => tracing::warn!(%error, "could not look for cancels; tried again soon"),
         }
     }
