@@ -2,7 +2,7 @@
 # The quality gates. Each is a function `gate_NAME` that answers 0 or says what to run. Sourced by test.sh.
 # A new gate: its function, and its name in GATES.
 
-GATES=(format sources arrows dependencies deny links scripts migrations clippy docs generated)
+GATES=(format sources arrows dependencies deny links scripts migrations tables clippy docs generated)
 GATES_PASSED=()
 GATES_FAILED=()
 
@@ -90,6 +90,17 @@ gate_sources() { python3 scripts/tree.py sources; }
 gate_arrows() { cargo metadata --locked --format-version 1 --no-deps | python3 scripts/tree.py arrows; }
 
 gate_links() { python3 scripts/tree.py links; }
+
+# Tables of the documents that have a check of their own: every scripts/check-*.
+gate_tables() {
+    local check status=0
+    for check in scripts/check-*; do
+        [[ -x $check ]] || continue
+        echo "$check"
+        "$check" || { broken "$check found something; run it"; status=1; }
+    done
+    return "$status"
+}
 
 gate_migrations() { python3 scripts/migrations.py; }
 

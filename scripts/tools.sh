@@ -40,16 +40,28 @@ need() {
     fi
 }
 
+# Debian's Rust is too old, so it is not installed here.
+need_rust() {
+    local tool
+    for tool in cargo rustc rustfmt cargo-clippy; do
+        command -v "$tool" >/dev/null && continue
+        broken "$tool is not here; install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer with rustfmt and clippy, as https://rustup.rs says"
+        return 1
+    done
+}
+
 install_gate_tools() {
-    need cargo:cargo cc:gcc git:git python3:python3 diff:diffutils || return 1
+    need_rust || return 1
+    need cc:build-essential git:git python3:python3 diff:diffutils || return 1
     install_cargo_deny
 }
 
 install_suite_tools() {
+    need_rust || return 1
     # First QEMU itself: where another build of its tools is installed, apt takes that away with it, and the
     # second line brings the tools of the same build back.
     need qemu-system-x86_64:qemu-system-x86 || return 1
-    need cargo:cargo cc:gcc python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
+    need cc:build-essential python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
         unshare:util-linux ip:iproute2 curl:curl ps:procps \
         sha256sum:coreutils
 }
