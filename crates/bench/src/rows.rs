@@ -1,0 +1,74 @@
+//! The rows of the table: what each figure is, its unit, and what is aimed at. Aims are published, not
+//! enforced.
+
+/// What is aimed at.
+#[derive(Debug, Clone, Copy)]
+pub enum Aim {
+    /// This much or more.
+    AtLeast(f64),
+    /// This much or less.
+    AtMost(f64),
+    /// At most this, or at most the median of that other row.
+    AtMostOr(f64, &'static str),
+}
+
+/// One row.
+pub struct Spec {
+    /// Its key in the JSON.
+    pub id: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Its aim, if it has one.
+    pub aim: Option<Aim>,
+}
+
+const fn row(id: &'static str, what: &'static str, unit: &'static str) -> Spec {
+    Spec { id, what, unit, aim: None }
+}
+
+const fn aimed(id: &'static str, what: &'static str, unit: &'static str, aim: Aim) -> Spec {
+    Spec { id, what, unit, aim: Some(aim) }
+}
+
+/// All rows but those of queries, in the order of the table.
+pub const ROWS: &[Spec] = &[
+    row("floor.sync.p50", "floor: 4 KiB append + fdatasync, p50", "ms"),
+    row("floor.sync.p99", "floor: 4 KiB append + fdatasync, p99", "ms"),
+    row("submit.16", "durable submits, 16 connections", "jobs/s"),
+    row("submit.16.batch", "… jobs per commit", "jobs"),
+    row("submit.16.cpu", "… server processor time per job", "µs"),
+    aimed("submit.64", "durable submits, 64 connections", "jobs/s", Aim::AtLeast(8000.0)),
+    row("submit.64.batch", "… jobs per commit", "jobs"),
+    row("submit.64.cpu", "… server processor time per job", "µs"),
+    row("floor.submit", "floor: the same inserts in a bare loop, same batches", "jobs/s"),
+    row("submit.of_floor", "… submits at 64 connections ÷ that floor", "×"),
+    aimed(
+        "drain",
+        "drain of 20,000 no-op jobs, start of the process included",
+        "jobs/s",
+        Aim::AtLeast(15000.0),
+    ),
+    row("drain.batch", "… jobs per commit", "jobs"),
+    row("drain.cpu", "… server processor time per job", "µs"),
+    row("floor.drain", "floor: the same statements in a bare loop, same batches", "jobs/s"),
+    row("drain.of_floor", "… drain ÷ that floor", "×"),
+    aimed("latency.p50", "submit to start of the body, p50", "ms", Aim::AtMostOr(2.5, "latency.p50.limit")),
+    row("latency.p50.limit", "… 4 × the floor's p50 + 2 ms", "ms"),
+    aimed("latency.p99", "submit to start of the body, p99", "ms", Aim::AtMostOr(7.0, "latency.p99.limit")),
+    row("latency.p99.limit", "… 4 × the floor's p99 + 2 ms", "ms"),
+    row("latency.answer.p50", "submit to its answer, p50", "ms"),
+    row("copy.job", "2 GiB qcow2: the job until its bytes are copied, hashed and flushed", "s"),
+    row("copy.convert", "peer: qemu-img convert -t none -m 4, then sync of the target", "s"),
+    row("copy.cp", "peer: cp --sparse=always, then sync of the target", "s"),
+    aimed("copy.of_convert", "… speed ÷ that of qemu-img convert", "×", Aim::AtLeast(0.9)),
+    row("copy.of_cp", "… speed ÷ that of cp", "×"),
+    row("copy.read_back", "read-back of the target by the job", "s"),
+    row("copy.dd", "peer: dd iflag=direct bs=4M of the target", "s"),
+    aimed("copy.read_back.of_dd", "… time ÷ that of dd", "×", Aim::AtMost(1.3)),
+    row("copy.whole", "the whole job, submit to Succeeded", "s"),
+    aimed("memory.idle", "resident, idle 60 s after one job", "MiB", Aim::AtMost(40.0)),
+    aimed("memory.stored", "resident, after the queries over all stored jobs", "MiB", Aim::AtMost(120.0)),
+    row("fill", "stored jobs written through the store (3 writes each)", "jobs/s"),
+];

@@ -1,0 +1,140 @@
+//! The real binary as a child process in a directory of its own, looked at from outside: memory and
+//! processor time from `/proc`, commits from the change counter of SQLite's shared memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The admin password of every server here, in clear.
+pub const PASSWORD: &str = "correct horse";
+
+/// Units of processor time in `/proc`: the same on every Linux.
+const TICKS_PER_S: f64 = 100.0;
+
+/// Where a run takes place.
+pub struct Place {
+    /// The server's binary.
+    pub binary: PathBuf,
+    /// What is made goes here.
+    pub dir: PathBuf,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Place {
+    /// A fresh path in the directory.
+    pub fn fresh(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// A directory that goes with its owner.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// A new one in `parent`.
+    pub fn new(parent: &Path) -> Result<Self> {
+        let path = parent.join(format!("longhaul-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    _stdout: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    data: PathBuf,
+}
+
+impl Server {
+    /// Starts one on `data`, with the simulator and further flags.
+    pub fn start(place: &Place, data: &Path, flags: &[&str]) -> Result<Self> {
+        let log = File::options().create(true).append(true).open(place.dir.join("server.log"))?;
+        let mut command = Command::new(&place.binary);
+        for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("LONGHAUL_")) {
+            command.env_remove(name);
+        }
+        let mut child = command
+            .args(["serve", "--simulator", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data)
+            .args(flags)
+            .env("LONGHAUL_ADMIN_PASSWORD", PASSWORD)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| place.binary.display().to_string())?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
+        let Some(address) = address else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = std::fs::read_to_string(place.dir.join("server.log")).unwrap_or_default();
+            return Err(anyhow!("the server did not start: {line}{log}"));
+        };
+        Ok(Self { child, _stdout: stdout, address, data: data.to_owned() })
+    }
+
+    /// Resident memory, in MiB.
+    pub fn resident_mib(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// Processor time so far, in s, of the server and its ended children.
+    pub fn cpu_s(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = fields.iter().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
+        Ok(ticks as f64 / TICKS_PER_S)
+    }
+
+    /// Commits since the log was opened, as SQLite counts them for its readers (`iChange` of the wal-index
+    /// header). With `synchronous=FULL` each is one sync of the log.
+    pub fn commits(&self) -> Result<u32> {
+        let mut bytes = [0u8; 4];
+        File::open(self.data.join("longhaul.db-shm"))?.read_exact_at(&mut bytes, 8)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    /// Ends it in order.
+    pub fn stop(mut self) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no pid")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
