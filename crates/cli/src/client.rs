@@ -3,6 +3,7 @@
 //! command groups' business.
 
 mod location;
+mod repeat;
 
 use std::time::Duration;
 
@@ -24,8 +25,6 @@ const POLL_AWAY: Duration = Duration::from_secs(30);
 const API_TIMEOUT_MS: u64 = 1_800_000;
 /// Largest answer that is read, in bytes.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
-/// Rows of one page of [`Client::list_all`].
-pub const PAGE: usize = 1000;
 
 /// A server, and who we are to it.
 pub struct Client {
@@ -76,7 +75,7 @@ impl Client {
         self.token = token;
     }
 
-    /// GET `path` (`/longjobs`) with these query parameters.
+    /// GET `path` (its segments after `/v1`) with these query parameters.
     ///
     /// # Errors
     /// What the server answered, or that it did not.
@@ -84,7 +83,7 @@ impl Client {
         self.call(Method::GET, path, query, None).await
     }
 
-    /// POST `{"params": params}` to `path`; `extra` are keys beside it (`systemTags`).
+    /// POST `body` (`{"params":{…}}`, tags beside it) to `path`.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -114,57 +113,6 @@ impl Client {
     /// As [`Client::get`].
     pub async fn list(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<Value>, ClientError> {
         inventories(self.get(path, query).await?)
-    }
-
-    /// All pages of a query, each row once.
-    ///
-    /// # Errors
-    /// As [`Client::get`].
-    pub async fn list_all(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<Value>, ClientError> {
-        let (mut rows, mut seen, mut start) = (Vec::new(), std::collections::HashSet::new(), 0_usize);
-        let limit = PAGE.to_string();
-        loop {
-            let from = start.to_string();
-            let mut paged = query.to_vec();
-            paged.extend([("limit", limit.as_str()), ("start", from.as_str())]);
-            let page = self.list(path, &paged).await?;
-            let count = page.len();
-            // A row that moved between two pages is kept once; a server that ignores `start` adds nothing.
-            let before = rows.len();
-            rows.extend(page.into_iter().filter(|row| seen.insert(row["uuid"].as_str().map(str::to_owned))));
-            if count < PAGE || rows.len() == before {
-                return Ok(rows);
-            }
-            start += count;
-        }
-    }
-
-    /// Submits a long job whose uuid we chose: the same call sent twice is the same job, so a lost
-    /// connection is no reason to give up. `note` is told about every further try.
-    ///
-    /// # Errors
-    /// What the server answered; that it can not be reached at all; that it stayed away.
-    pub async fn submit(&self, body: &Value, note: &mut dyn FnMut(&str)) -> Result<Value, ClientError> {
-        const TRIES: u32 = 6;
-        let chosen = body["params"]["resourceUuid"].is_string();
-        let mut pauses = Growing::new(Duration::from_millis(250), Duration::from_secs(4));
-        let mut tries = 1;
-        loop {
-            let error = match self.post(&["longjobs"], body).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let first_refused = tries == 1 && error.code == UNREACHABLE;
-            if !chosen || first_refused || !error.is_transient() || tries == TRIES {
-                return Err(error);
-            }
-            note(&format!(
-                "{}; sending the same submit again (it has a uuid of our choice, so it stays one job)",
-                error.details
-            ));
-            pause(pauses.step()).await;
-            tries += 1;
-        }
     }
 
     /// Any call.

@@ -89,8 +89,9 @@ impl Console {
         if self.format == Format::Json {
             return self.json(value);
         }
-        let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        for (name, what) in facts.iter().filter(|(_, what)| !what.is_empty()) {
+        let told: Vec<_> = facts.iter().filter(|(_, what)| !what.is_empty()).collect();
+        let width = told.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, what) in told {
             self.line(&format!("{name:width$}  {}", printable(what)))?;
         }
         Ok(())

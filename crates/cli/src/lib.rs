@@ -24,6 +24,9 @@ mod view;
 mod volume;
 pub mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::Client;
 pub use error::ClientError;
 pub use exit::{EXITS, Exit, exit_help};

@@ -12,6 +12,8 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::pause::{Growing, moment, pause};
 use crate::view::{Job, Progress, read};
+#[cfg(test)]
+pub(crate) use screen::Lines;
 pub(crate) use screen::Screen;
 
 /// Pauses between two looks grow from the first to the last.

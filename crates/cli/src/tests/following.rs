@@ -1,0 +1,118 @@
+//! Following a job: lines, limits, a server that goes away, and what each end means.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Asked, Fake, JOB, Reply, TOKEN, failed, job, progress, rows, run};
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::watch::{End, Follow, Lines, Show, follow, follow_job};
+
+/// Answers the job in these states, one after the other, the last one for ever; `None` drops the connection.
+fn going_through(states: Vec<Option<Value>>) -> Fake {
+    let step = std::sync::atomic::AtomicUsize::new(0);
+    Fake::start(move |asked: &Asked, _| {
+        if asked.path.contains("/task-progresses/") {
+            return Reply::Json(200, progress(35, "copying"));
+        }
+        let at = step.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(states.len() - 1);
+        match &states[at] {
+            Some(job) => rows(vec![job.clone()]),
+            None => Reply::Drop,
+        }
+    })
+}
+
+fn client(fake: &Fake) -> Client {
+    Client::new(&fake.url, Some(TOKEN.to_owned())).expect("an address")
+}
+
+fn ended(state: &str, result: &Value) -> Value {
+    let mut job = job(state);
+    job["jobResult"] = Value::from(result.to_string());
+    job["executeTime"] = Value::from(75);
+    job
+}
+
+#[tokio::test]
+async fn where_there_is_no_terminal_each_change_is_a_line() {
+    let done = ended("Succeeded", &json!({"success": true}));
+    let running = || Some(job("Running"));
+    let fake = going_through(vec![Some(job("Waiting")), running(), running(), Some(done)]);
+    let mut text = Vec::new();
+    let followed = follow(&client(&fake), JOB, &Follow::default(), &mut Lines::new(&mut text)).await;
+    assert_eq!(followed.map(|f| f.end), Ok(End::Final));
+    assert_eq!(
+        String::from_utf8(text).as_deref(),
+        Ok(
+            "nightly:  35%  Waiting\nnightly:  35%  copying  1 GiB of 3 GiB  100 MiB/s  20 s left\nnightly: Succeeded in 1 min 15 s\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_for_a_while_does_not_end_the_watching() {
+    let fake = going_through(vec![Some(job("Running")), None, None, Some(ended("Succeeded", &json!({})))]);
+    let mut text = Vec::new();
+    let followed = follow(&client(&fake), JOB, &Follow::default(), &mut Lines::new(&mut text)).await;
+    assert!(followed.is_ok());
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert_eq!(text.matches("trying again").count(), 1, "told once: {text}");
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_ends_it() {
+    let fake = going_through(vec![Some(job("Running")), None]);
+    let how = Follow { show: Show::Nothing, away: Duration::from_millis(300), ..Follow::default() };
+    let error = follow_job(&client(&fake), JOB, &how).await.expect_err("it is away");
+    assert_eq!(error.exit(), Exit::Unreachable);
+}
+
+#[tokio::test]
+async fn a_job_that_stays_suspended_ends_the_following_and_says_so() {
+    let fake = going_through(vec![Some(job("Suspended"))]);
+    let how =
+        Follow { show: Show::Nothing, suspended: Some(Duration::from_millis(200)), ..Follow::default() };
+    let followed = follow_job(&client(&fake), JOB, &how).await;
+    assert_eq!(followed.map(|f| f.end), Ok(End::Suspended));
+}
+
+#[tokio::test]
+async fn each_end_has_its_exit_code() {
+    let fake = going_through(vec![Some(job("Running")), Some(ended("Succeeded", &json!({})))]);
+    assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::Ok);
+    let fake = going_through(vec![Some(ended("Canceled", &json!({"detail": "canceled"})))]);
+    assert_eq!(run(&fake, &["job", "watch", JOB]).await.exit, Exit::JobCanceled);
+    let fake = going_through(vec![Some(job("Running"))]);
+    let ran = run(&fake, &["job", "wait", JOB, "--timeout", "1s"]).await;
+    assert_eq!(ran.exit, Exit::TimedOut);
+    assert!(ran.err.contains("the job goes on"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_failed_job_tells_code_details_and_cause_on_stderr_and_ends_with_5() {
+    let result = json!({"code": "SYS.1006", "detail": "the target is not writable", "cause": "EROFS"});
+    let fake = going_through(vec![Some(ended("Failed", &result))]);
+    let ran = run(&fake, &["job", "wait", JOB]).await;
+    assert_eq!(
+        (ran.exit, ran.out.as_str()),
+        (Exit::JobFailed, &*format!("job {JOB} ended Failed in 1 min 15 s\n"))
+    );
+    assert!(
+        ran.err.starts_with(&format!(
+            "error: the job {JOB} ended Failed (SYS.1006)\n  the target is not writable\n  caused by: EROFS\n  what to do: "
+        )),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains(&format!("longhaul job rerun {JOB}")));
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_there_ends_with_3() {
+    let fake = Fake::start(|_, _| rows(vec![]));
+    assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::NotFound);
+    let fake = Fake::start(|_, _| failed(401, "ID.1001", "Session expired"));
+    assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::Denied);
+}
