@@ -102,6 +102,8 @@ fn is_retired(connection: &Connection, filter: &Filter) -> rusqlite::Result<bool
 }
 
 fn total(connection: &Connection, resource: Resource, filter: &Filter, sql: &Sql) -> rusqlite::Result<u64> {
+    let by_prefix = if resource == Resource::Job { plan::counted_by_prefix(filter, sql) } else { None };
+    let sql = by_prefix.as_ref().unwrap_or(sql);
     let text = if resource == Resource::Job && plan::is_counted(filter) {
         format!("SELECT coalesce(sum(n), 0) FROM job_count AS j WHERE {}", sql.text)
     } else {

@@ -108,8 +108,8 @@ fn merged(query: &Query, filter: &Filter, at: usize, descending: bool) -> Sql {
         arms.push(format!("SELECT j.id AS id, j.create_ms AS c, j.uuid AS u FROM {from} WHERE {shifted}"));
     }
     let page = all.bind_page(query.page);
-    all.text =
-        format!("SELECT id FROM ({}) ORDER BY c {direction}, u {direction} {page}", arms.join(" UNION ALL "));
+    // As the outermost statement, not as a subquery: only then SQLite merges instead of sorting it all.
+    all.text = format!("{} ORDER BY c {direction}, u {direction} {page}", arms.join(" UNION ALL "));
     all
 }
 
@@ -125,6 +125,27 @@ fn shift(text: &str, by: usize) -> String {
     shifted
 }
 
+/// How a condition `name~=prefix%` is counted: in the range of the name's index.
+pub(super) fn counted_by_prefix(filter: &Filter, sql: &Sql) -> Option<Sql> {
+    let prefix = prefix_in(filter)?;
+    let mut sql = sql.clone();
+    let (from, to) = bind_range(&mut sql, prefix);
+    sql.text = format!("{} AND j.name >= {from} AND j.name < {to}", sql.text);
+    Some(sql)
+}
+
+fn prefix_in(filter: &Filter) -> Option<&str> {
+    filter.conditions.iter().find_map(|c| match (c.field, c.op, c.values.first()) {
+        (Field::Name, Op::Like, Some(Value::Text(pattern))) => prefix_of(pattern),
+        _ => None,
+    })
+}
+
+fn bind_range(sql: &mut Sql, prefix: &str) -> (String, String) {
+    let end = format!("{prefix}{}", AFTER_PREFIX.repeat(128));
+    (sql.bind(Bound::Text(prefix.to_owned())), sql.bind(Bound::Text(end)))
+}
+
 /// For a name that begins so: the range of the name's index, sorted, if it is short; `None` where the rows
 /// are better looked for along the dates.
 fn prefixed(
@@ -137,16 +158,11 @@ fn prefixed(
     if filter.conditions.iter().any(picks) {
         return Ok(None);
     }
-    let prefix = filter.conditions.iter().find_map(|c| match (c.field, c.op, c.values.first()) {
-        (Field::Name, Op::Like, Some(Value::Text(pattern))) => prefix_of(pattern),
-        _ => None,
-    });
-    let Some(prefix) = prefix else { return Ok(None) };
-    let end = format!("{prefix}{}", AFTER_PREFIX.repeat(128));
+    let Some(prefix) = prefix_in(filter) else { return Ok(None) };
     let mut range = Sql { text: String::new(), values: Vec::new(), needs_body: false };
     let owner = filter.visible_to.map(|account| range.bind(Bound::Text(account.to_string())));
     let index = if owner.is_some() { "job_account_name" } else { "job_by_name" };
-    let (from, to) = (range.bind(Bound::Text(prefix.to_owned())), range.bind(Bound::Text(end.clone())));
+    let (from, to) = bind_range(&mut range, prefix);
     let owned = owner.map(|owner| format!("j.account = {owner} AND ")).unwrap_or_default();
     let count = format!(
         "SELECT count(*) FROM (SELECT 1 FROM job AS j INDEXED BY {index}
@@ -159,7 +175,7 @@ fn prefixed(
         return Ok(None);
     }
     let mut sql = sql.clone();
-    let (from, to) = (sql.bind(Bound::Text(prefix.to_owned())), sql.bind(Bound::Text(end)));
+    let (from, to) = bind_range(&mut sql, prefix);
     sql.text = format!("{} AND j.name >= {from} AND j.name < {to}", sql.text);
     let table = if sql.needs_body {
         format!("job AS j INDEXED BY {index} JOIN job_body AS b ON b.job = j.id")
@@ -167,4 +183,58 @@ fn prefixed(
         format!("job AS j INDEXED BY {index}")
     };
     Ok(Some(plain(query, sql, &table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_model::AccountId;
+    use longhaul_model::query::Page;
+
+    use super::*;
+    use crate::options::StoreOptions;
+
+    #[test]
+    fn the_usual_queries_sorted_by_date_sort_nothing() {
+        let connection = super::super::super::open::in_memory(&StoreOptions::default()).expect("opened");
+        let list = |values: &[&str]| values.iter().map(|v| Value::Text((*v).to_owned())).collect::<Vec<_>>();
+        for (field, op, values) in [
+            (Field::State, Op::Eq, list(&["Failed"])),
+            (Field::State, Op::In, list(&["Failed", "Running", "Succeeded"])),
+            (Field::State, Op::Ne, list(&["Failed"])),
+            (Field::JobName, Op::Eq, list(&["a"])),
+            (Field::JobName, Op::In, list(&["a", "b"])),
+            (Field::Name, Op::Eq, list(&["a"])),
+            (Field::Name, Op::In, list(&["a", "b"])),
+            (Field::TargetResourceUuid, Op::Eq, list(&["a"])),
+            (Field::TargetResourceUuid, Op::In, list(&["a", "b"])),
+            (Field::CreateDate, Op::Ge, vec![Value::Int(1)]),
+        ] {
+            for visible_to in [None, Some(AccountId::v4(1))] {
+                let condition = Condition { field, op, values: values.clone() };
+                let mut filter = Filter { conditions: vec![condition], visible_to };
+                let query = Query {
+                    resource: Resource::Job,
+                    filter: filter.clone(),
+                    sort: None,
+                    page: Page { start: 0, limit: 100 },
+                    want_rows: true,
+                    want_total: false,
+                };
+                let sql = conditions::of(Resource::Job, &mut filter);
+                let sql = job_ids(&connection, &query, &filter, sql).expect("planned");
+                let mut explain =
+                    connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text)).expect("valid");
+                let plan: Vec<String> = explain
+                    .query_map(params_from_iter(&sql.values), |row| row.get(3))
+                    .and_then(Iterator::collect)
+                    .expect("explained");
+                let plan = plan.join("\n");
+                assert!(
+                    !plan.contains("TEMP B-TREE"),
+                    "{field:?} {op:?} {visible_to:?}:\n{}\n{plan}",
+                    sql.text
+                );
+            }
+        }
+    }
 }
