@@ -203,7 +203,8 @@ async fn clean(context: &mut Context, storage: &str, id: Option<u64>) -> Result<
     let items = answer["results"].as_array().cloned().unwrap_or_default();
     let (gone, kept): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["success"] != false);
     let freed = answer["result"]["size"].as_u64().unwrap_or(0);
-    let sentence = format!("deleted {} items, {} freed", gone.len(), human::bytes(freed));
+    let items = if gone.len() == 1 { "item" } else { "items" };
+    let sentence = format!("deleted {} {items}, {} freed", gone.len(), human::bytes(freed));
     context.console.done(&answer, &sentence)?;
     for item in &kept {
         let error = ClientError::of_object(&item["error"]);

@@ -28,7 +28,7 @@ pub enum Show {
     Auto,
     /// A line whenever something changes: state, stage, tens of percent.
     Lines,
-    /// Nothing.
+    /// No progress; only that the server is away.
     Nothing,
 }
 
@@ -122,15 +122,17 @@ pub(crate) async fn follow(
                 }
                 last = Some((job, inventory));
             }
-            Err(error) if error.is_transient() && reached.elapsed() < how.away => {
+            Err(error) => {
+                // A time that is over ends it like the server's absence where no job was seen yet.
+                let over = last.is_none() && how.timeout.is_some_and(|timeout| began.elapsed() >= timeout);
+                if over || !error.is_transient() || reached.elapsed() >= how.away {
+                    screen.close();
+                    return Err(error);
+                }
                 if !away_told {
                     screen.note(&format!("{}; trying again, the job does not depend on it", error.details));
                     away_told = true;
                 }
-            }
-            Err(error) => {
-                screen.close();
-                return Err(error);
             }
         }
         let left = how.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));

@@ -182,7 +182,7 @@ async fn trash_that_stays_is_told_and_ends_with_1() {
         Reply::Json(200, json!({"result": {"size": 1024}, "results": results, "success": true}))
     });
     let ran = run(&fake, &["storage", "trash", "clean", "fast"]).await;
-    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, "deleted 1 items, 1 KiB freed\n"));
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, "deleted 1 item, 1 KiB freed\n"));
     assert!(ran.err.contains("item 2 stays\nerror: d (SYS.1006)\n  in use"), "{}", ran.err);
 }
 

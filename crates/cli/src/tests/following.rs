@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Asked, Fake, JOB, Reply, TOKEN, failed, job, progress, rows, run};
+use super::{Asked, Fake, JOB, Reply, TOKEN, failed, job, progress, rows, run, run_with};
 use crate::client::Client;
+use crate::config::Env;
 use crate::exit::Exit;
 use crate::watch::{End, Follow, Lines, Show, follow, follow_job};
 
@@ -67,6 +68,16 @@ async fn a_server_that_stays_away_ends_it() {
     let how = Follow { show: Show::Nothing, away: Duration::from_millis(300), ..Follow::default() };
     let error = follow_job(&client(&fake), JOB, &how).await.expect_err("it is away");
     assert_eq!(error.exit(), Exit::Unreachable);
+}
+
+#[tokio::test]
+async fn a_wait_with_a_time_ends_in_time_though_the_server_was_never_there() {
+    let ran = run_with(
+        Env { token: Some(TOKEN.to_owned()), ..Env::default() },
+        Some("http://127.0.0.1:1"),
+        &["job", "wait", JOB, "--timeout", "1s"],
+    );
+    assert_eq!(ran.await.exit, Exit::Unreachable);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::client::inventory;
+use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::job::ending;
@@ -50,5 +51,20 @@ pub async fn import(context: &mut Context, args: ImportArgs) -> Result<Exit, Cli
     }
     context.console.note(&format!("job {}", view.uuid));
     let how = Follow { label: Some(args.name), ..Follow::default() };
-    ending::follow(context, &view.uuid, &how).await
+    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let Some(followed) = followed else { return Ok(Exit::Interrupted) };
+    let exit = ending::conclude(&mut context.console, &followed)?;
+    if exit == Exit::Ok && context.console.format == Format::Table {
+        let result = followed.job.result().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        context.console.facts(
+            &Value::Null,
+            &[
+                ("volume", text(&result["inventory"]["uuid"])),
+                ("path", text(&result["import"]["newInstallPath"])),
+                ("BLAKE3", text(&result["import"]["blake3"])),
+            ],
+        )?;
+    }
+    Ok(exit)
 }

@@ -34,12 +34,15 @@ pub fn of(show: Show) -> Box<dyn Screen> {
     }
 }
 
-/// Shows nothing.
+/// Shows no progress; only what is wrong on the way is told.
 pub struct Nothing;
 
 impl Screen for Nothing {
     fn show(&mut self, _: &str, _: &Job, _: Option<&Progress>) {}
-    fn note(&mut self, _: &str) {}
+    fn note(&mut self, text: &str) {
+        // There is nowhere left to tell that stderr is gone.
+        let _ = writeln!(std::io::stderr(), "{}", printable(text));
+    }
     fn close(&mut self) {}
 }
 
@@ -118,6 +121,8 @@ impl Screen for Bar {
     fn close(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
+            // The bar leaves the cursor at its end.
+            let _ = writeln!(std::io::stderr());
         }
     }
 }
