@@ -130,6 +130,44 @@ mod tests {
         }
     }
 
+    /// Source: rest-api.md 4.5, typed in once more.
+    #[test]
+    fn the_catalogue_has_the_contracts_descriptions() {
+        for (code, description) in [
+            ("SYS.1000", "An internal error happened in system"),
+            ("SYS.1001", "A message or a operation timeout"),
+            ("SYS.1002", "Unable to create a resource"),
+            ("SYS.1003", "A resource can not be found"),
+            ("SYS.1004", "Unable to delete a resource"),
+            ("SYS.1005", "Unable to change resource state"),
+            ("SYS.1006", "An operation failed"),
+            ("SYS.1007", "One or more API argument is invalid"),
+            ("SYS.1010", "Management server is not ready to serve"),
+            ("SYS.1012", "The management node is unavailable"),
+            ("SYS.1014", "The operation is not implemented or not supported yet"),
+            ("SYS.1016", "Cannot do an IO operation(e.g. network IO error, file IO error)"),
+            ("SYS.1017", "A message or a operation cancelled"),
+            ("ID.1000", "Unable to authenticate a user"),
+            ("ID.1001", "The session is invalid, either wrong session id or the session has been expired"),
+            ("ID.1002", "The user doesn't have permission to perform the operation"),
+            ("ID.1003", "The user exceeds a quota of a resource"),
+            ("ID.1006", "Max number of active sessions exceeded"),
+            ("LONG_JOB.1000", "long job has been canceled"),
+            (
+                "LONG_JOB.1001",
+                "no cancelable running task, please wait for job to cancel itself off or try again later.",
+            ),
+            (
+                "LONG_JOB.1002",
+                "some error interrupt the job, fix error then resume the job or cancel the job if you dont want to continue.",
+            ),
+            ("LONG_JOB.1003", "operation is not supported."),
+            ("TAG.1000", "Duplicated tag."),
+        ] {
+            assert_eq!(from_wire(code).map(|c| row(c).2), Some(description), "{code}");
+        }
+    }
+
     #[test]
     fn a_cause_is_answered_inside_and_nulls_are_left_out() {
         let fault = Fault::failed("the target is not writable").because(Fault::new(Code::Io, "EROFS"));

@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Operation] = &[
             Param::text("installPath", "Path of the raw or qcow2 file, below the storage's root")
                 .required()
                 .max(4096),
-            NAME,
+            NAME.required(),
             DESCRIPTION,
             Param::text("accountUuid", "The account that shall own the volume; absent: the caller")
                 .of("AccountVO"),
@@ -109,7 +109,7 @@ pub(super) const ROWS: &[Operation] = &[
         params: &[
             STORAGE.required(),
             Param::text("path", "Absolute path of the raw or qcow2 file to copy").required().max(4096),
-            NAME,
+            NAME.required(),
             DESCRIPTION,
             Param::text("format", "Format of the file; absent: told by its first bytes")
                 .one_of(&["raw", "qcow2"]),

@@ -105,7 +105,12 @@ impl Group {
                 "Answered at once if it ends within 2 seconds, else with 202 and a `location` to poll. A request with X-Job-UUID, X-Session-Id, X-Web-Hook or `Prefer: respond-async` is always answered with 202, and its errors at the poll with 503."
             }
         };
-        let admin = if self.rows.iter().any(|r| r.admin_only) { " For admin accounts only." } else { "" };
+        let restricted: Vec<&str> = self.rows.iter().filter(|r| r.admin_only).map(|r| r.name).collect();
+        let admin = match restricted.len() {
+            0 => String::new(),
+            n if n == self.rows.len() => " For admin accounts only.".to_owned(),
+            _ => format!(" {}: for admin accounts only.", restricted.join(", ")),
+        };
         format!("{how}{admin}")
     }
 
