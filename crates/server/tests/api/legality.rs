@@ -182,3 +182,31 @@ fn a_cancel_that_the_body_ignores_ends_in_the_success_that_won_the_race() {
     assert_eq!(admin.act(&id, "cancelLongJob", &json!({})).ok(), json!({}));
     admin.wait_for(&id, "Succeeded");
 }
+
+#[test]
+fn a_waiting_job_is_canceled_even_if_its_type_cannot_be_and_never_runs() {
+    for server in Server::both(&NOTHING_STARTS) {
+        let admin = server.admin();
+        let id = crate::support::uuid();
+        let mut body = submission(&id, &json!({}));
+        body["params"]["jobName"] = json!("APISimulateRigidJobMsg");
+        admin.post("/longjobs", &body).ok();
+        assert_eq!(admin.act(&id, "cancelLongJob", &json!({})).ok(), json!({}));
+        assert_eq!(admin.state(&id), "Canceled", "at once");
+        let timeline = admin.get(&format!("/longjobs/{id}/timeline")).last.text();
+        assert!(!timeline.to_lowercase().contains("started"), "{timeline}");
+    }
+}
+
+#[test]
+fn a_second_cancel_is_the_same_cancel_and_only_clean_enforces_it() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let id = admin.job_in("Canceling");
+    for _ in 0..3 {
+        assert_eq!(admin.act(&id, "cancelLongJob", &json!({})).ok(), json!({}));
+        assert_eq!(admin.state(&id), "Canceling");
+    }
+    assert_eq!(admin.act(&id, "cleanLongJob", &json!({})).ok(), json!({}));
+    admin.wait_for(&id, "Canceled");
+}

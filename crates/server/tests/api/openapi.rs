@@ -184,6 +184,85 @@ fn versions_and_ordinals_are_those_of_the_public_reference() {
     }
 }
 
+/// The body of an operation: `params`, an action's object, or the top level.
+fn body<'d>(document: &'d Value, name: &str, wrapper: Option<&str>) -> &'d Value {
+    let schema = &document["components"]["schemas"][name];
+    let inner = wrapper.map_or(schema, |key| &schema["properties"][key]);
+    &resolved(document, inner)["properties"]
+}
+
+#[test]
+fn parameters_have_the_references_types_and_places() {
+    for server in Server::both(&[]) {
+        let document = document(&server);
+        for (name, wrapper, fields) in [
+            (
+                "SubmitLongJobRequest",
+                "params",
+                &["name", "description", "jobName", "jobData", "resourceUuid", "targetResourceUuid"][..],
+            ),
+            ("UpdateLongJobRequest", "updateLongJob", &["name", "description"]),
+        ] {
+            for field in fields {
+                assert_eq!(body(&document, name, Some(wrapper))[field]["type"], "string", "{name} {field}");
+            }
+            let required = &document["components"]["schemas"][name]["properties"][wrapper]["required"];
+            let must = if wrapper == "params" { json!(["jobName", "jobData"]) } else { Value::Null };
+            assert_eq!(required, &must, "all others are optional");
+        }
+        for name in ["SubmitLongJobRequest", "UpdateLongJobRequest", "DeleteLongJobRequest"] {
+            for tags in ["systemTags", "userTags"] {
+                assert_eq!(body(&document, name, None)[tags]["type"], "array", "{name} {tags}");
+            }
+        }
+        for (path, method) in [("/longjobs/{uuid}", "delete"), ("/longjobs/{uuid}/actions", "put")] {
+            let parameters = document["paths"][path][method]["parameters"].as_array().expect("parameters");
+            let uuid = parameters.iter().map(|p| resolved(&document, p)).find(|p| p["name"] == "uuid");
+            let uuid = uuid.expect("the uuid");
+            assert_eq!(
+                (&uuid["in"], &uuid["required"], &uuid["schema"]["type"]),
+                (&json!("path"), &json!(true), &json!("string"))
+            );
+        }
+    }
+}
+
+#[test]
+fn the_documented_inventory_and_error_have_the_references_members_and_types() {
+    for server in Server::both(&[]) {
+        let document = document(&server);
+        let inventory = &document["components"]["schemas"]["LongJobInventory"]["properties"];
+        for key in [
+            "uuid",
+            "name",
+            "description",
+            "apiId",
+            "jobName",
+            "jobData",
+            "jobResult",
+            "targetResourceUuid",
+            "managementNodeUuid",
+            "createDate",
+            "lastOpDate",
+        ] {
+            assert_eq!(inventory[key]["type"], "string", "{key}");
+        }
+        assert_eq!(resolved(&document, &inventory["state"])["enum"].as_array().map(Vec::len), Some(7));
+        let error = &document["components"]["schemas"]["ErrorCode"]["properties"];
+        for key in ["code", "description", "details"] {
+            assert_eq!(error[key]["type"], "string", "{key}");
+        }
+        let cause = error["cause"].to_string();
+        assert!(cause.contains("#/components/schemas/ErrorCode"), "a cause is an error: {cause}");
+        for reserved in ["elaboration", "opaque"] {
+            assert_eq!(error.get(reserved), None, "reserved, and null by being absent");
+        }
+        let answer =
+            document["components"]["schemas"]["LongJobAnswer"]["properties"]["inventory"].to_string();
+        assert!(answer.contains("#/components/schemas/LongJobInventory"), "{answer}");
+    }
+}
+
 #[test]
 fn the_document_needs_no_session_and_is_the_running_profiles() {
     let [fast, zstack] = Server::both(&[]).map(|server| document(&server));

@@ -115,6 +115,11 @@ fn an_id_is_taken_once_and_says_so_the_second_time() {
         // Queries ignore it; 32 characters are enough, whatever they are.
         assert_eq!(admin.once("GET", "/longjobs", &more, b"").status, 200);
         assert_eq!(admin.once("GET", "/longjobs", &[("X-Job-UUID", "short")], b"").status, 200);
+        let login = json!({"logInByAccount": {
+            "accountName": "admin", "password": crate::support::sha512(crate::support::server::PASSWORD),
+        }});
+        let login = admin.once("PUT", "/accounts/login", &more, login.to_string().as_bytes());
+        assert_eq!(login.status, 200, "a synchronous call records nothing");
         let odd = "ZZZZ-not-hex-but-32-characters-!";
         let other = submission(&uuid(), &json!({"durationMs": 0})).to_string();
         let answer = admin.once("POST", "/longjobs", &[("X-Job-UUID", odd)], other.as_bytes());

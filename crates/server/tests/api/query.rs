@@ -61,6 +61,7 @@ const CONDITIONS: &[(&str, &str)] = &[
     ("q=name%3Dalpha", "a"),
     ("q= name =alpha", "a"),
     ("q=name= alpha", ""),
+    ("q=name=alpha%20", ""),
     ("q=name=alpha b", "d"),
     ("q=name=alpha+b", "d"),
     ("q=name=alpha%20b", "d"),
