@@ -246,9 +246,10 @@ impl Engine {
         &self,
         claim: &Claim,
         api: &ApiId,
-        outcome: Outcome,
+        mut outcome: Outcome,
         told: &watch::Receiver<Option<Stop>>,
     ) -> bool {
+        let mut refused = false;
         if let Some(progress) = self.progress.take_dirty_of(api, claim) {
             let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature
         }
@@ -281,7 +282,14 @@ impl Engine {
                 Err(StoreError::Unavailable(_)) => self.runtime.sleep(self.config.poll).await,
                 Err(error) => {
                     tracing::error!(job = %claim.job, %error, "the end of an attempt could not be written");
-                    return false;
+                    if std::mem::replace(&mut refused, true) {
+                        return false;
+                    }
+                    // Never to be written as it is: the job fails and says so, instead of running again and again.
+                    let why = format!(
+                        "the work was done but its end could not be written: {error}; look at what it left, then rerun it"
+                    );
+                    outcome = failed(&Fault::internal(why), self.config.code_text);
                 }
             }
         }
