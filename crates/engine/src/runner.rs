@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{Either, select};
+use futures::future::{Either, join, select};
 use longhaul_model::{
     ApiId, Claim, Claimed, ClaimedFor, Code, Fault, Job, JobEvent, Pages, Progress, SlotClass, SuspendReason,
     Transition,
@@ -246,13 +246,26 @@ impl Engine {
         &self,
         claim: &Claim,
         api: &ApiId,
+        outcome: Outcome,
+        told: &watch::Receiver<Option<Stop>>,
+    ) -> bool {
+        let unsaved = self.progress.take_dirty_of(api, claim);
+        let save = async {
+            if let Some(progress) = unsaved {
+                let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature
+            }
+        };
+        // One after the other, but the first is not waited for: one commit takes both.
+        join(save, self.write_end(claim, outcome, told)).await.1
+    }
+
+    async fn write_end(
+        &self,
+        claim: &Claim,
         mut outcome: Outcome,
         told: &watch::Receiver<Option<Stop>>,
     ) -> bool {
         let mut refused = false;
-        if let Some(progress) = self.progress.take_dirty_of(api, claim) {
-            let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature
-        }
         loop {
             if self.node() != claim.node || *told.borrow() == Some(Stop::LeaseLost) {
                 return false;
