@@ -45,6 +45,7 @@ pub async fn measure(place: &Place, disk: &Path, report: &mut Report) -> Result<
     std::fs::remove_dir_all(peers)?;
     std::fs::remove_dir_all(&job.storage)?;
     report.add("copy.job", job.copied_s);
+    report.add("copy.mapping", job.mapped_s);
     report.add("copy.convert", convert);
     report.add("copy.cp", cp);
     report.add("copy.of_convert", convert / job.copied_s);
@@ -57,6 +58,8 @@ pub async fn measure(place: &Place, disk: &Path, report: &mut Report) -> Result<
 }
 
 struct Migrated {
+    /// From the submission until the target is mapped and copying begins, s.
+    mapped_s: f64,
     /// From the submission until reading back begins, s.
     copied_s: f64,
     /// From there to the job's end, s.
@@ -83,11 +86,13 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
     let begin = Instant::now();
     let job = admin.call("POST", "/v1/longjobs", &body.to_string()).await?["inventory"].clone();
     let (id, api) = (job["uuid"].as_str().context("no uuid")?, job["apiId"].as_str().context("no apiId")?);
-    let mut reading_since = None;
+    let (mut copying_since, mut reading_since) = (None, None);
     let done = loop {
         let progress = admin.call("GET", &format!("/v1/task-progresses/{api}"), "").await?;
-        if reading_since.is_none() && progress["inventories"][0]["opaque"]["stage"] == "verifying" {
-            reading_since = Some(begin.elapsed());
+        match progress["inventories"][0]["opaque"]["stage"].as_str() {
+            Some("copying") if copying_since.is_none() => copying_since = Some(begin.elapsed()),
+            Some("verifying") if reading_since.is_none() => reading_since = Some(begin.elapsed()),
+            _ => {}
         }
         let now = admin.call("GET", &format!("/v1/longjobs/{id}"), "").await?["inventories"][0].clone();
         match now["state"].as_str() {
@@ -102,8 +107,9 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
     let target = PathBuf::from(result["migration"]["newInstallPath"].as_str().context("no new path")?);
     server.stop()?;
     std::fs::remove_dir_all(data)?;
+    let mapped_s = copying_since.context("no copying was seen")?.as_secs_f64();
     let (copied_s, read_back_s) = (read_since.as_secs_f64(), (whole - read_since).as_secs_f64());
-    Ok(Migrated { copied_s, read_back_s, target, storage })
+    Ok(Migrated { mapped_s, copied_s, read_back_s, target, storage })
 }
 
 async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {

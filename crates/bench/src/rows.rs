@@ -60,6 +60,7 @@ pub const ROWS: &[Spec] = &[
     row("latency.p99.limit", "… 4 × the floor's p99 + 2 ms", "ms"),
     row("latency.answer.p50", "submit to its answer, p50", "ms"),
     row("copy.job", "2 GiB qcow2: the job until its bytes are copied, hashed and flushed", "s"),
+    row("copy.mapping", "… of that, until the target is mapped and copying begins", "s"),
     row("copy.convert", "peer: qemu-img convert -t none -m 4, then sync of the target", "s"),
     row("copy.cp", "peer: cp --sparse=always, then sync of the target", "s"),
     aimed("copy.of_convert", "… speed ÷ that of qemu-img convert", "×", Aim::AtLeast(0.9)),
