@@ -35,8 +35,8 @@ fn the_upload_image_tag_is_stored_and_found_wherever_a_client_puts_it() {
             ids.push(id);
         }
         for (n, id) in ids.iter().enumerate() {
-            assert_eq!(found(&admin, &format!("q=__systemTag__={}", tag(n))), [id.clone()]);
-            assert_eq!(found(&admin, &format!("q=__userTag__=mine%20{n}")), [id.clone()]);
+            assert_eq!(found(&admin, &format!("q=__systemTag__={}", tag(n))), [id.as_str()]);
+            assert_eq!(found(&admin, &format!("q=__userTag__=mine%20{n}")), [id.as_str()]);
         }
         assert_eq!(found(&admin, &format!("q=__systemTag__={}", tag(9))), [""; 0]);
         assert_eq!(found(&admin, "q=__systemTag__~=uploadImage::%25").len(), 3);
@@ -173,8 +173,8 @@ fn an_account_sees_its_own_jobs_and_admin_sees_all() {
     for server in Server::both(&[]) {
         let (admin, one, other) = (server.admin(), server.account("one"), server.account("other"));
         let (mine, theirs) = (one.job_in("Succeeded"), other.job_in("Succeeded"));
-        assert_eq!(found(&one, ""), [mine.clone()]);
-        assert_eq!(found(&other, ""), [theirs.clone()]);
+        assert_eq!(found(&one, ""), [mine.as_str()]);
+        assert_eq!(found(&other, ""), [theirs.as_str()]);
         assert_eq!(found(&admin, "").len(), 2);
         assert_eq!(found(&one, &format!("q=uuid={theirs}")), [""; 0]);
         let count = one.get("/longjobs?count=true").ok();
@@ -255,7 +255,7 @@ fn sixty_four_equal_submissions_make_one_job() {
         sent.into_iter().map(|s| s.join().expect("an answer")).collect()
     });
     assert!(answers.iter().all(|a| a["uuid"] == id.as_str() && a["apiId"] == answers[0]["apiId"]));
-    assert_eq!(found(&admin, ""), [id.clone()]);
+    assert_eq!(found(&admin, ""), [id.as_str()]);
     admin.act(&id, "cancelLongJob", &json!({})).ok();
     admin.wait_for(&id, "Canceled");
     admin.delete(&format!("/longjobs/{id}")).ok();

@@ -336,7 +336,9 @@ fn head_is_refused_on_every_path_of_several_operations() {
 }
 
 /// Headers, status in `zstack`, status in `fast`, the text. Access keys are an SDK's in `fast`.
-const CREDENTIALS: &[(&[(&str, &str)], u16, u16, &str)] = &[
+type Credentials = (&'static [(&'static str, &'static str)], u16, u16, &'static str);
+
+const CREDENTIALS: &[Credentials] = &[
     (&[], 400, 401, "missing header 'Authorization'"),
     (&[("Authorization", "Basic eA==")], 400, 401, "Authorization type must be 'OAuth'"),
     (&[("Authorization", "oauth x")], 400, 401, "Authorization type must be 'OAuth'"),

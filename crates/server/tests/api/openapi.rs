@@ -33,10 +33,8 @@ fn conforms(document: &Value, schema: &Value, value: &Value, at: &str) -> Result
             return if tried.iter().any(Result::is_ok) { Ok(()) } else { Err(format!("{at}: {tried:?}")) };
         }
     }
-    if let Some(allowed) = schema["enum"].as_array() {
-        if !allowed.contains(value) {
-            return Err(format!("{at}: {value} is none of {allowed:?}"));
-        }
+    if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
+        return Err(format!("{at}: {value} is none of {allowed:?}"));
     }
     let fits = match schema["type"].as_str().unwrap_or_else(|| panic!("{at}: an untyped schema: {schema}")) {
         "string" => value.is_string(),
@@ -50,10 +48,9 @@ fn conforms(document: &Value, schema: &Value, value: &Value, at: &str) -> Result
     if !fits {
         return Err(format!("{at}: {value} is no {}", schema["type"]));
     }
-    if let Some(most) = schema["maxLength"].as_u64() {
-        if value.as_str().is_some_and(|t| t.encode_utf16().count() as u64 > most) {
-            return Err(format!("{at}: longer than {most}"));
-        }
+    let most = schema["maxLength"].as_u64().unwrap_or(u64::MAX);
+    if value.as_str().is_some_and(|t| t.encode_utf16().count() as u64 > most) {
+        return Err(format!("{at}: longer than {most}"));
     }
     for (n, item) in value.as_array().into_iter().flatten().enumerate() {
         conforms(document, &schema["items"], item, &format!("{at}[{n}]"))?;
