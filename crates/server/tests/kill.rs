@@ -13,8 +13,14 @@ mod process;
 #[path = "kill/server.rs"]
 mod server;
 
+#[path = "kill/cancels.rs"]
+mod cancels;
 #[path = "kill/disks.rs"]
 mod disks;
+#[path = "kill/in_use.rs"]
+mod in_use;
+#[path = "kill/leases.rs"]
+mod leases;
 #[path = "kill/migration.rs"]
 mod migration;
 #[path = "kill/under_load.rs"]

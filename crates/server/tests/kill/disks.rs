@@ -139,6 +139,12 @@ impl Rig {
         self.assert_nothing_stray();
     }
 
+    /// No copier was started for a submission that was refused.
+    pub fn assert_not_held_by_us(&self) {
+        assert_eq!(self.server.copiers(), Vec::<u32>::new());
+        assert_eq!(files(&self.to), Vec::<String>::new());
+    }
+
     fn assert_nothing_stray(&self) {
         assert_eq!(self.client().scan(&self.from_uuid), Vec::<Value>::new());
         assert_eq!(self.client().scan(&self.to_uuid), Vec::<Value>::new());

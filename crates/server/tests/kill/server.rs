@@ -134,7 +134,7 @@ impl Server {
     }
 
     /// Tells it to stop in order; its exit status.
-    pub fn terminate(mut self, patience: Duration) -> ExitStatus {
+    pub fn terminate(&mut self, patience: Duration) -> ExitStatus {
         process::signal(self.pid(), Signal::TERM);
         let ended = until("the server stops in order", patience, || self.child.try_wait().unwrap());
         self.ended = Some(ended);
