@@ -39,6 +39,12 @@ impl Api {
         Ok(api)
     }
 
+    /// A new connection for the same session.
+    pub async fn connect_again(&mut self, address: SocketAddr) -> Result<()> {
+        self.connection = Connection::open(address).await?;
+        Ok(())
+    }
+
     /// A call, followed to its end.
     pub async fn call(&mut self, method: &str, target: &str, body: &str) -> Result<Value> {
         let (mut method, mut target, mut body) = (method.to_owned(), target.to_owned(), body.to_owned());

@@ -121,40 +121,46 @@ async fn run(args: &Args) -> Result<()> {
     let dir = TempDir::new(&parent)?;
     let place = Place { binary, dir: dir.path().to_owned() };
     let mut report = Report::new(machine::facts(&place, &args.remark)?);
-    let filled = if args.wants(Part::Query) { Some(fill::prepare(&place, args).await?) } else { None };
-    let disk = if args.wants(Part::Copy) { disk::prepare(&place)? } else { None };
-    for round in 1..=args.rounds {
-        eprintln!("round {round} of {}", args.rounds);
-        floor::sync(&place, &mut report)?;
-        if args.wants(Part::Submit) {
-            for connections in [16, 64] {
-                submit::measure(&place, connections, &mut report).await?;
-            }
-            floor::submit(&place, &mut report)?;
-        }
-        if args.wants(Part::Drain) {
-            drain::measure(&place, &mut report).await?;
-            floor::drain(&place, &mut report)?;
-        }
-        if args.wants(Part::Latency) {
-            latency::measure(&place, &mut report).await?;
-        }
-        if let Some(disk) = &disk {
-            copy::measure(&place, disk, &mut report).await?;
-        }
-        if let Some(filled) = &filled {
-            query::measure(&place, filled, &mut report).await?;
-        }
-    }
-    if args.wants(Part::Memory) {
-        memory::measure(&place, &mut report).await?;
-    }
+    let measured = measure(args, &place, &mut report).await;
+    // What was measured before something went wrong is worth its time.
     println!("{}", report.markdown());
     if let Some(path) = &args.out {
         std::fs::write(path, report.markdown()).with_context(|| path.display().to_string())?;
     }
     if let Some(path) = &args.json {
         std::fs::write(path, report.json()).with_context(|| path.display().to_string())?;
+    }
+    measured
+}
+
+async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> {
+    let filled = if args.wants(Part::Query) { Some(fill::prepare(place, args).await?) } else { None };
+    let disk = if args.wants(Part::Copy) { disk::prepare(place)? } else { None };
+    for round in 1..=args.rounds {
+        eprintln!("round {round} of {}", args.rounds);
+        floor::sync(place, report)?;
+        if args.wants(Part::Submit) {
+            for connections in [16, 64] {
+                submit::measure(place, connections, report).await?;
+            }
+            floor::submit(place, report)?;
+        }
+        if args.wants(Part::Drain) {
+            drain::measure(place, report).await?;
+            floor::drain(place, report)?;
+        }
+        if args.wants(Part::Latency) {
+            latency::measure(place, report).await?;
+        }
+        if let Some(disk) = &disk {
+            copy::measure(place, disk, report).await?;
+        }
+        if let Some(filled) = &filled {
+            query::measure(place, filled, report).await?;
+        }
+    }
+    if args.wants(Part::Memory) {
+        memory::measure(place, report).await?;
     }
     Ok(())
 }

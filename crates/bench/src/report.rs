@@ -71,6 +71,11 @@ impl Report {
         self.values.get(id)?.last().copied()
     }
 
+    /// How many rounds a row has had.
+    pub fn count(&self, id: &str) -> usize {
+        self.values.get(id).map_or(0, Vec::len)
+    }
+
     fn spread(&self, id: &str) -> Option<Spread> {
         self.values.get(id).map(|values| spread(values))
     }
