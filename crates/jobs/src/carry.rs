@@ -165,6 +165,19 @@ pub async fn hold_source(source: &DiskRef) -> Result<SourceGuard, Fault> {
     blocking(move || SourceGuard::new(&Root::open(&source.root)?, &source.path)).await
 }
 
+/// Proves right before the switch-over that the source is the file that was copied, as it was copied.
+///
+/// # Errors
+/// It was written to, or another file is at its path.
+pub async fn unchanged(guard: SourceGuard, source: &DiskRef) -> Result<SourceGuard, Fault> {
+    let source = source.clone();
+    blocking(move || {
+        guard.unchanged(&Root::open(&source.root)?, &source.path)?;
+        Ok(guard)
+    })
+    .await
+}
+
 /// `Stopped` as the attempt was told, cancel if it was told nothing.
 fn stopped(context: &JobContext) -> Ended {
     Ended::Stopped(Stopped(context.stop_asked().unwrap_or(Stop::Cancel)))

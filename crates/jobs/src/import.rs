@@ -193,6 +193,7 @@ impl JobHandler for Import {
         let format = source.format;
         let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
         let carried = carry::carry(context, &self.settings, &order).await?;
+        let held = carry::unchanged(held, &order.source).await?;
         let install_path = carried.path.to_string_lossy().into_owned();
         let imported = Volume {
             storage: Some(to.id),

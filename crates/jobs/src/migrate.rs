@@ -124,6 +124,7 @@ impl JobHandler for Migrate {
             .into());
         }
         checks::not_in_use(&path).await?;
+        let held = carry::unchanged(held, &order.source).await?;
         let size = occupied(&from.url, &path).await?;
         Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
     }

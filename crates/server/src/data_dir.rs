@@ -58,9 +58,26 @@ impl DataDir {
         &self.path
     }
 
-    /// The embedded store's file.
-    pub fn store_path(&self) -> PathBuf {
-        self.path.join("longhaul.db")
+    /// The embedded store's file: readable by its owner only, also where the directory is open to others. What
+    /// the store puts beside it is as private.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn store_path(&self) -> Result<PathBuf> {
+        let path = self.path.join("longhaul.db");
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o600)))
+            .with_context(|| {
+                format!(
+                    "{} cannot be written; make it writable or choose another with --data-dir",
+                    path.display()
+                )
+            })?;
+        Ok(path)
     }
 
     /// The key of the secrets at rest, made at the first start.

@@ -72,7 +72,7 @@ impl Node {
         let secret_key = data_dir.secret_key()?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
-        let store = SqliteStore::open(&data_dir.store_path(), runtime.clone(), options)
+        let store = SqliteStore::open(&data_dir.store_path()?, runtime.clone(), options)
             .map_err(|error| anyhow!("the store: {error}"))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let password_file = first_account(admin_password, &data_dir, &*store).await?;

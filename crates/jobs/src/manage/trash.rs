@@ -41,21 +41,24 @@ async fn remove(inventory: &Inventory, url: &str, trash: &Trash) -> Result<(), F
 /// Removes a file below a storage's root. One that is gone already is no error; one that is in use is.
 ///
 /// # Errors
-/// It leads outside, is held by a process, or cannot be removed.
+/// It leads outside or is a symbolic link, is held by a process, or cannot be removed.
 pub async fn remove_file(url: &str, path: &str) -> Result<(), Fault> {
     let (url, path) = (url.to_owned(), path.to_owned());
     blocking(move || {
         let root = open_root(&url)?;
-        let relative = match root.relative(Path::new(&path)) {
-            Ok(relative) => relative,
-            Err(DiskError::NotFound(_)) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let holders = storage::in_use(&root.full(&relative))?;
-        if !holders.is_empty() {
-            return Err(DiskError::InUse(holders));
+        // The recorded name itself: a symbolic link that took its place must not lead to another file.
+        let path = Path::new(&path);
+        let relative = path.strip_prefix(root.path()).map_err(|_| DiskError::OutsideRoot(path.to_owned()))?;
+        let linked = path.symlink_metadata().is_ok_and(|m| m.is_symlink());
+        if linked {
+            return Err(DiskError::OutsideRoot(path.to_owned()));
         }
-        storage::delete_artifact(&root, &relative)
+        match storage::in_use(path) {
+            Ok(holders) if !holders.is_empty() => return Err(DiskError::InUse(holders)),
+            Ok(_) | Err(DiskError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        storage::delete_artifact(&root, relative)
     })
     .await
 }

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::Inventory;
-use longhaul_model::resource::{Storage, StorageState, Volume};
+use longhaul_model::resource::{Storage, StorageState, Trash, Volume};
 use longhaul_model::{AccountId, Fault, StorageId, VolumeId};
 
 use super::{blocking, open_root, trash};
 use crate::storage::{self, DiskError, Format};
+
+/// What the bytes of an expunged volume are in the trash, for as long as they are there.
+pub const EXPUNGED: &str = "ExpungeVolume";
 
 /// A volume to be made or adopted.
 #[derive(Debug, Clone)]
@@ -162,7 +165,7 @@ pub async fn delete(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
 pub async fn recover(inventory: &Inventory, id: VolumeId) -> Result<Volume, Fault> {
     inventory
         .change_volume(id, |volume| {
-            if volume.deleted_ms.take().is_none() {
+            if volume.status == EXPUNGING || volume.deleted_ms.take().is_none() {
                 return Err(Fault::failed(format!(
                     "the volume[uuid:{id}] is not in status of deleted. This is operation is to recover a deleted data volume"
                 )));
@@ -174,23 +177,60 @@ pub async fn recover(inventory: &Inventory, id: VolumeId) -> Result<Volume, Faul
         .await
 }
 
-/// Removes the bytes and the record of a deleted volume.
+/// The status of a volume that is being expunged: it cannot be recovered any more.
+const EXPUNGING: &str = "Expunging";
+
+/// Removes the record and the bytes of a deleted volume. First the record is claimed, so that a recover
+/// and an expunge cannot both win; then it goes, unless a job works on it; the bytes go last, and are trash
+/// until they are gone.
 ///
 /// # Errors
-/// It is not deleted, or a process holds it.
+/// It is not deleted, or a job works on it: nothing is touched. Bytes that a process holds stay in the trash.
 pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
-    let volume = inventory.volume(id).await?;
-    if volume.deleted_ms.is_none() {
-        return Err(Fault::failed(format!(
-            "the volume[uuid:{id}, name:{}] is not deleted yet, can't expunge it",
-            volume.name
-        )));
+    let volume = inventory
+        .change_volume(id, |volume| {
+            if volume.deleted_ms.is_none() {
+                return Err(Fault::failed(format!(
+                    "the volume[uuid:{id}, name:{}] is not deleted yet, can't expunge it",
+                    volume.name
+                )));
+            }
+            volume.status = EXPUNGING.to_owned();
+            Ok(())
+        })
+        .await?;
+    let Some((storage, path)) = volume.storage.zip(volume.install_path.clone()) else {
+        return give_up_on_refusal(inventory, id).await;
+    };
+    let storage = inventory.storage(storage, "primaryStorageUuid").await?;
+    let entry = Trash {
+        id: 0,
+        storage: storage.id,
+        resource_uuid: id.to_string(),
+        resource_type: "VolumeVO".to_owned(),
+        install_path: path.clone(),
+        size: volume.actual_size.unwrap_or(0),
+        kind: EXPUNGED.to_owned(),
+        create_ms: 0,
+    };
+    let entry = inventory.add_trash(entry).await?;
+    if let Err(fault) = give_up_on_refusal(inventory, id).await {
+        inventory.remove_trash(entry.id).await?;
+        return Err(fault);
     }
-    if let (Some(storage), Some(path)) = (volume.storage, &volume.install_path) {
-        let storage = inventory.storage(storage, "primaryStorageUuid").await?;
-        trash::remove_file(&storage.url, path).await?;
-    }
-    inventory.delete_volume(id).await
+    trash::remove_file(&storage.url, &path).await?;
+    inventory.remove_trash(entry.id).await
+}
+
+/// Removes the record; where a job works on it, it is a deleted volume as before.
+async fn give_up_on_refusal(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
+    let Err(fault) = inventory.delete_volume(id).await else { return Ok(()) };
+    let back = inventory.change_volume(id, |volume| {
+        volume.status = "Deleted".to_owned();
+        Ok(())
+    });
+    back.await?;
+    Err(fault)
 }
 
 /// Drops the record of a volume and touches no file.

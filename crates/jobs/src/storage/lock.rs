@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::error::DiskError;
 use super::in_use;
+use super::probe::Identity;
 use super::root::{Access, Root};
 
 /// QEMU: "I write to this image".
@@ -85,7 +86,8 @@ pub fn hold_source(file: &File, path: &Path) -> Result<(), DiskError> {
 /// there is no moment between the two in which a QEMU could start to write.
 #[derive(Debug)]
 pub struct SourceGuard {
-    _file: File,
+    file: File,
+    seen: Identity,
 }
 
 impl SourceGuard {
@@ -96,7 +98,21 @@ impl SourceGuard {
     pub fn new(root: &Root, relative: &Path) -> Result<Self, DiskError> {
         let file = root.open_file(relative, Access::Read)?;
         hold_source(&file, &root.full(relative))?;
-        Ok(Self { _file: file })
+        let seen = Identity::of(&file, &root.full(relative))?;
+        Ok(Self { file, seen })
+    }
+
+    /// Proves that the path still leads to the guarded file, and that the file was not written to since.
+    ///
+    /// # Errors
+    /// `SourceChanged`; `NotFound`, `OutsideRoot`, `Io`.
+    pub fn unchanged(&self, root: &Root, relative: &Path) -> Result<(), DiskError> {
+        let full = root.full(relative);
+        let now = Identity::of(&root.open_file(relative, Access::Read)?, &full)?;
+        if now == self.seen && Identity::of(&self.file, &full)? == self.seen {
+            return Ok(());
+        }
+        Err(DiskError::SourceChanged(full))
     }
 }
 
