@@ -17,11 +17,15 @@ mod server;
 mod cancels;
 #[path = "kill/disks.rs"]
 mod disks;
+#[path = "kill/guards.rs"]
+mod guards;
 #[path = "kill/in_use.rs"]
 mod in_use;
 #[path = "kill/leases.rs"]
 mod leases;
 #[path = "kill/migration.rs"]
 mod migration;
+#[path = "kill/room.rs"]
+mod room;
 #[path = "kill/under_load.rs"]
 mod under_load;

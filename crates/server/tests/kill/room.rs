@@ -1,0 +1,85 @@
+//! No room, no disk, no permission: what is refused says why, what was acknowledged stays, and the server goes
+//! on when there is room again.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::client::text;
+use crate::disks::Rig;
+use crate::place::{MIB, PATIENCE, Place, until};
+use crate::server::{Mounts, Plan};
+
+/// The simulator's flexible type.
+const SIMULATE: &str = "APISimulateJobMsg";
+/// Submissions that a full disk must have refused one of.
+const SUBMITS_MAX: usize = 5_000;
+
+#[test]
+fn a_migration_that_cannot_be_done_is_refused_with_what_to_do() {
+    let rig = Rig::new("refused", "qcow2", 4 * MIB, |_, plan| plan);
+    rig.client().set_storage(&rig.to_uuid, "disable");
+    let disabled = text(&rig.refused()["details"]);
+    assert!(disabled.contains("Disabled") && disabled.contains("enable it"), "{disabled}");
+    rig.client().set_storage(&rig.to_uuid, "enable");
+
+    let whole = fs::read(&rig.source).unwrap();
+    let mut lying = whole.clone();
+    lying[24..32].copy_from_slice(&u64::MAX.to_be_bytes()); // the virtual size
+    fs::write(&rig.source, &lying).unwrap();
+    let told = text(&rig.refused()["details"]);
+    assert!(told.contains("is not an image we can use"), "{told}");
+
+    fs::remove_file(&rig.source).unwrap();
+    let gone = rig.refused();
+    assert_eq!(gone["code"], "SYS.1006", "{gone}");
+    assert!(gone.to_string().contains("does not exist"), "{gone}");
+    rig.assert_not_held_by_us();
+    assert_eq!(rig.client().scan(&rig.from_uuid)[0]["status"], "Missing");
+
+    fs::write(&rig.source, &whole).unwrap();
+    let job = rig.migrate(0);
+    let ended = rig.client().final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "the control: the same disk, whole, moves; {ended}");
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing_that_was_acknowledged() {
+    let place = Place::new("full-disk");
+    let small = place.dir("small");
+    let mounts = Mounts::new(&format!("mount -t tmpfs -o size=24m tmpfs {small}"));
+    let plan = Plan::new(&place).data_dir(&format!("{small}/data")).inside(&mounts);
+    let mut server = plan.start();
+    let fill = format!("dd if=/dev/zero of={small}/fill bs=64k 2>/dev/null || true");
+    mounts.sh(&fill);
+    let mut acknowledged = Vec::new();
+    let mut refused = None;
+    for _ in 0..SUBMITS_MAX {
+        match server.client.try_submit(SIMULATE, &json!({"durationMs": 0}), None, &[]) {
+            Ok((200, answer)) => acknowledged.push(text(&answer["inventory"]["uuid"])),
+            Ok((status, answer)) => {
+                assert_eq!((status, &answer["error"]["code"]), (503, &json!("SYS.1010")), "{answer}");
+                refused = Some(answer.to_string());
+            }
+            Err(error) => refused = Some(error.to_string()), // it ended, as after a failed sync it must
+        }
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(refused.is_some(), "{} submits found room on a full disk", acknowledged.len());
+    mounts.sh(&format!("rm {small}/fill"));
+    if server.has_ended() {
+        server = plan.start();
+    }
+    let last = until("there is room again", PATIENCE, || {
+        let (status, answer) =
+            server.client.try_submit(SIMULATE, &json!({"durationMs": 0}), None, &[]).ok()?;
+        (status == 200).then(|| text(&answer["inventory"]["uuid"]))
+    });
+    acknowledged.push(last);
+    for uuid in acknowledged {
+        assert_eq!(server.client.final_job(&uuid, PATIENCE)["state"], "Succeeded", "{uuid}");
+    }
+    assert!(!plan.log().contains("panicked"), "{}", plan.log());
+}
