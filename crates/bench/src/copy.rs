@@ -22,7 +22,7 @@ pub async fn measure(place: &Place, disk: &Path, report: &mut Report) -> Result<
     let peers = place.fresh("peers");
     std::fs::create_dir_all(&peers)?;
     // Who is first in one round is last in the next.
-    let (job, (convert, cp)) = if report.count("copy.job") % 2 == 0 {
+    let (job, (convert, cp)) = if report.count("copy.job").is_multiple_of(2) {
         let job = migrate(place, disk).await?;
         (job, copy_with_tools(disk, &peers)?)
     } else {

@@ -152,7 +152,7 @@ fn end_of(number: u64) -> Option<Transition> {
             (JobEvent::Stopped, r#"{"detail":"the long job has been canceled","receipt":{}}"#.to_owned())
         }
         90..95 => (JobEvent::Suspend, r#"{"code":"LONG_JOB.1002","detail":"interrupted"}"#.to_owned()),
-        95 if number % 16 == 0 => return None,
+        95 if number.is_multiple_of(16) => return None,
         _ => (JobEvent::Succeed, format!(r#"{{"inventory":{{"number":{number}}},"success":true}}"#)),
     };
     let mut transition = Transition::plain(event);
@@ -168,7 +168,7 @@ fn new_job(number: u64, accounts: &[AccountId], runtime: &dyn Runtime) -> NewJob
         2..5 => 1,
         _ => 2,
     };
-    let job_name = if number % 5 == 0 { "APISimulateRigidJobMsg" } else { "APISimulateJobMsg" };
+    let job_name = if number.is_multiple_of(5) { "APISimulateRigidJobMsg" } else { "APISimulateJobMsg" };
     NewJob {
         id: JobId::random(runtime),
         account: accounts[owner],

@@ -121,7 +121,11 @@ async fn run(args: &Args) -> Result<()> {
     let dir = TempDir::new(&parent)?;
     let place = Place { binary, dir: dir.path().to_owned() };
     let mut report = Report::new(machine::facts(&place, &args.remark)?);
-    let measured = measure(args, &place, &mut report).await;
+    // A server that is left behind would hold its data directory: drop it on the way out.
+    let measured = tokio::select! {
+        measured = measure(args, &place, &mut report) => measured,
+        () = stop_asked() => Err(anyhow::anyhow!("stopped")),
+    };
     // What was measured before something went wrong is worth its time.
     println!("{}", report.markdown());
     if let Some(path) = &args.out {
@@ -163,4 +167,17 @@ async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> 
         memory::measure(place, report).await?;
     }
     Ok(())
+}
+
+/// Ends at SIGINT or SIGTERM.
+async fn stop_asked() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
 }

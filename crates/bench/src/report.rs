@@ -82,9 +82,9 @@ impl Report {
 
     fn aim(&self, aim: Aim, median: f64) -> (String, bool) {
         match aim {
-            Aim::AtLeast(least) => (format!("≥ {}", short(least)), median >= least),
-            Aim::AtMost(most) => (format!("≤ {}", short(most)), median <= most),
-            Aim::AtMostOr(most, other) => {
+            Aim::Least(least) => (format!("≥ {}", short(least)), median >= least),
+            Aim::Most(most) => (format!("≤ {}", short(most)), median <= most),
+            Aim::MostOr(most, other) => {
                 let other = self.spread(other).map_or(most, |s| s.median);
                 let most = most.max(other);
                 (format!("≤ {}", short(most)), median <= most)

@@ -5,11 +5,11 @@
 #[derive(Debug, Clone, Copy)]
 pub enum Aim {
     /// This much or more.
-    AtLeast(f64),
+    Least(f64),
     /// This much or less.
-    AtMost(f64),
+    Most(f64),
     /// At most this, or at most the median of that other row.
-    AtMostOr(f64, &'static str),
+    MostOr(f64, &'static str),
 }
 
 /// One row.
@@ -39,7 +39,7 @@ pub const ROWS: &[Spec] = &[
     row("submit.16", "durable submits, 16 connections", "jobs/s"),
     row("submit.16.batch", "… jobs per commit", "jobs"),
     row("submit.16.cpu", "… server processor time per job", "µs"),
-    aimed("submit.64", "durable submits, 64 connections", "jobs/s", Aim::AtLeast(8000.0)),
+    aimed("submit.64", "durable submits, 64 connections", "jobs/s", Aim::Least(8000.0)),
     row("submit.64.batch", "… jobs per commit", "jobs"),
     row("submit.64.cpu", "… server processor time per job", "µs"),
     row("floor.submit", "floor: the same inserts in a bare loop, same batches", "jobs/s"),
@@ -48,28 +48,28 @@ pub const ROWS: &[Spec] = &[
         "drain",
         "drain of 20,000 no-op jobs, start of the process included",
         "jobs/s",
-        Aim::AtLeast(15000.0),
+        Aim::Least(15000.0),
     ),
     row("drain.batch", "… jobs per commit", "jobs"),
     row("drain.cpu", "… server processor time per job", "µs"),
     row("floor.drain", "floor: the same statements in a bare loop, same batches", "jobs/s"),
     row("drain.of_floor", "… drain ÷ that floor", "×"),
-    aimed("latency.p50", "submit to start of the body, p50", "ms", Aim::AtMostOr(2.5, "latency.p50.limit")),
+    aimed("latency.p50", "submit to start of the body, p50", "ms", Aim::MostOr(2.5, "latency.p50.limit")),
     row("latency.p50.limit", "… 4 × the floor's p50 + 2 ms", "ms"),
-    aimed("latency.p99", "submit to start of the body, p99", "ms", Aim::AtMostOr(7.0, "latency.p99.limit")),
+    aimed("latency.p99", "submit to start of the body, p99", "ms", Aim::MostOr(7.0, "latency.p99.limit")),
     row("latency.p99.limit", "… 4 × the floor's p99 + 2 ms", "ms"),
     row("latency.answer.p50", "submit to its answer, p50", "ms"),
     row("copy.job", "2 GiB qcow2: the job until its bytes are copied, hashed and flushed", "s"),
     row("copy.mapping", "… of that, until the target is mapped and copying begins", "s"),
     row("copy.convert", "peer: qemu-img convert -t none -m 4, then sync of the target", "s"),
     row("copy.cp", "peer: cp --sparse=always, then sync of the target", "s"),
-    aimed("copy.of_convert", "… speed ÷ that of qemu-img convert", "×", Aim::AtLeast(0.9)),
+    aimed("copy.of_convert", "… speed ÷ that of qemu-img convert", "×", Aim::Least(0.9)),
     row("copy.of_cp", "… speed ÷ that of cp", "×"),
     row("copy.read_back", "read-back of the target by the job", "s"),
     row("copy.dd", "peer: dd iflag=direct bs=4M of the target", "s"),
-    aimed("copy.read_back.of_dd", "… time ÷ that of dd", "×", Aim::AtMost(1.3)),
+    aimed("copy.read_back.of_dd", "… time ÷ that of dd", "×", Aim::Most(1.3)),
     row("copy.whole", "the whole job, submit to Succeeded", "s"),
-    aimed("memory.idle", "resident, idle 60 s after one job", "MiB", Aim::AtMost(40.0)),
-    aimed("memory.stored", "resident, after the queries over all stored jobs", "MiB", Aim::AtMost(120.0)),
+    aimed("memory.idle", "resident, idle 60 s after one job", "MiB", Aim::Most(40.0)),
+    aimed("memory.stored", "resident, after the queries over all stored jobs", "MiB", Aim::Most(120.0)),
     row("fill", "stored jobs written through the store (3 writes each)", "jobs/s"),
 ];
