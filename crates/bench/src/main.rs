@@ -2,7 +2,7 @@
 //! with floors and peers of the same run. Never a test: nothing here passes or fails by its time.
 //!
 //! Each part is a file: `submit`, `drain`, `latency`, `query` (over the rows of `fill`), `copy`, `memory`,
-//! `floor`. What they share: `server` (the child), `http` and `api` (the client), `report` (the table), whose
+//! `syncs`, `floor`. What they share: `server` (the child), `http` and `api` (the client), `report` (the table), whose
 //! rows with their aims stand in `rows`.
 
 #![allow(
@@ -25,6 +25,7 @@ mod report;
 mod rows;
 mod server;
 mod submit;
+mod syncs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Part {
     Copy,
     /// Resident memory after one job and a minute.
     Memory,
+    /// Syncs for many submissions, counted by strace.
+    Syncs,
 }
 
 /// Measures a Longhaul server that it starts itself.
@@ -165,6 +168,9 @@ async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> 
     }
     if args.wants(Part::Memory) {
         memory::measure(place, report).await?;
+    }
+    if args.wants(Part::Syncs) {
+        syncs::measure(place, report).await?;
     }
     Ok(())
 }

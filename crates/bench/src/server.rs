@@ -98,6 +98,11 @@ impl Server {
         Ok(Self { child, _stdout: stdout, address, data: data.to_owned() })
     }
 
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory, in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

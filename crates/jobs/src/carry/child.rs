@@ -1,6 +1,7 @@
 //! One child process from its start to its end: what it says is kept or told on, what the attempt is told
 //! is passed to it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use longhaul_engine::handler::Ended;
@@ -15,7 +16,9 @@ use crate::attempt_io::protocol::enter;
 use crate::attempt_io::{Attempt, AttemptSpec, FromChild, ToChild};
 use crate::copy::Stage;
 use crate::copy::run::{CopyResult, CopySpec};
+use crate::manage::blocking;
 use crate::manage::fault::from_disk;
+use crate::storage::{self, DiskError, Root};
 
 /// How long a child that was told to stop may take before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -83,6 +86,7 @@ async fn converse(
     if child.go(spec, pages).await.is_err() {
         return Ok(End::Died(died(child).await));
     }
+    let mut left = 0;
     loop {
         let said = tokio::select! {
             said = child.next_event() => Ok(said),
@@ -94,6 +98,7 @@ async fn converse(
         };
         match said {
             Ok(Some(FromChild::Progress { stage, bytes_done, bytes_total })) => {
+                left = bytes_total.saturating_sub(bytes_done);
                 context.progress(report(stage, bytes_done, bytes_total));
             }
             Ok(Some(FromChild::Checkpoint { seq, pages: changed })) => {
@@ -105,7 +110,9 @@ async fn converse(
                 let _ = child.send(&ToChild::CheckpointStored { seq }).await;
             }
             Ok(Some(FromChild::Done { result })) => return Ok(End::Done(result)),
-            Ok(Some(FromChild::Failed { error })) => return Err(from_disk(error).into()),
+            Ok(Some(FromChild::Failed { error })) => {
+                return Err(from_disk(measured(error, &spec.copy.target.root, left).await).into());
+            }
             Ok(Some(FromChild::Canceled)) => return Err(stopped(context)),
             Ok(Some(FromChild::Hello { .. })) => {}
             Ok(None) => return Ok(End::Died(died(child).await)),
@@ -131,6 +138,14 @@ async fn outcome_of(child: &mut Attempt) {
             return;
         }
     }
+}
+
+/// The operating system says that a disk is full, not by how much: looks what is free beside the `left` bytes.
+async fn measured(error: DiskError, target: &Path, left: u64) -> DiskError {
+    let DiskError::NoSpace { needed: 0, .. } = error else { return error };
+    let root = target.to_owned();
+    let looked = blocking(move || storage::capacity(&Root::open(&root)?)).await;
+    looked.map_or(error, |room| DiskError::NoSpace { needed: left, free: room.available_bytes })
 }
 
 /// Copying is nine tenths of the way to 99, reading back the last.

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::client::text;
+use crate::client::{result, text};
 use crate::disks::Rig;
 use crate::place::{MIB, PATIENCE, Place, until};
 use crate::server::{Mounts, Plan};
@@ -82,4 +82,32 @@ fn a_full_disk_refuses_and_loses_nothing_that_was_acknowledged() {
         assert_eq!(server.client.final_job(&uuid, PATIENCE)["state"], "Succeeded", "{uuid}");
     }
     assert!(!plan.log().contains("panicked"), "{}", plan.log());
+}
+
+#[test]
+fn a_target_that_fills_up_in_the_middle_fails_the_job_with_what_is_missing_and_leaves_nothing() {
+    let mut mounts = None;
+    let rig = Rig::new("fills-up", "raw", 32 * MIB, |place, plan| {
+        let to = place.dir("to");
+        let made = Mounts::new(&format!("mount -t tmpfs -o size=48m tmpfs {to}"));
+        let plan = plan.inside(&made);
+        mounts = Some(made);
+        plan
+    });
+    let mounts = mounts.unwrap();
+    let job = rig.migrate(2 * MIB);
+    until("the copy is under way", PATIENCE, || {
+        let (stage, done, _) = rig.client().progress(&rig.client().job(&job));
+        (stage == "copying" && done >= 4 * MIB).then_some(())
+    });
+    mounts.sh(&format!("dd if=/dev/zero of={}/fill bs=64k 2>/dev/null || true", rig.to));
+    let ended = rig.client().final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Failed", "{ended}");
+    let told = text(&result(&ended)["detail"]);
+    let words: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [needed, free, _more] = words[..] else { panic!("what is missing is not told: {told}") };
+    assert!((MIB..=28 * MIB).contains(&needed) && free < needed, "{told}");
+    assert_eq!(mounts.sh(&format!("ls -A {}", rig.to)).trim(), "fill", "nothing of the copy is left");
+    let volume = rig.client().volume(&rig.volume);
+    assert_eq!((&volume["primaryStorageUuid"], &volume["status"]), (&json!(rig.from_uuid), &json!("Ready")));
 }
