@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from typing import List
 
 from .. import limits
 from .._exchange import Answer, Outcome, Pause, Request, Step
@@ -55,7 +56,8 @@ class HttpTransport:
 
 
 def _body(response: http.client.HTTPResponse, deadline: float, where: str, seconds: float) -> bytes:
-    pieces, size = [], 0
+    pieces: List[bytes] = []
+    size = 0
     while True:
         piece = response.read1(_PIECE_BYTES)
         if not piece:
