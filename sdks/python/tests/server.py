@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 #: The admin password of every server here.
 PASSWORD = "correct horse"
@@ -27,9 +27,13 @@ def binary() -> str:
 
 
 @contextmanager
-def serve(*flags: str, listen: str = "127.0.0.1:0") -> Iterator[str]:
-    """A running server; answers its address. Ended with the block; fails if it panicked."""
-    directory = Path(tempfile.mkdtemp(prefix="longhaul-python-"))
+def serve(*flags: str, listen: str = "127.0.0.1:0", directory: Optional[Path] = None) -> Iterator[str]:
+    """A running server; answers its address. Killed with the block, which fails if the server panicked.
+
+    On data of its own, which go with the block; `directory` keeps them for the next start.
+    """
+    kept = directory is not None
+    directory = directory or Path(tempfile.mkdtemp(prefix="longhaul-python-"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LONGHAUL_")}
     environment.update(LONGHAUL_ADMIN_PASSWORD=PASSWORD, TZ="UTC")
     command = [binary(), "serve", "--listen", listen, "--data-dir", str(directory / "data"), *flags]
@@ -47,4 +51,5 @@ def serve(*flags: str, listen: str = "127.0.0.1:0") -> Iterator[str]:
                 child.kill()
         assert "panicked" not in log.read_text(), log.read_text()
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(directory, ignore_errors=True)
