@@ -265,6 +265,16 @@ def test_a_value_has_every_key_that_was_answered_and_none_for_the_others() -> No
     assert found.to_json() == rows[0] and found == actions.View(rows[0])
 
 
+def test_no_secret_is_shown_by_what_programs_print() -> None:
+    session = {"uuid": SESSION, "accountUuid": "a", "expiredDate": "d"}
+    with FakeServer(Reply(200, {"inventory": session})) as server:
+        result = actions.LogInByAccountAction().call(config=config(server))
+    assert result.unwrap().inventory.uuid == SESSION
+    shown: List[object] = [result, result.value, result.unwrap().inventory, Config(session_id=SESSION), submit()]
+    shown.append(submit()._request(Config()))
+    assert all(SESSION not in repr(thing) for thing in shown), shown
+
+
 def test_sha512_is_what_the_api_takes_for_a_password() -> None:
     assert actions.sha512_hex("password") == (
         "b109f3bbbc244eb82441917ed06d618b9008dd09b3befd1b5e07394c706a8bb9"

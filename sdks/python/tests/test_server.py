@@ -199,7 +199,7 @@ def test_a_client_gets_over_a_server_that_is_killed_and_started_again(profile: s
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     flags = ("--simulator", "--replies", profile)
     later: List[Any] = []
-    with Longhaul(f"http://{listen}", account="admin", password=PASSWORD) as c:
+    with Longhaul(f"http://{listen}", account="admin", password=PASSWORD, retries=20) as c:
         with serve(*flags, listen=listen, directory=tmp_path):
             job = c.jobs.submit(SIMULATE, {"durationMs": 500})
             rerun = c.jobs.submit(SIMULATE, {"durationMs": 0}).wait(timeout=60)

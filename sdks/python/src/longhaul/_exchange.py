@@ -32,9 +32,9 @@ class Request:
     #: After `/v1`, percent-encoded.
     path: str
     query: Tuple[Tuple[str, str], ...] = ()
-    #: The JSON object to send; `None` sends no body.
-    body: Optional[Mapping[str, Any]] = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    #: The JSON object to send; `None` sends no body. Not shown, as the headers: sessions and passwords are in them.
+    body: Optional[Mapping[str, Any]] = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Seconds until the last byte of the answer.
     timeout: float = limits.REQUEST_TIMEOUT_S
 

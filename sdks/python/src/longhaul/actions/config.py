@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from .. import limits
@@ -25,8 +25,8 @@ class Config:
     request_timeout: float = limits.REQUEST_TIMEOUT_S
     #: Seconds that a call may take with all its polls; then the error is `sdk.1001`.
     call_timeout: float = limits.CALL_TIMEOUT_S
-    #: The session of actions that have no `sessionId` of their own.
-    session_id: Optional[str] = None
+    #: The session of actions that have no `sessionId` of their own. Not shown by `repr`.
+    session_id: Optional[str] = field(default=None, repr=False)
 
     def pacing(self) -> Pacing:
         """The times as calls take them.

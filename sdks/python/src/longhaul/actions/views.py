@@ -80,13 +80,16 @@ class TaskProgressInventory(View):
 
 
 class SessionInventory(View):
-    """A login session. Its `uuid` is a secret."""
+    """A login session. Its `uuid` is a secret, which `repr` does not show."""
 
     uuid: str
     accountUuid: str
     userUuid: str
     expiredDate: str
     createDate: str
+
+    def __repr__(self) -> str:
+        return f"SessionInventory(accountUuid={self.accountUuid!r}, expiredDate={self.expiredDate!r})"
 
 
 class EmptyValue(View):
@@ -122,3 +125,6 @@ class SessionValue(View):
 
     _nested = {"inventory": SessionInventory}
     inventory: SessionInventory
+
+    def __repr__(self) -> str:
+        return f"SessionValue(inventory={self.inventory!r})"
