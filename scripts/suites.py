@@ -8,6 +8,8 @@ doc comments, or the simulation, whose seeds are shown but not added up. FILE co
   suites.py cargo-test FILE        runs cargo test, examples in doc comments too, counts; fails where it fails
   suites.py doc-tests FILE         runs the examples in doc comments, counts; fails where they fail
   suites.py note FILE SUITE N      N of something that passed
+  suites.py script FILE SUITE COMMAND…
+                                   runs a script whose last line is `N passed, M failed`, counts; fails where it fails
   suites.py report FILE            the table against scripts/test-floor.txt; the closing line
   suites.py write-floor FILE       raises the floor to what was counted
 """
@@ -116,6 +118,22 @@ def doc_tests(file):
                 lambda line: DOCS if re.match(r"\s*Doc-tests ", line) else None)
 
 
+CLOSING = re.compile(r"^(\d+) passed, (\d+) failed$")
+
+
+def script(file, suite, command):
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in process.stdout:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        last = line.strip() or last
+    status, result = process.wait(), CLOSING.match(last)
+    passed, failed = map(int, result.groups()) if result else (0, 1)
+    add(file, suite, passed, failed)
+    sys.exit(0 if status == 0 and result and failed == 0 else 1)
+
+
 def floors():
     found = {}
     if os.path.exists(FLOOR):
@@ -173,6 +191,8 @@ def main():
             doc_tests(file)
         case ["note", file, suite, count]:
             add(file, suite, int(count))
+        case ["script", file, suite, *command] if command:
+            script(file, suite, command)
         case ["report", file]:
             report(file)
         case ["write-floor", file]:

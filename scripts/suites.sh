@@ -1,9 +1,12 @@
 # shellcheck shell=bash
-# The suites: tests of all crates, the examples in doc comments, the simulation, the bench binary's build.
+# The suites: tests of all crates, the examples in doc comments, the simulation, the clients in other languages,
+# the bench binary's build.
 # Counts go through scripts/suites.py. Sourced by test.sh. Whatever needs processes, disks or ports is a test of
 # a crate; it takes free loopback ports, and port 8080 only inside `unshare -n`.
 
 COUNTS=target/suites.json
+# Suites in other languages: name|script. Each is called with the server's binary and a directory for what it makes.
+CLIENT_SUITES=("sdks/python|sdks/python/test.sh")
 
 run_suites() {
     local write_floor=$1 failed=0
@@ -13,6 +16,10 @@ run_suites() {
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
     timed "simulation" run_simulation || failed=1
+    local client
+    for client in "${CLIENT_SUITES[@]}"; do
+        timed "${client%%|*}" run_client_suite "${client%%|*}" "${client#*|}" || failed=1
+    done
     timed "bench binary builds" cargo build --locked --quiet -p longhaul-bench || failed=1
     if [[ $failed -eq 0 && $write_floor == yes ]]; then
         python3 scripts/suites.py write-floor "$COUNTS"
@@ -52,6 +59,14 @@ run_doc_tests() {
     fi
     python3 scripts/suites.py doc-tests "$COUNTS" ||
         { broken "an example in a doc comment fails; run: cargo test --workspace --doc"; return 1; }
+}
+
+# A client's own tests against the real server.
+run_client_suite() {
+    local suite=$1 script=$2
+    cargo build --locked --quiet -p longhaul-server || return 1
+    python3 scripts/suites.py script "$COUNTS" "$suite" "$script" target/debug/longhaul "target/$suite" ||
+        { broken "a test of $suite failed; run: $script target/debug/longhaul target/$suite"; return 1; }
 }
 
 # A failing seed prints how to replay it.

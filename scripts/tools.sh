@@ -63,7 +63,18 @@ install_suite_tools() {
     need qemu-system-x86_64:qemu-system-x86 || return 1
     need cc:build-essential python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
         unshare:util-linux ip:iproute2 curl:curl ps:procps \
-        sha256sum:coreutils
+        sha256sum:coreutils || return 1
+    need_python_venv
+}
+
+# Debian's Python has no venv of its own; others do.
+need_python_venv() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null && return 0
+    echo "installing: python3-venv"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv \
+        </dev/null >/dev/null || true
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        { broken "python3 has no venv; install python3-venv"; return 1; }
 }
 
 # Pinned and outside the target folder: built once for a machine. Little optimised: it runs for a second.
