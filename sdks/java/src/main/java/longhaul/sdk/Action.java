@@ -31,8 +31,13 @@ public abstract class Action<V, R extends ActionResult<V>> {
      *
      * @param valueType what a successful answer is read as, by Gson
      * @param newResult makes an empty result
+     * @throws IllegalArgumentException if Gson cannot make objects of that type
      */
     protected Action(Class<V> valueType, Supplier<R> newResult) {
+        if (valueType.isLocalClass() || valueType.isAnonymousClass()) {
+            throw new IllegalArgumentException(
+                valueType.getName() + " is declared in a method, where Gson does not read it: declare it in a class");
+        }
         this.valueType = valueType;
         this.newResult = newResult;
     }

@@ -104,7 +104,7 @@ public final class ApiRequest {
         return this;
     }
 
-    /** Adds tags where they belong: beside the wrapper, or in the query string of a deletion. Empty ones are left out. */
+    /** Adds tags where they belong: beside the wrapper, or in the query string of a deletion. Nothing for no tags. */
     void addTags(String name, Collection<String> values) {
         if (values == null || values.isEmpty()) {
             return;

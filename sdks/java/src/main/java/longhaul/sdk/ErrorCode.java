@@ -3,7 +3,7 @@ package longhaul.sdk;
 import java.util.List;
 import java.util.Map;
 
-/** Why an operation failed, as the server says it; or, with a code that begins with {@code sdk.}, as this client does. */
+/** Why an operation failed: the server says so, or, with a code that begins with {@code sdk.}, this client does. */
 public final class ErrorCode {
     /** No usable answer came: the server cannot be reached, or what answered is not this API. */
     public static final String HTTP_ERROR = "sdk.1000";

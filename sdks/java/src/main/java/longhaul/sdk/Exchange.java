@@ -65,7 +65,8 @@ final class Exchange<V, R extends ActionResult<V>> {
                 end(ErrorCode.client(wrong.getMessage()));
                 return;
             }
-            Future<?> deadline = LonghaulClient.TIMER.schedule(this::endAtLimit, limit.toMillis(), TimeUnit.MILLISECONDS);
+            Future<?> deadline =
+                LonghaulClient.TIMER.schedule(this::endAtLimit, limit.toMillis(), TimeUnit.MILLISECONDS);
             WebHookReceiver hook = client.hook();
             if (hook != null) {
                 hook.expect(apiId, this::hooked);

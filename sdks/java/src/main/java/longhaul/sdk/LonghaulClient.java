@@ -154,7 +154,8 @@ public final class LonghaulClient implements AutoCloseable {
             return done.get(exchange.limit().plus(BACKSTOP).toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException interrupt) {
             Thread.currentThread().interrupt();
-            exchange.end(ErrorCode.client("the waiting thread was interrupted; what the server had taken goes on there"));
+            exchange.end(ErrorCode.client(
+                "the waiting thread was interrupted; what the server had taken goes on there"));
         } catch (TimeoutException late) {
             exchange.end(ErrorCode.timeout("nothing ended the call, not even its limit: this program stood still"));
         } catch (ExecutionException defect) {
