@@ -96,7 +96,7 @@ final class JobTests {
             fails(live.cancel(live.succeeded().uuid).call(), "SYS.1007", "cannot cancel longjob that is succeeded");
         });
         checks.test("a job of a type that cannot be canceled goes on", () -> {
-            SubmitLongJobAction action = live.submit("{\"durationMs\":2000}");
+            SubmitLongJobAction action = live.submit("{\"durationMs\":3000}");
             action.jobName = "APISimulateRigidJobMsg";
             String uuid = action.call().orThrow().inventory.uuid;
             live.await(uuid, LongJobState.Running);
