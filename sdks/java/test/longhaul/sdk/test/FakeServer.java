@@ -87,7 +87,8 @@ final class FakeServer implements AutoCloseable {
 
     /** For clients of it, with short limits. */
     ClientConfig.Builder config() {
-        return ClientConfig.builder().host("127.0.0.1").port(port()).pollingInterval(Duration.ofMillis(20));
+        return ClientConfig.builder().host("127.0.0.1").port(port())
+            .pollingInterval(Duration.ofMillis(20)).pollingTimeout(Duration.ofSeconds(30));
     }
 
     List<Asked> polls() {
