@@ -156,15 +156,25 @@ final class AnswerTests {
             equal(name, call(inTurn(ok("{\"inventory\":{\"name\":\"" + name + "\"}}"))).orThrow().inventory.name);
         });
         checks.test("an answer beyond answerMaxBytes is an error that names the limit, also at a poll", () -> {
-            for (Script script : new Script[] {inTurn(ok("{\"a\":\"" + "x".repeat(1100) + "\"}")),
-                inTurn(accepted(), ok("{\"a\":\"" + "x".repeat(1100) + "\"}"))}) {
-                try (FakeServer server = new FakeServer(script);
-                     LonghaulClient client = new LonghaulClient(server.config().answerMaxBytes(1024).build())) {
-                    fails(client.call(new SubmitLongJobAction()), ErrorCode.HTTP_ERROR, "answerMaxBytes=1024");
-                    that(server.asked.size() <= 2, "asked again");
-                }
+            // Several buffers of the HTTP client, each of them below the limit.
+            Answer most = ok("{\"a\":\"" + "x".repeat(100_000 - 8) + "\"}");
+            Answer more = ok("{\"a\":\"" + "x".repeat(100_000 - 7) + "\"}");
+            for (Script script : new Script[] {inTurn(more), inTurn(accepted(), more)}) {
+                SubmitLongJobAction.Result result = limited(script);
+                fails(result, ErrorCode.HTTP_ERROR, "answerMaxBytes=100000");
             }
+            equal(null, limited(inTurn(most)).error);
+            equal(null, limited(inTurn(accepted(), most)).error);
         });
+    }
+
+    private static SubmitLongJobAction.Result limited(Script script) throws Exception {
+        try (FakeServer server = new FakeServer(script);
+             LonghaulClient client = new LonghaulClient(server.config().answerMaxBytes(100_000).build())) {
+            SubmitLongJobAction.Result result = client.call(new SubmitLongJobAction());
+            that(server.asked.size() <= 2, "it asked again");
+            return result;
+        }
     }
 
     private static int percent(String content) {

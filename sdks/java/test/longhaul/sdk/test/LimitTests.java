@@ -96,7 +96,7 @@ final class LimitTests {
         checks.test("polls that fail are forgiven while a server restarts, and again after one that did not", () -> {
             try (FakeServer server = new FakeServer(inTurn(accepted(), processing(), FakeServer.BREAK,
                      new Answer(502, "a proxy"), new Answer(503, "a proxy"), FakeServer.SILENCE, processing(),
-                     FakeServer.BREAK, ok("{\"inventory\":{\"uuid\":\"u\"}}")));
+                     new Answer(502, "a proxy"), new Answer(504, "a proxy"), ok("{\"inventory\":{\"uuid\":\"u\"}}")));
                  LonghaulClient client = new LonghaulClient(server.config()
                      .readTimeout(Duration.ofSeconds(2)).pollingRetries(4).build())) {
                 equal("u", client.call(new SubmitLongJobAction()).orThrow().inventory.uuid);

@@ -78,6 +78,10 @@ final class RequestTests {
             sends(query, "GET /zstack/v1/longjobs?q=name~%3D%25a%20b%25&q=state%3F%3DRunning%2CFailed&limit=2&start=1"
                 + "&count=false&replyWithCount=true&sort=%2Bname&fields=uuid%2Cname&filterName=f%3Ac", "");
             query = new QueryLongJobAction();
+            query.sortBy = "name";
+            query.sortDirection = "desc";
+            sends(query, "GET /zstack/v1/longjobs?sort=-name", "");
+            query = new QueryLongJobAction();
             sends(query, "GET /zstack/v1/longjobs", "");
         });
         checks.test("each request has an id of its own, the session, and a type where it has a body", () -> {
