@@ -6,7 +6,7 @@
 
 COUNTS=target/suites.json
 # Suites in other languages: name|script. Each is called with the server's binary and a directory for what it makes.
-CLIENT_SUITES=("sdks/python|sdks/python/test.sh")
+CLIENT_SUITES=("sdks/python|sdks/python/test.sh" "sdks/java|sdks/java/test.sh")
 
 run_suites() {
     local write_floor=$1 failed=0

@@ -63,8 +63,19 @@ install_suite_tools() {
     need qemu-system-x86_64:qemu-system-x86 || return 1
     need cc:build-essential python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
         unshare:util-linux ip:iproute2 curl:curl ps:procps \
-        sha256sum:coreutils || return 1
-    need_python_venv
+        sha256sum:coreutils javac:default-jdk-headless || return 1
+    need_python_venv || return 1
+    need_gson
+}
+
+# A library, so no program tells whether it is there.
+need_gson() {
+    local jar=${GSON_JAR:-/usr/share/java/gson.jar}
+    [[ -f $jar ]] && return 0
+    echo "installing: libgoogle-gson-java"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libgoogle-gson-java \
+        </dev/null >/dev/null || true
+    [[ -f $jar ]] || { broken "there is no $jar; install libgoogle-gson-java, or set GSON_JAR to Gson's jar"; return 1; }
 }
 
 # Debian's Python has no venv of its own; others do.
