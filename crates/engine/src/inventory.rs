@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use longhaul_model::query::{Condition, Field, Filter, LIMIT_MAX, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{Intent, Storage, Trash, Volume};
-use longhaul_model::{Code, Fault, Runtime, StorageId, VolumeId};
+use longhaul_model::{Code, Fault, JobState, Runtime, StorageId, VolumeId};
 use longhaul_store::{Store, StoreError};
 
 pub use longhaul_store::traits::StorageUpdate;
@@ -25,6 +25,26 @@ fn volume_text(id: VolumeId) -> String {
 
 fn storage_text(id: StorageId) -> String {
     format!("primary storage[uuid:{id}]")
+}
+
+fn in_use(id: VolumeId, by: &str) -> Fault {
+    Fault::failed(format!("volume[uuid:{id}] is still in use by {by}; cancel it or wait for its end"))
+}
+
+fn equals(field: Field, text: String) -> Condition {
+    Condition { field, op: Op::Eq, values: vec![Value::Text(text)] }
+}
+
+/// The first page of all rows that meet the conditions, whoever owns them.
+fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
+    Query {
+        resource,
+        filter: Filter { conditions, visible_to: None },
+        sort: None,
+        page: Page { start: 0, limit: LIMIT_MAX },
+        want_rows: true,
+        want_total: false,
+    }
 }
 
 impl Inventory {
@@ -137,10 +157,37 @@ impl Inventory {
     pub async fn delete_volume(&self, id: VolumeId) -> Result<(), Fault> {
         match self.store.delete_volume(id).await {
             Ok(()) | Err(StoreError::NotFound) => Ok(()),
-            Err(StoreError::InUse(by)) => Err(Fault::failed(format!(
-                "volume[uuid:{id}] is still in use by {by}; cancel it or wait for its end"
-            ))),
+            Err(StoreError::InUse(by)) => Err(in_use(id, &by)),
             Err(other) => Err(from_store(other, &volume_text(id))),
+        }
+    }
+
+    /// All storages.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn storages(&self) -> Result<Vec<Storage>, Fault> {
+        let found = self.store.query(&all(Resource::Storage, Vec::new())).await;
+        match found.map_err(|e| from_store(e, "the primary storages"))?.rows {
+            Rows::Storages(storages) => Ok(storages),
+            _ => Err(Fault::internal("asked for storages")),
+        }
+    }
+
+    /// Refuses when a job that is not final has the volume as its target.
+    ///
+    /// # Errors
+    /// There is one, it is named; the store does not answer.
+    pub async fn refuse_worked_on(&self, id: VolumeId) -> Result<(), Fault> {
+        let open = [JobState::Waiting, JobState::Running, JobState::Suspended, JobState::Canceling];
+        let states = open.map(|state| Value::Text(state.name().to_owned())).to_vec();
+        let is_open = Condition { field: Field::State, op: Op::In, values: states };
+        let query = all(Resource::Job, vec![equals(Field::TargetResourceUuid, id.to_string()), is_open]);
+        let found = self.store.query(&query).await.map_err(|e| from_store(e, &volume_text(id)))?;
+        match found.rows {
+            Rows::Jobs(jobs) if jobs.is_empty() => Ok(()),
+            Rows::Jobs(jobs) => Err(in_use(id, &format!("job[uuid:{}]", jobs[0].id))),
+            _ => Err(Fault::internal("asked for jobs")),
         }
     }
 
@@ -174,19 +221,7 @@ impl Inventory {
     /// # Errors
     /// The store does not answer.
     pub async fn volumes_on(&self, storage: StorageId) -> Result<Vec<Volume>, Fault> {
-        let condition = Condition {
-            field: Field::PrimaryStorageUuid,
-            op: Op::Eq,
-            values: vec![Value::Text(storage.to_string())],
-        };
-        let mut query = Query {
-            resource: Resource::Volume,
-            filter: Filter { conditions: vec![condition], visible_to: None },
-            sort: None,
-            page: Page { start: 0, limit: LIMIT_MAX },
-            want_rows: true,
-            want_total: false,
-        };
+        let mut query = all(Resource::Volume, vec![equals(Field::PrimaryStorageUuid, storage.to_string())]);
         let mut volumes = Vec::new();
         loop {
             let answer = self.store.query(&query).await.map_err(|e| from_store(e, &storage_text(storage)))?;

@@ -117,10 +117,13 @@ async fn look(request: &Request) -> Result<(DiskRef, ImageInfo), Fault> {
     let (path, asked) = (request.path.clone(), request.format.clone());
     blocking(move || {
         let (root, relative) = split(&path)?;
-        let info = storage::probe(&root, &relative)?;
+        let asked = asked.map(|f| migrate::format_of(Some(&f)));
+        let mut info = storage::probe_as(&root, &relative, asked)?;
         // What is raw by wish may look like anything; what is qcow2 by wish must be one.
-        let format = asked.map_or(info.format, |f| migrate::format_of(Some(&f)));
+        let format = asked.unwrap_or(info.format);
         crate::copy::source::open(&root, &relative, format)?;
+        let layers = storage::layers(&root, &relative, format)?;
+        info.actual_bytes = layers.iter().map(|layer| layer.actual_bytes).sum();
         let holders = storage::in_use(&path)?;
         if !holders.is_empty() {
             return Err(DiskError::InUse(holders));

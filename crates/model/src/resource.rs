@@ -143,6 +143,15 @@ pub struct Volume {
     pub last_op_ms: i64,
 }
 
+impl Volume {
+    /// Its bytes are complete: it is Ready, unless it was deleted meanwhile.
+    pub fn make_ready(&mut self) {
+        if self.deleted_ms.is_none() {
+            "Ready".clone_into(&mut self.status);
+        }
+    }
+}
+
 /// Bytes that nothing points at any more, kept until they are cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trash {
@@ -204,7 +213,7 @@ pub enum IntentKind {
 /// What must be true at the same moment as a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// The volume's record points elsewhere, and the volume is Ready.
+    /// The volume's record points elsewhere, and the volume is Ready unless it was deleted meanwhile.
     MoveVolume {
         /// The volume.
         volume: VolumeId,

@@ -17,12 +17,10 @@ use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder};
 use super::BlockDev;
 use super::qcow2::{Qcow2, imago_file, open_layer};
 use super::raw::Raw;
+use crate::storage::chain::{MAX_LAYERS, backing_path};
 use crate::storage::header::{self, Qcow2Header};
 use crate::storage::probe::refuse_unusable;
 use crate::storage::{Access, DiskError, Format, Identity, Root, lock};
-
-/// The deepest chain of images that is flattened.
-pub const MAX_LAYERS: usize = 16;
 
 /// An opened and locked source. The locks end with it.
 pub struct Source {
@@ -138,15 +136,7 @@ fn below(
         names: name.to_owned(),
         reason: reason.to_owned(),
     };
-    let path = relative.parent().unwrap_or(Path::new("")).join(name);
-    let beneath = root.relative(&path).map_err(|e| match e {
-        DiskError::OutsideRoot(_) => refuse(
-            "that is not below the storage's directory; move it there and rebase the image with qemu-img rebase \
-             -u, or flatten it with qemu-img convert",
-        ),
-        DiskError::NotFound(_) => refuse("that file does not exist; restore it, or rebase the image"),
-        e => e,
-    })?;
+    let beneath = backing_path(root, relative, name)?;
     let file = hold(root, &beneath, held)?;
     match header.backing_format.as_deref() {
         Some("qcow2") => layer(root, &beneath, file, held),

@@ -22,6 +22,7 @@ pub fn from_disk(error: DiskError) -> Fault {
         DiskError::InUse(_)
         | DiskError::NoSpace { .. }
         | DiskError::Exists(_)
+        | DiskError::Backs { .. }
         | DiskError::Mismatch { .. }
         | DiskError::SourceChanged(_) => Fault::failed(details),
     }

@@ -51,6 +51,7 @@ pub async fn add_local(inventory: &Inventory, host: HostId, new: NewLocal) -> Re
         Ok((root.path().to_owned(), storage::capacity(&root)?))
     })
     .await?;
+    refuse_nested(inventory, &path).await?;
     let runtime = inventory.runtime();
     inventory
         .create_storage(Storage {
@@ -68,6 +69,23 @@ pub async fn add_local(inventory: &Inventory, host: HostId, new: NewLocal) -> Re
             last_op_ms: 0,
         })
         .await
+}
+
+/// A file below two storages could become two volumes.
+async fn refuse_nested(inventory: &Inventory, path: &Path) -> Result<(), Fault> {
+    for known in inventory.storages().await? {
+        let other = Path::new(&known.url);
+        if path != other && (path.starts_with(other) || other.starts_with(path)) {
+            return Err(Fault::invalid(format!(
+                "the url[{}] and that of primary storage[uuid:{}, name:{}], [{}], lie in each other; give directories side by side",
+                path.display(),
+                known.id,
+                known.name,
+                known.url
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The storage with its figures of this moment; unreachable ones are `Disconnected`.
@@ -123,7 +141,14 @@ pub async fn scan(inventory: &Inventory, id: StorageId) -> Result<Vec<Item>, Fau
 
 fn compare(root: &Root, volume: Volume) -> Option<Item> {
     let path = PathBuf::from(volume.install_path.as_deref()?);
-    let seen = root.relative(&path).and_then(|relative| storage::probe(root, &relative));
+    let seen = root.relative(&path).and_then(|relative| {
+        let info = storage::probe(root, &relative)?;
+        storage::layers(root, &relative, info.format).map_err(|error| match error {
+            DiskError::NotFound(gone) => DiskError::bad_image(&path, format!("{} is gone", gone.display())),
+            other => other,
+        })?;
+        Ok(info)
+    });
     match seen {
         Err(DiskError::NotFound(_)) => Some(Item::Missing(Box::new(volume))),
         Err(error) => Some(Item::Changed(Box::new(volume), error.to_string())),

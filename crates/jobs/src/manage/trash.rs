@@ -38,10 +38,11 @@ async fn remove(inventory: &Inventory, url: &str, trash: &Trash) -> Result<(), F
     inventory.remove_trash(trash.id).await
 }
 
-/// Removes a file below a storage's root. One that is gone already is no error; one that is in use is.
+/// Removes a file below a storage's root. One that is gone already is no error; one that is in use, or that
+/// other images are made of, is.
 ///
 /// # Errors
-/// It leads outside or is a symbolic link, is held by a process, or cannot be removed.
+/// It leads outside or is a symbolic link, is held by a process, is a backing file, or cannot be removed.
 pub async fn remove_file(url: &str, path: &str) -> Result<(), Fault> {
     let (url, path) = (url.to_owned(), path.to_owned());
     blocking(move || {
@@ -58,6 +59,7 @@ pub async fn remove_file(url: &str, path: &str) -> Result<(), Fault> {
             Ok(_) | Err(DiskError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
+        storage::refuse_if_backing(&root, relative)?;
         storage::delete_artifact(&root, relative)
     })
     .await

@@ -111,7 +111,7 @@ pub async fn create(
 /// Makes a file below a storage's root a volume, without copying a byte.
 ///
 /// # Errors
-/// It leads outside the root, is no usable image, or belongs to a volume already.
+/// It leads outside the root, is no usable image, lacks a backing file, or belongs to a volume already.
 pub async fn adopt(
     inventory: &Inventory,
     new: &NewVolume,
@@ -125,6 +125,7 @@ pub async fn adopt(
         let root = open_root(&url)?;
         let relative = root.relative(Path::new(&path))?;
         let info = storage::probe(&root, &relative)?;
+        storage::layers(&root, &relative, info.format)?;
         Ok((root.full(&relative), info))
     })
     .await?;
@@ -141,9 +142,10 @@ pub async fn adopt(
 /// Deletes a volume: its bytes stay until it is expunged.
 ///
 /// # Errors
-/// It is deleted already, or in use.
+/// It is deleted already, in use, or a job works on it.
 pub async fn delete(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
     let now_ms = inventory.runtime().now_ms();
+    inventory.refuse_worked_on(id).await?;
     refuse_held(&inventory.volume(id).await?).await?;
     inventory
         .change_volume(id, |volume| {
@@ -185,8 +187,9 @@ const EXPUNGING: &str = "Expunging";
 /// until they are gone.
 ///
 /// # Errors
-/// It is not deleted, or a job works on it: nothing is touched. Bytes that a process holds stay in the trash.
+/// It is not deleted, a job works on it, or other images are made of it: nothing is touched. Bytes that a process holds stay in the trash.
 pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
+    refuse_backing(inventory, &inventory.volume(id).await?).await?;
     let volume = inventory
         .change_volume(id, |volume| {
             if volume.deleted_ms.is_none() {
@@ -240,6 +243,12 @@ async fn give_up_on_refusal(inventory: &Inventory, id: VolumeId) -> Result<(), F
 pub async fn forget(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
     inventory.volume(id).await?;
     inventory.delete_volume(id).await
+}
+
+async fn refuse_backing(inventory: &Inventory, volume: &Volume) -> Result<(), Fault> {
+    let Some((storage, path)) = volume.storage.zip(volume.install_path.clone()) else { return Ok(()) };
+    let url = inventory.storage(storage, "primaryStorageUuid").await?.url;
+    blocking(move || storage::refuse_if_backing(&open_root(&url)?, Path::new(&path))).await
 }
 
 async fn refuse_held(volume: &Volume) -> Result<(), Fault> {

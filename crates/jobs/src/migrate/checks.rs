@@ -14,7 +14,7 @@ use crate::carry::CopySettings;
 use crate::manage::fault::from_disk;
 use crate::manage::volumes::takes_volumes;
 use crate::manage::{blocking, open_root};
-use crate::storage::{self, DiskError, ImageInfo};
+use crate::storage::{self, DiskError, Layer};
 
 /// Bytes per second that a plan reckons with where no limit is set.
 const ESTIMATE_BYTES_PER_S: u64 = 200 * 1024 * 1024;
@@ -52,7 +52,7 @@ pub async fn check(
     note(usable(&volume, &from, &to))?;
     let path = volume.install_path.clone().unwrap_or_default();
     let source = match source(&from, &path, volume.format.as_deref()).await {
-        Ok(info) => Some(info),
+        Ok(source) => Some(source),
         Err(fault) => {
             note(Err(fault))?;
             None
@@ -60,8 +60,13 @@ pub async fn check(
     };
     if source.is_some() {
         note(not_in_use(&path).await)?;
+        note(not_backing(&from, &path).await)?;
     }
-    let bytes = source.as_ref().map_or(0, |s| s.actual_bytes);
+    // Of a chain, at most what the guest sees is copied; how much the layers hide of each other, nobody knows
+    // before.
+    let layers = source.as_deref().unwrap_or_default();
+    let occupied: u64 = layers.iter().map(|layer| layer.actual_bytes).sum();
+    let bytes = if layers.len() > 1 { occupied.min(volume.size) } else { occupied };
     let needed = bytes + (bytes / TABLES_SHARE).max(TABLES_MIN);
     let free = match room(&to, needed).await {
         Ok(free) => free,
@@ -76,6 +81,7 @@ pub async fn check(
         "srcPrimaryStorageUuid": from.id.to_string(),
         "dstPrimaryStorageUuid": to.id.to_string(),
         "guestBytes": volume.size,
+        "layers": layers.len(),
         "bytes": bytes,
         "neededBytes": needed,
         "freeBytes": free,
@@ -149,7 +155,8 @@ pub fn usable(volume: &Volume, from: &Storage, to: &Storage) -> Result<(), Fault
     takes_volumes(to)
 }
 
-async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<ImageInfo, Fault> {
+/// The files that the source is made of, the top first, after it was opened as the copier will open it.
+async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<Layer>, Fault> {
     let (url, path, recorded) = (from.url.clone(), path.to_owned(), format_of(format));
     blocking(move || {
         let root = open_root(&url)?;
@@ -163,7 +170,7 @@ async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Imag
         }
         // Opens it as the copier will, backing chain included, so that a lying header is told now.
         crate::copy::source::open(&root, &relative, recorded)?;
-        Ok(info)
+        storage::layers(&root, &relative, recorded)
     })
     .await
 }
@@ -179,6 +186,12 @@ pub async fn not_in_use(path: &str) -> Result<(), Fault> {
         if holders.is_empty() { Ok(()) } else { Err(DiskError::InUse(holders)) }
     })
     .await
+}
+
+/// Whether other images are made of the disk: their backing file would go with it.
+async fn not_backing(from: &Storage, path: &str) -> Result<(), Fault> {
+    let (url, path) = (from.url.clone(), path.to_owned());
+    blocking(move || storage::refuse_if_backing(&open_root(&url)?, Path::new(&path))).await
 }
 
 /// Free bytes of the target; with the fault if it cannot be written or has not enough.

@@ -20,6 +20,9 @@ pub struct InUse {
     pub path: PathBuf,
 }
 
+/// Overlays that an error names; of more it tells how many there are.
+const OVERLAYS_TOLD: usize = 3;
+
 /// Why a disk could not be read, written or managed. The text says what the reader can do.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +59,13 @@ pub enum DiskError {
         names: String,
         /// Why it is refused and what to do.
         reason: String,
+    },
+    /// Other images are made of this file.
+    Backs {
+        /// The file.
+        path: PathBuf,
+        /// The images that name it as their backing file; never empty.
+        overlays: Vec<PathBuf>,
     },
     /// The target does not hold what was written there.
     Mismatch {
@@ -111,6 +121,7 @@ impl DiskError {
             Self::Exists(_) => "exists",
             Self::BadImage { .. } => "bad_image",
             Self::BackingFile { .. } => "backing_file",
+            Self::Backs { .. } => "backs",
             Self::Mismatch { .. } => "mismatch",
             Self::SourceChanged(_) => "source_changed",
             Self::Io { .. } => "io",
@@ -163,6 +174,19 @@ impl fmt::Display for DiskError {
             }
             Self::BackingFile { path, names, reason } => {
                 write!(f, "{} refers to {names:?}: {reason}", path.display())
+            }
+            Self::Backs { path, overlays } => {
+                write!(f, "{} is the backing file of", path.display())?;
+                for (n, overlay) in overlays.iter().take(OVERLAYS_TOLD).enumerate() {
+                    write!(f, "{} {}", if n == 0 { "" } else { "," }, overlay.display())?;
+                }
+                if let Some(more) = overlays.len().checked_sub(OVERLAYS_TOLD).filter(|n| *n > 0) {
+                    write!(f, " and {more} more")?;
+                }
+                write!(
+                    f,
+                    "; migrate those first, which makes them whole, or rebase them with qemu-img rebase"
+                )
             }
             Self::Mismatch { offset } => write!(
                 f,

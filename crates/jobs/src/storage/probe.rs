@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::DiskError;
+use super::foreign;
 use super::header::{self, Qcow2Header};
 use super::root::{Access, Root};
 
@@ -71,12 +72,31 @@ pub struct ImageInfo {
 ///
 /// # Errors
 /// `NotFound`, `OutsideRoot`; `BadImage` for a header that lies, is marked corrupt, or needs what we do
-/// not support; `BackingFile` when its data are in another file.
+/// not support, for an empty file, and for a format that is neither raw nor qcow2; `BackingFile` when its
+/// data are in another file.
 pub fn probe(root: &Root, relative: &Path) -> Result<ImageInfo, DiskError> {
+    probe_as(root, relative, None)
+}
+
+/// The same for a file that is said to be of a format. What is raw by wish may begin like anything.
+///
+/// # Errors
+/// As `probe`.
+pub fn probe_as(root: &Root, relative: &Path, said: Option<Format>) -> Result<ImageInfo, DiskError> {
     let file = root.open_file(relative, Access::Read)?;
     let full = root.full(relative);
     let meta = file.metadata().map_err(|e| DiskError::io("stat", &full, e))?;
     let qcow2 = header::read(&file, &full)?;
+    if qcow2.is_none() && meta.len() == 0 {
+        return Err(DiskError::bad_image(&full, "it is empty"));
+    }
+    if qcow2.is_none()
+        && said != Some(Format::Raw)
+        && let Some(name) = foreign::format(&file, &full)?
+    {
+        let reason = format!("it is a {name} image; convert it with qemu-img convert -O qcow2 first");
+        return Err(DiskError::bad_image(&full, reason));
+    }
     if let Some(header) = &qcow2 {
         refuse_unusable(header, &full)?;
     }

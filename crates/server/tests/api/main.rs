@@ -7,6 +7,7 @@ mod support;
 mod bad_input;
 mod credential_rows;
 mod credentials;
+mod disks;
 mod documents;
 mod family;
 mod inventory;

@@ -164,7 +164,9 @@ fn trash(storage: StorageId) -> Trash {
 /// Effects happen with the success, all of them.
 pub async fn effects_happen_with_the_success(t: &Bench) {
     let (from, to) = (t.storage("/a").await, t.storage("/b").await);
-    let volume = t.store.create_volume(t.new_volume(from.id, "/pool/old")).await.unwrap();
+    let mut creating = t.new_volume(from.id, "/pool/old");
+    "Creating".clone_into(&mut creating.status);
+    let volume = t.store.create_volume(creating).await.unwrap();
     let claim = t.submit_and_claim().await;
     let intent = intend(t, &claim).await;
     let effects = vec![
@@ -183,9 +185,31 @@ pub async fn effects_happen_with_the_success(t: &Bench) {
     let moved = t.store.volume(volume.id).await.unwrap().unwrap();
     assert_eq!((moved.storage, moved.install_path.as_deref()), (Some(to.id), Some("/pool/new")));
     assert_eq!((moved.format.as_deref(), moved.actual_size), (Some("raw"), Some(77)));
+    assert_eq!(moved.status, "Ready");
     assert!(moved.last_op_ms > volume.last_op_ms);
     assert_eq!(t.store.trash(from.id).await.unwrap().len(), 1);
     assert!(t.store.all_intents().await.unwrap().is_empty());
+}
+
+/// A volume that was deleted while its bytes moved stays deleted.
+pub async fn a_deleted_volume_that_moves_stays_deleted(t: &Bench) {
+    let (from, to) = (t.storage("/a").await, t.storage("/b").await);
+    let mut deleted = t.new_volume(from.id, "/pool/old");
+    "Deleted".clone_into(&mut deleted.status);
+    deleted.deleted_ms = Some(1);
+    let volume = t.store.create_volume(deleted).await.unwrap();
+    let claim = t.submit_and_claim().await;
+    let effects = vec![Effect::MoveVolume {
+        volume: volume.id,
+        storage: to.id,
+        install_path: "/pool/new".to_owned(),
+        format: "raw".to_owned(),
+        actual_size: 77,
+    }];
+    t.store.apply(&claim, Transition { effects, ..Transition::plain(JobEvent::Succeed) }).await.unwrap();
+    let moved = t.store.volume(volume.id).await.unwrap().unwrap();
+    assert_eq!((moved.status.as_str(), moved.deleted_ms), ("Deleted", Some(1)));
+    assert_eq!(moved.storage, Some(to.id));
 }
 
 /// Without success nothing of them happens, except that intents are settled.

@@ -98,6 +98,7 @@ macro_rules! conformance_suite {
             a_canceling_job_that_suspends_stays_canceling_and_claimable,
             an_illegal_transition_changes_nothing,
             effects_happen_with_the_success,
+            a_deleted_volume_that_moves_stays_deleted,
             effects_are_absent_without_success,
             an_effect_that_fails_undoes_everything,
             a_release_leaves_the_state_and_says_why,

@@ -173,6 +173,7 @@ impl Db {
                     record.install_path = Some(install_path);
                     record.format = Some(format);
                     record.actual_size = Some(actual_size);
+                    record.make_ready();
                     record.last_op_ms = now_ms.max(record.last_op_ms + 1);
                 }
             }

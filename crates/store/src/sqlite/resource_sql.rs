@@ -110,6 +110,7 @@ impl Tx<'_> {
                 record.install_path = Some(install_path);
                 record.format = Some(format);
                 record.actual_size = Some(actual_size);
+                record.make_ready();
                 record.last_op_ms = self.now_ms.max(record.last_op_ms + 1);
                 self.put_volume(&record, true)
             }
