@@ -103,6 +103,8 @@ typed_uuid! {
     VolumeId,
     /// A system or user tag.
     TagId,
+    /// An access key; not the id that signed requests name.
+    KeyId,
 }
 
 /// The one built-in account, `admin`; its id is the same in every installation.

@@ -3,7 +3,7 @@
 
 use crate::id::AccountId;
 use crate::job::Job;
-use crate::resource::{Account, Node, Storage, Volume};
+use crate::resource::{AccessKey, Account, Node, Storage, Volume};
 
 /// Rows answered when no limit is given.
 pub const LIMIT_DEFAULT: u32 = 1000;
@@ -27,6 +27,8 @@ pub enum Resource {
     Storage,
     /// Volumes.
     Volume,
+    /// Access keys.
+    AccessKey,
 }
 
 /// How the values of a field compare.
@@ -123,6 +125,12 @@ fields! {
     JoinDate = "joinDate", Time;
     /// A node's newest heartbeat.
     HeartBeat = "heartBeat", Time;
+    /// The account that a resource belongs to.
+    AccountUuid = "accountUuid", Exact;
+    /// The same: accounts have no users here.
+    UserUuid = "userUuid", Exact;
+    /// What signed requests name an access key by.
+    AccessKeyId = "AccessKeyID", Exact;
     /// Condition only.
     SystemTag = "__systemTag__", Tag;
     /// Condition only.
@@ -133,7 +141,8 @@ fields! {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 5] = [Self::Job, Self::Account, Self::Node, Self::Storage, Self::Volume];
+    pub const ALL: [Self; 6] =
+        [Self::Job, Self::Account, Self::Node, Self::Storage, Self::Volume, Self::AccessKey];
 
     /// The fields that can be asked for, sorted by and selected; the tag fields come on top.
     pub const fn fields(self) -> &'static [Field] {
@@ -187,6 +196,9 @@ impl Resource {
                 CreateDate,
                 LastOpDate,
             ],
+            Self::AccessKey => {
+                &[Uuid, Description, AccountUuid, UserUuid, AccessKeyId, State, CreateDate, LastOpDate]
+            }
         }
     }
 
@@ -198,6 +210,7 @@ impl Resource {
             Self::Node => "ManagementNodeVO",
             Self::Storage => "PrimaryStorageVO",
             Self::Volume => "VolumeVO",
+            Self::AccessKey => "AccessKeyVO",
         }
     }
 }
@@ -320,4 +333,6 @@ pub enum Rows {
     Storages(Vec<Storage>),
     /// Volumes.
     Volumes(Vec<Volume>),
+    /// Access keys.
+    AccessKeys(Vec<AccessKey>),
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, ApiId, HostId, JobId, NodeId, SessionId, StorageId, TagId, VolumeId};
+use crate::id::{AccountId, ApiId, HostId, JobId, KeyId, NodeId, SessionId, StorageId, TagId, VolumeId};
 
 /// Who may log in and own things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,27 @@ pub struct Session {
     pub create_ms: i64,
     /// ms since 1970; slides with use.
     pub expires_ms: i64,
+}
+
+/// A key that signs requests in the place of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// Its uuid.
+    pub id: KeyId,
+    /// Whose requests it signs.
+    pub account: AccountId,
+    /// For people.
+    pub description: Option<String>,
+    /// What a signed request names it by; unique over all keys, no secret.
+    pub access_id: String,
+    /// The secret that signs, encrypted; the store knows no key to it.
+    pub sealed_secret: Vec<u8>,
+    /// Whether it signs at present.
+    pub enabled: bool,
+    /// ms since 1970.
+    pub create_ms: i64,
+    /// ms since 1970.
+    pub last_op_ms: i64,
 }
 
 /// A management node as it is known to the others.
@@ -261,6 +282,8 @@ pub enum ApiOutcome {
     Account(AccountId),
     /// An answer that is rendered already.
     Json(String),
+    /// An answer that is rendered already and holds a secret, encrypted.
+    Sealed(Vec<u8>),
     /// It failed.
     Fault(crate::fault::Fault),
 }

@@ -18,6 +18,13 @@ macro_rules! delegate_the_rest {
             delete_session(id: SessionId) -> ();
             sweep_sessions() -> u64;
         }}
+        $crate::delegate! { $wrapper, Keys {
+            create_key(key: AccessKey, limit: u32) -> Option<AccessKey>;
+            key(id: KeyId) -> Option<AccessKey>;
+            key_by_access_id(access_id: &str) -> Option<AccessKey>;
+            enable_key(id: KeyId, enabled: bool) -> AccessKey;
+            delete_key(id: KeyId) -> ();
+        }}
         $crate::delegate! { $wrapper, Resources {
             create_storage(storage: Storage) -> Storage;
             storage(id: StorageId) -> Option<Storage>;
@@ -81,12 +88,12 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
-        AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, NewJob, NodeId,
-        NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
+        AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob,
+        NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
     };
     pub use longhaul_store::traits::StorageUpdate;
 }

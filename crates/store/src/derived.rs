@@ -11,3 +11,8 @@ pub const NORMAL_TYPE: &str = "Normal";
 pub const fn account_type(admin: bool) -> &'static str {
     if admin { ADMIN_TYPE } else { NORMAL_TYPE }
 }
+
+/// The state of an access key.
+pub const fn key_state(enabled: bool) -> &'static str {
+    if enabled { "Enabled" } else { "Disabled" }
+}

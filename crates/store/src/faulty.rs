@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
-    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, NewJob, NodeId,
+    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
     NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, Transition, VolumeId,
 };
 
 use crate::traits::StorageUpdate;
-use crate::{Events, Identity, Jobs, Ledger, Nodes, Queries, Records, Resources, StoreError};
+use crate::{Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -143,6 +143,13 @@ faulty! {
         fn extend_session(id: SessionId, expires_ms: i64) -> bool;
         fn delete_session(id: SessionId) -> ();
         fn sweep_sessions() -> u64;
+    }
+    Keys {
+        fn create_key(key: AccessKey, limit: u32) -> Option<AccessKey>;
+        fn key(id: KeyId) -> Option<AccessKey>;
+        fn key_by_access_id(access_id: &str) -> Option<AccessKey>;
+        fn enable_key(id: KeyId, enabled: bool) -> AccessKey;
+        fn delete_key(id: KeyId) -> ();
     }
     Resources {
         fn create_storage(storage: Storage) -> Storage;

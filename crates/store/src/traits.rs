@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    Account, ApiOutcome, ApiRecord, Intent, Session, Storage, StorageState, Tag, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, StorageState, Tag, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
-    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, NewJob, NodeId,
+    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
     NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
 };
 
@@ -152,7 +152,7 @@ pub trait Identity: Send + Sync {
         description: Option<String>,
         password_hash: Option<String>,
     ) -> Result<Account>;
-    /// Removes an account, its sessions and its final jobs' ownership.
+    /// Removes an account, its sessions, its access keys and its final jobs' ownership.
     ///
     /// # Errors
     /// `NotFound`; `InUse` while it owns non-final jobs or volumes.
@@ -167,6 +167,28 @@ pub trait Identity: Send + Sync {
     async fn delete_session(&self, id: SessionId) -> Result<()>;
     /// Removes expired sessions; answers how many.
     async fn sweep_sessions(&self) -> Result<u64>;
+}
+
+/// Access keys.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// Stores a key, unless its account has `limit` of them, enabled or not: then `None`. The count and the
+    /// key are one transaction.
+    ///
+    /// # Errors
+    /// `Taken`: uuid or access id, also where the limit is reached; `NotFound`: the account.
+    async fn create_key(&self, key: AccessKey, limit: u32) -> Result<Option<AccessKey>>;
+    /// The key.
+    async fn key(&self, id: KeyId) -> Result<Option<AccessKey>>;
+    /// The key that signed requests name so, taken literally; enabled or not.
+    async fn key_by_access_id(&self, access_id: &str) -> Result<Option<AccessKey>>;
+    /// Enables or disables a key.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn enable_key(&self, id: KeyId, enabled: bool) -> Result<AccessKey>;
+    /// Removes a key; an unknown one is no error. Uuid and access id are free again.
+    async fn delete_key(&self, id: KeyId) -> Result<()>;
 }
 
 /// Storages, volumes, trash.
@@ -309,6 +331,12 @@ pub trait Queries: Send + Sync {
 }
 
 /// Everything a server needs kept.
-pub trait Store: Jobs + Nodes + Identity + Resources + Ledger + Events + Records + Queries + 'static {}
+pub trait Store:
+    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Queries + 'static
+{
+}
 
-impl<T: Jobs + Nodes + Identity + Resources + Ledger + Events + Records + Queries + 'static> Store for T {}
+impl<T: Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Queries + 'static> Store
+    for T
+{
+}

@@ -11,6 +11,7 @@ pub mod change;
 pub mod claim;
 mod clock;
 pub mod identity;
+pub mod keys;
 pub mod lease;
 pub mod progress;
 pub mod query;
@@ -154,6 +155,16 @@ macro_rules! conformance_suite {
             a_deleted_session_is_gone,
             finished_jobs_do_not_hold_an_account,
         ]);
+        $crate::conformance_family!($open, keys: [
+            a_key_reads_back_by_both_of_its_ids,
+            a_keys_uuid_and_access_id_are_used_once,
+            keys_are_limited_per_account,
+            a_key_needs_its_account,
+            a_disabled_key_stays_and_is_enabled_again,
+            a_deleted_key_is_gone_and_its_ids_are_free,
+            with_an_account_go_its_keys,
+            keys_are_queried_by_their_account,
+        ]);
         $crate::conformance_family!($open, resources: [
             a_storage_reads_back,
             a_storage_url_is_used_once_per_host,
@@ -219,6 +230,7 @@ mod tests {
             ("progress", include_str!("progress.rs")),
             ("records", include_str!("records.rs")),
             ("identity", include_str!("identity.rs")),
+            ("keys", include_str!("keys.rs")),
             ("resources", include_str!("resources.rs")),
             ("query", include_str!("query.rs")),
         ] {

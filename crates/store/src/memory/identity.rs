@@ -73,6 +73,7 @@ impl Identity for MemoryStore {
         }
         db.accounts.remove(&id);
         db.sessions.retain(|_, s| s.account != id);
+        db.keys.retain(|_, k| k.account != id);
         db.retired.insert(id);
         Ok(())
     }

@@ -6,6 +6,7 @@ mod claims;
 mod events;
 mod identity;
 mod jobs;
+mod keys;
 mod ledger;
 mod nodes;
 mod queries;
@@ -17,11 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longhaul_model::progress::Progress;
-use longhaul_model::resource::{Account, ApiRecord, Intent, Node, Session, Storage, Tag, Trash, Volume};
+use longhaul_model::resource::{
+    AccessKey, Account, ApiRecord, Intent, Node, Session, Storage, Tag, Trash, Volume,
+};
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{
-    AccountId, ApiId, Claim, HostId, Job, JobId, JobState, NodeId, Pages, Runtime, SessionId, SlotClass,
-    StorageId, TagId, VolumeId,
+    AccountId, ApiId, Claim, HostId, Job, JobId, JobState, KeyId, NodeId, Pages, Runtime, SessionId,
+    SlotClass, StorageId, TagId, VolumeId,
 };
 
 use crate::lease::Leases;
@@ -73,6 +76,7 @@ struct Db {
     /// Deleted accounts: their ids are never used again, and what they owned belongs to nobody.
     retired: BTreeSet<AccountId>,
     sessions: BTreeMap<SessionId, Session>,
+    keys: BTreeMap<KeyId, AccessKey>,
     storages: BTreeMap<StorageId, Storage>,
     volumes: BTreeMap<VolumeId, Volume>,
     trash: BTreeMap<u64, Trash>,

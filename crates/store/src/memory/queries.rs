@@ -32,6 +32,9 @@ impl Queries for MemoryStore {
             Resource::Volume => {
                 db.select(query, db.volumes.values().cloned(), |v| Some(v.account), Rows::Volumes)
             }
+            Resource::AccessKey => {
+                db.select(query, db.keys.values().cloned(), |k| Some(k.account), Rows::AccessKeys)
+            }
         })
     }
 

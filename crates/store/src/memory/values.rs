@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use longhaul_model::Job;
 use longhaul_model::query::{Condition, Field, Kind, Op, Value};
-use longhaul_model::resource::{Account, Node, Storage, Volume};
+use longhaul_model::resource::{AccessKey, Account, Node, Storage, Volume};
 
 use crate::derived;
 use crate::like::like;
@@ -109,6 +109,21 @@ impl Row for Volume {
             Field::State => text(&self.state),
             Field::Status => text(&self.status),
             Field::IsShareable => Some(Value::Int(0)),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for AccessKey {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Description => maybe(&self.description),
+            Field::AccountUuid | Field::UserUuid => text(self.account),
+            Field::AccessKeyId => text(&self.access_id),
+            Field::State => text(derived::key_state(self.enabled)),
             Field::CreateDate => Some(Value::Int(self.create_ms)),
             Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
             _ => None,

@@ -96,6 +96,7 @@ impl Identity for SqliteStore {
                 return Err(StoreError::InUse(format!("volume[uuid:{volume}]")));
             }
             tx.execute("DELETE FROM session WHERE account = ?1", [&id])?;
+            tx.execute("DELETE FROM access_key WHERE account = ?1", [&id])?;
             tx.execute("INSERT INTO retired_account (uuid) VALUES (?1)", [&id])?;
             Ok(())
         })

@@ -18,8 +18,13 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 1] =
-    [Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") }];
+pub const MIGRATIONS: [Migration; 2] = [
+    Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
+    Migration {
+        file: "0002_access_keys.sql",
+        sql: include_str!("../../migrations/sqlite/0002_access_keys.sql"),
+    },
+];
 
 /// The newest schema this release knows.
 pub(super) const NEWEST: i32 = MIGRATIONS.len() as i32;

@@ -10,6 +10,7 @@ mod events;
 mod identity;
 mod job_sql;
 mod jobs;
+mod keys;
 mod ledger;
 mod migrate;
 mod nodes;

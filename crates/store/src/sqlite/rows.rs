@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use longhaul_model::progress::Progress;
-use longhaul_model::resource::{Account, Node, Storage, StorageState, Volume};
+use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageState, Volume};
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason};
 use rusqlite::types::Type;
@@ -192,6 +192,23 @@ pub(super) fn volume(row: &Row<'_>) -> Result<Volume> {
         deleted_ms: row.get(12)?,
         create_ms: row.get(13)?,
         last_op_ms: row.get(14)?,
+    })
+}
+
+/// The columns of an access key, in the order that `access_key` reads them.
+pub(super) const ACCESS_KEY: &str = "j.uuid, j.account, j.description, j.access_id, j.sealed_secret, j.state,
+    j.create_ms, j.last_op_ms";
+
+pub(super) fn access_key(row: &Row<'_>) -> Result<AccessKey> {
+    Ok(AccessKey {
+        id: id(row, 0)?,
+        account: id(row, 1)?,
+        description: row.get(2)?,
+        access_id: row.get(3)?,
+        sealed_secret: row.get(4)?,
+        enabled: row.get_ref(5)?.as_str()? == crate::derived::key_state(true),
+        create_ms: row.get(6)?,
+        last_op_ms: row.get(7)?,
     })
 }
 

@@ -13,13 +13,14 @@ pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
         Resource::Node => "node AS j",
         Resource::Storage => "storage AS j",
         Resource::Volume => "volume AS j",
+        Resource::AccessKey => "access_key AS j",
     }
 }
 
 /// The column that says who owns a row, where rows have an owner. An account owns itself.
 pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
     match resource {
-        Resource::Job | Resource::Volume => Some("j.account"),
+        Resource::Job | Resource::Volume | Resource::AccessKey => Some("j.account"),
         Resource::Account => Some("j.uuid"),
         Resource::Node | Resource::Storage => None,
     }
@@ -61,6 +62,12 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         (Resource::Volume, Field::Format) => "j.format",
         (Resource::Volume, Field::Size) => "j.size",
         (Resource::Volume, Field::ActualSize) => "j.actual_size",
+        (Resource::AccessKey, Field::AccountUuid | Field::UserUuid) => "j.account",
+        (Resource::AccessKey, Field::AccessKeyId) => "j.access_id",
+        (Resource::AccessKey, Field::Description) => "j.description",
+        (Resource::AccessKey, Field::State) => "j.state",
+        (Resource::AccessKey, Field::CreateDate) => "j.create_ms",
+        (Resource::AccessKey, Field::LastOpDate) => "j.last_op_ms",
         (Resource::Volume, Field::IsShareable) => "CAST(0 AS INTEGER)",
         (Resource::Storage | Resource::Volume, Field::Type) => "j.kind",
         (Resource::Storage | Resource::Volume, Field::Status) => "j.status",

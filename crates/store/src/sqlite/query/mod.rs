@@ -120,6 +120,7 @@ fn empty(resource: Resource) -> Rows {
         Resource::Node => Rows::Nodes(Vec::new()),
         Resource::Storage => Rows::Storages(Vec::new()),
         Resource::Volume => Rows::Volumes(Vec::new()),
+        Resource::AccessKey => Rows::AccessKeys(Vec::new()),
     }
 }
 
@@ -130,6 +131,9 @@ fn page(connection: &Connection, query: &Query, filter: &Filter, sql: Sql) -> ru
         Resource::Node => small(connection, query, sql, rows::NODE, rows::node).map(Rows::Nodes),
         Resource::Storage => small(connection, query, sql, rows::STORAGE, rows::storage).map(Rows::Storages),
         Resource::Volume => small(connection, query, sql, rows::VOLUME, rows::volume).map(Rows::Volumes),
+        Resource::AccessKey => {
+            small(connection, query, sql, rows::ACCESS_KEY, rows::access_key).map(Rows::AccessKeys)
+        }
     }
 }
 
