@@ -312,7 +312,7 @@ impl Engine {
         match &claimed.sealed_data {
             None => (self.config.parse_data)(&claimed.job.job_data),
             Some(sealed) => {
-                let clear = secrets::open(&self.config.secret_key, sealed)?;
+                let clear = secrets::open(&self.config.secret_key, secrets::JOB_DATA, sealed)?;
                 (self.config.parse_data)(&clear)
             }
         }

@@ -1,7 +1,8 @@
 //! Secrets in `jobData`: fields named like a password are shown as `******` everywhere; the clear text is
-//! kept encrypted (XChaCha20-Poly1305) and given to the handler alone.
+//! kept encrypted (XChaCha20-Poly1305) and given to the handler alone. The same encryption keeps what else
+//! is secret at rest, each bound to what it is for.
 
-use chacha20poly1305::aead::{Aead, KeyInit};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use longhaul_model::{Fault, Runtime};
 use serde_json::Value;
@@ -45,28 +46,37 @@ pub fn mask(value: &mut Value) -> bool {
     }
 }
 
-/// Encrypts.
-pub fn seal(key: &[u8; 32], clear: &str, runtime: &dyn Runtime) -> Result<Vec<u8>, Fault> {
+/// What the secrets of `jobData` are bound to.
+pub const JOB_DATA: &str = "";
+
+/// Encrypts. What is sealed for one purpose is opened for no other, so that nobody who can write the store
+/// passes one secret off as another.
+///
+/// # Errors
+/// `Internal`: the cipher does not take it.
+pub fn seal(key: &[u8; 32], purpose: &str, clear: &str, runtime: &dyn Runtime) -> Result<Vec<u8>, Fault> {
     let mut nonce = [0u8; NONCE_BYTES];
     nonce[..16].copy_from_slice(&runtime.random_u128().to_le_bytes());
     nonce[16..].copy_from_slice(&runtime.random_u128().to_le_bytes()[..8]);
     let cipher = XChaCha20Poly1305::new(key.into());
     let sealed = cipher
-        .encrypt(&XNonce::from(nonce), clear.as_bytes())
-        .map_err(|_| Fault::internal("the secrets of jobData could not be encrypted"))?;
+        .encrypt(&XNonce::from(nonce), Payload { msg: clear.as_bytes(), aad: purpose.as_bytes() })
+        .map_err(|_| Fault::internal("a secret could not be encrypted"))?;
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
 /// Decrypts.
 ///
 /// # Errors
-/// `Internal`: another key, or damaged.
-pub fn open(key: &[u8; 32], sealed: &[u8]) -> Result<String, Fault> {
-    let wrong = || Fault::internal("the secrets of jobData cannot be read: is this the right secret.key?");
+/// `Internal`: another key, another purpose, or damaged.
+pub fn open(key: &[u8; 32], purpose: &str, sealed: &[u8]) -> Result<String, Fault> {
+    let wrong = || Fault::internal("a secret at rest cannot be read: is this the right secret.key?");
     let (nonce, body) = sealed.split_at_checked(NONCE_BYTES).ok_or_else(wrong)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| wrong())?;
     let cipher = XChaCha20Poly1305::new(key.into());
-    let clear = cipher.decrypt(&XNonce::from(nonce), body).map_err(|_| wrong())?;
+    let clear = cipher
+        .decrypt(&XNonce::from(nonce), Payload { msg: body, aad: purpose.as_bytes() })
+        .map_err(|_| wrong())?;
     String::from_utf8(clear).map_err(|_| wrong())
 }
 

@@ -215,7 +215,12 @@ impl Engine {
         if !secrets::mask(&mut masked) {
             return Ok((request.job_data.clone(), None));
         }
-        let sealed = secrets::seal(&self.config.secret_key, &request.data.to_string(), &*self.runtime)?;
+        let sealed = secrets::seal(
+            &self.config.secret_key,
+            secrets::JOB_DATA,
+            &request.data.to_string(),
+            &*self.runtime,
+        )?;
         Ok((masked.to_string(), Some(sealed)))
     }
 }

@@ -1,13 +1,16 @@
 //! What an operation answers, as records; rendered to the wire's text here, now or when it is polled.
 
 use longhaul_engine::fault::from_store;
-use longhaul_model::resource::{Account, ApiOutcome, Session, Storage, Volume};
+use longhaul_model::resource::{AccessKey, Account, ApiOutcome, Session, Storage, Volume};
 use longhaul_model::{Fault, Job};
 use longhaul_store::Store;
 use longhaul_wire::TimeFormat;
 use longhaul_wire::inventory::{
-    self, AccountInventory, LongJobInventory, PrimaryStorageInventory, SessionInventory, VolumeInventory,
+    self, AccessKeyInventory, AccountInventory, LongJobInventory, PrimaryStorageInventory, SessionInventory,
+    VolumeInventory,
 };
+
+use crate::auth::Vault;
 
 /// The answer of an operation.
 #[derive(Debug, Clone)]
@@ -24,6 +27,13 @@ pub enum Answer {
     Account(Box<Account>),
     /// A session, its secret included.
     Session(Session),
+    /// An access key, with its secret for who makes it.
+    AccessKey {
+        /// The key.
+        key: Box<AccessKey>,
+        /// What signs.
+        secret: Option<String>,
+    },
     /// Rendered already.
     Json(String),
 }
@@ -40,19 +50,31 @@ impl Answer {
             }
             Self::Account(account) => inventory::one(&AccountInventory::of(account, format), wants_schema),
             Self::Session(session) => inventory::one(&SessionInventory::of(session, format), wants_schema),
+            Self::AccessKey { key, secret } => {
+                let inventory = AccessKeyInventory::of(key, format);
+                let inventory = match secret {
+                    Some(secret) => inventory.with_secret(secret),
+                    None => inventory,
+                };
+                inventory::one(&inventory, wants_schema)
+            }
             Self::Json(body) => body.clone(),
         }
     }
 
-    /// What is kept of it for the poll: references, not copies, but for what is in no record.
-    pub fn outcome(&self, format: &TimeFormat) -> ApiOutcome {
+    /// What is kept of it for the poll: references, not copies, but for what is in no record; encrypted where
+    /// it has a secret in it.
+    pub fn outcome(&self, format: &TimeFormat, vault: &Vault) -> ApiOutcome {
         match self {
             Self::Empty => ApiOutcome::Empty,
             Self::Job(job) => ApiOutcome::Job(job.id),
             Self::Volume(volume) => ApiOutcome::Volume(volume.id),
             Self::Storage(storage) => ApiOutcome::Storage(storage.id),
             Self::Account(account) => ApiOutcome::Account(account.id),
-            Self::Session(_) | Self::Json(_) => ApiOutcome::Json(self.render(format, false)),
+            Self::Session(_) | Self::AccessKey { .. } => vault
+                .seal_answer(&self.render(format, false))
+                .map_or_else(ApiOutcome::Fault, ApiOutcome::Sealed),
+            Self::Json(_) => ApiOutcome::Json(self.render(format, false)),
         }
     }
 
@@ -60,7 +82,7 @@ impl Answer {
     ///
     /// # Errors
     /// The fault that was kept, or the store does not answer.
-    pub async fn kept(outcome: &ApiOutcome, store: &dyn Store) -> Result<Self, Fault> {
+    pub async fn kept(outcome: &ApiOutcome, store: &dyn Store, vault: &Vault) -> Result<Self, Fault> {
         let asked = |e| from_store(e, "the answer");
         let gone =
             |id: &dyn std::fmt::Display| Self::Json(format!("{{\"inventory\":{{\"uuid\":\"{id}\"}}}}"));
@@ -85,6 +107,7 @@ impl Answer {
                 .map_err(asked)?
                 .map_or_else(|| gone(id), |a| Self::Account(Box::new(a))),
             ApiOutcome::Json(body) => Self::Json(body.clone()),
+            ApiOutcome::Sealed(sealed) => Self::Json(vault.open_answer(sealed)?),
             ApiOutcome::Fault(fault) => return Err(fault.clone()),
         })
     }

@@ -15,7 +15,7 @@ use longhaul_wire::reply::{self, Form, PATIENCE_MS};
 use longhaul_wire::{Call, Caller, Headers, Misuse, Op, Reply, Request, TimeFormat, decode, validate};
 
 use crate::answer::Answer;
-use crate::auth::{Identity, Sessions};
+use crate::auth::{Identity, Sessions, Signatures, Vault};
 use crate::ops;
 use crate::settings::Settings;
 
@@ -34,6 +34,10 @@ pub struct App {
     pub runtime: Arc<dyn Runtime>,
     /// The sessions.
     pub sessions: Sessions,
+    /// The signatures of access keys.
+    pub signatures: Signatures,
+    /// What is kept secret at rest.
+    pub vault: Arc<Vault>,
     /// How moments are written.
     pub format: TimeFormat,
     /// The settings in force.
@@ -112,7 +116,11 @@ impl App {
         }
         let timeout_ms = call.api_timeout_ms();
         let location = reply::location("http", host, &api_id);
-        let identity = self.identify(&call).await;
+        let identity = match self.identify(&call).await {
+            // Not behind a 202: SDKs that sign look for the reason in the first answer, and poll unsigned.
+            Err(fault) if call.signed.is_some() => return Ok(Reply::fault(profile, caller, &fault)),
+            other => other,
+        };
         let checked = identity.and_then(|identity| {
             validate::check(&call)?;
             if call.operation.admin_only && !identity.admin {
@@ -150,6 +158,9 @@ impl App {
     async fn identify(&self, call: &Call) -> Result<Identity, Fault> {
         if !call.operation.auth {
             return Ok(Identity { account: NOBODY, admin: false });
+        }
+        if let Some(signed) = &call.signed {
+            return self.signatures.identify(signed).await;
         }
         let id = call.session_id().ok_or_else(|| Fault::new(Code::InvalidSession, "Session expired"))?;
         self.sessions.identify(id).await
@@ -219,7 +230,7 @@ impl App {
             "api call",
             Box::pin(async move {
                 let outcome = match ops::perform(&app, called).await {
-                    Ok(answer) => answer.outcome(&app.format),
+                    Ok(answer) => answer.outcome(&app.format, &app.vault),
                     Err(fault) => ApiOutcome::Fault(fault),
                 };
                 app.finish(&id, outcome).await;
@@ -268,7 +279,7 @@ impl App {
             "api call",
             Box::pin(async move {
                 let outcome = match waiting.await {
-                    Ok(Ok(answer)) => answer.outcome(&app.format),
+                    Ok(Ok(answer)) => answer.outcome(&app.format, &app.vault),
                     Ok(Err(fault)) => ApiOutcome::Fault(fault),
                     Err(_) => ApiOutcome::Fault(Fault::internal("the call broke off; see the server's log")),
                 };
@@ -286,7 +297,7 @@ impl App {
             Err(error) => return Ok(Reply::polled_fault(&from_store(error, "the call"))),
         };
         let Some(outcome) = record.outcome else { return Ok(Reply::processing()) };
-        Ok(match Answer::kept(&outcome, &*self.store).await {
+        Ok(match Answer::kept(&outcome, &*self.store, &self.vault).await {
             Ok(answer) => Reply::ok(answer.render(&self.format, call.wants_schema)),
             Err(fault) => Reply::polled_fault(&fault),
         })

@@ -20,7 +20,7 @@ use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::auth::{Sessions, password};
+use crate::auth::{Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
 use crate::settings::Settings;
 use crate::{demo, janitor, serve};
@@ -84,7 +84,10 @@ impl Node {
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let engine = start_engine(&settings, &format, store.clone(), runtime.clone(), secret_key).await?;
+        let vault = Arc::new(Vault::new(secret_key, runtime.clone()));
         let app = Arc::new(App {
+            signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
+            vault,
             sessions: Sessions::new(
                 store.clone(),
                 runtime.clone(),

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod jobs;
+mod keys;
 mod nodes;
 mod query;
 mod sessions;
@@ -42,10 +43,14 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CreateAccount => accounts::create(app, &called).await,
         Op::UpdateAccount => accounts::update(app, &called).await,
         Op::DeleteAccount => accounts::delete(app, &called).await,
+        Op::CreateAccessKey => keys::create(app, &called).await,
+        Op::ChangeAccessKeyState => keys::change_state(app, &called).await,
+        Op::DeleteAccessKey => keys::delete(app, &called).await,
         Op::GetVersion => Ok(nodes::version(app)),
         Op::GetCurrentTime => Ok(nodes::current_time(app)),
         Op::QueryLongJob
         | Op::QueryAccount
+        | Op::QueryAccessKey
         | Op::QueryManagementNode
         | Op::QueryZone
         | Op::QueryPrimaryStorage

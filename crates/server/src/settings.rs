@@ -62,6 +62,7 @@ pub const SETTINGS: &[Setting] = &[
         "A session ends so many seconds after its last use, 1 to 31536000; less than 60 is for tests of expiry.",
     ),
     setting("session.maxPerAccount", "500", "Sessions of one account at a time, 1 to 100000."),
+    setting("accessKey.maxPerAccount", "20", "Access keys of one account, 1 to 1000."),
     setting(
         "store.cacheBytes",
         "16777216",
@@ -114,6 +115,8 @@ pub struct Settings {
     pub session_timeout_s: u64,
     /// Sessions per account.
     pub sessions_max: u32,
+    /// Access keys per account.
+    pub keys_max: u32,
     /// The store's cache.
     pub store_cache_bytes: u64,
     /// Patience of a drain, s.
@@ -261,6 +264,7 @@ impl Layers {
             copy_checkpoint_ms: self.number("copy.checkpointMillis", 100, 60_000)?,
             session_timeout_s: self.number("session.timeoutSeconds", 1, 31_536_000)?,
             sessions_max: u32::try_from(self.number("session.maxPerAccount", 1, 100_000)?)?,
+            keys_max: u32::try_from(self.number("accessKey.maxPerAccount", 1, 1000)?)?,
             store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
             drain_s: self.number("drainSeconds", 0, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,

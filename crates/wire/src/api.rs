@@ -5,6 +5,7 @@
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
 mod identity;
+mod keys;
 mod longjobs;
 mod nodes;
 mod op;
@@ -15,6 +16,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub use keys::{ACCESS_ID_UNITS, ACCESS_SECRET_UNITS};
 pub use op::Op;
 pub use param::{Location, Param, Type};
 
@@ -201,8 +203,8 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 5] =
-    [longjobs::ROWS, identity::ROWS, nodes::ROWS, storages::ROWS, volumes::ROWS];
+const FAMILIES: [&[Operation]; 6] =
+    [longjobs::ROWS, identity::ROWS, keys::ROWS, nodes::ROWS, storages::ROWS, volumes::ROWS];
 
 /// Every operation, each once.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

@@ -5,6 +5,7 @@
 
 mod body;
 mod credentials;
+mod date;
 mod headers;
 mod misuse;
 mod params;
@@ -16,6 +17,7 @@ pub(crate) use body::nesting;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::Signed;
 pub use headers::Headers;
 pub use misuse::Misuse;
 pub use params::{Params, Value};
@@ -64,6 +66,8 @@ pub struct Call {
     pub user_tags: Vec<String>,
     /// The session of the `Authorization` header, as sent; `None` for calls that need none and sent none.
     pub session: Option<String>,
+    /// What an access key has signed; then there is no session.
+    pub signed: Option<Signed>,
     /// `X-Job-UUID`, except for queries, which ignore it.
     pub job_uuid: Option<ApiId>,
     /// `X-API-Timeout`, in seconds.
@@ -116,14 +120,14 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
     let body = body::parse(request.body)?;
     let chosen = routes.choose(method, body.as_ref(), request.path)?;
     let operation = chosen.operation;
-    let session = credentials::session(request, operation.auth)?;
+    let (session, signed) = credentials::of(request, operation.auth)?;
     if matches!(operation.kind, Kind::Query(_)) {
         let query = match chosen.vars.first() {
             Some((_, uuid)) => RawQuery::one(uuid),
             None => RawQuery::parse(&url::pairs(query_string)?)?,
         };
         let call = bare(operation, Params::default(), caller, request.headers.json_schema);
-        return Ok(Call { session, query: Some(query), ..call });
+        return Ok(Call { session, signed, query: Some(query), ..call });
     }
 
     let wrapper = body.as_ref().and_then(|b| b.get(operation.wrapper.key().unwrap_or("params")));
@@ -153,6 +157,7 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
         system_tags,
         user_tags,
         session,
+        signed,
         job_uuid,
         api_timeout_s,
         web_hook: request.headers.web_hook.map(str::to_owned),
@@ -167,6 +172,7 @@ fn bare(operation: &'static Operation, params: Params, caller: Caller, wants_sch
         system_tags: Vec::new(),
         user_tags: Vec::new(),
         session: None,
+        signed: None,
         job_uuid: None,
         api_timeout_s: None,
         web_hook: None,

@@ -3,6 +3,7 @@
 //!
 //! Source: rest-api.md 5.4 and section 6, resources.md 1 to 4.
 
+mod access_key;
 mod answers;
 mod envelope;
 mod identity;
@@ -20,6 +21,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub use access_key::AccessKeyInventory;
 pub use answers::{
     CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetVersionAnswer, ValidateSessionAnswer,
 };

@@ -43,5 +43,6 @@ pub const fn class_of(resource: Resource) -> &'static str {
         Resource::Node => "org.zstack.header.managementnode.ManagementNodeInventory",
         Resource::Storage => "org.zstack.header.storage.primary.PrimaryStorageInventory",
         Resource::Volume => "org.zstack.header.volume.VolumeInventory",
+        Resource::AccessKey => "org.zstack.accessKey.AccessKeyInventory",
     }
 }

@@ -9,6 +9,8 @@ use longhaul_model::{Code, Fault, JOB_DATA_MAX_BYTES, JobId};
 use crate::api::{Method, Op, Param};
 use crate::decode::{Call, Value};
 
+mod keys;
+
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +39,7 @@ pub fn check(call: &Call) -> Result<(), Fault> {
     }
     match call.op() {
         Op::SubmitLongJob => job_data_size(call),
+        Op::CreateAccessKey => keys::check(call),
         Op::GetTaskProgress => match call.params.text("apiId") {
             Some(id) if id.parse::<JobId>().is_err() => {
                 Err(Fault::invalid(format!("parameter apiId[{id}] is not a valid uuid.")))

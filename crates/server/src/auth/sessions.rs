@@ -8,22 +8,15 @@ use std::time::Duration;
 
 use longhaul_engine::fault::from_store;
 use longhaul_model::resource::Session;
-use longhaul_model::{ADMIN, AccountId, Code, Fault, Runtime, SessionId};
+use longhaul_model::{AccountId, Code, Fault, Runtime, SessionId};
 use longhaul_store::Store;
+
+use super::Identity;
 
 /// A session that was seen alive is not asked for again for so long.
 const TRUST: Duration = Duration::from_secs(2);
 /// Sessions remembered at most; beyond, the memory is emptied.
 const REMEMBERED_MAX: usize = 10_000;
-
-/// Who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The account.
-    pub account: AccountId,
-    /// Whether it may everything.
-    pub admin: bool,
-}
 
 #[derive(Clone, Copy)]
 struct Seen {
@@ -119,12 +112,7 @@ impl Sessions {
     async fn look_up(&self, id: SessionId, now: Duration) -> Result<Seen, Fault> {
         let found =
             self.store.session(id).await.map_err(|e| from_store(e, "the session"))?.ok_or_else(invalid)?;
-        let admin = found.account == ADMIN || {
-            let account =
-                self.store.account(found.account).await.map_err(|e| from_store(e, "the account"))?;
-            account.ok_or_else(invalid)?.admin
-        };
-        let identity = Identity { account: found.account, admin };
+        let identity = Identity::of(found.account, &*self.store).await?.ok_or_else(invalid)?;
         let slid = self.seen().get(&id).map_or(found.expires_ms, |s| s.expires_ms.max(found.expires_ms));
         Ok(Seen { identity, at: now, expires_ms: slid, stored_ms: found.expires_ms })
     }

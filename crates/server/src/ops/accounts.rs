@@ -93,6 +93,7 @@ pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     match app.store.delete_account(id).await {
         Ok(()) | Err(StoreError::NotFound) => {
             app.sessions.forget_account(id);
+            app.signatures.forget_account(id);
             Ok(Answer::Empty)
         }
         Err(StoreError::InUse(by)) => {

@@ -7,8 +7,8 @@ use longhaul_model::Fault;
 use longhaul_model::query::{Condition, Field, Op, Resource, Rows, Value};
 use longhaul_wire::api::{Kind, Target};
 use longhaul_wire::inventory::{
-    self, AccountInventory, LongJobInventory, ManagementNodeInventory, PrimaryStorageInventory,
-    VolumeInventory, ZoneInventory,
+    self, AccessKeyInventory, AccountInventory, LongJobInventory, ManagementNodeInventory,
+    PrimaryStorageInventory, VolumeInventory, ZoneInventory,
 };
 use longhaul_wire::query::{resolve, zones};
 
@@ -47,10 +47,11 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Rows::Nodes(rows) => body!(rows, ManagementNodeInventory),
         Rows::Storages(rows) => body!(rows, PrimaryStorageInventory),
         Rows::Volumes(rows) => body!(rows, VolumeInventory),
+        Rows::AccessKeys(rows) => body!(rows, AccessKeyInventory),
     }))
 }
 
-/// Accounts other than admin see their own jobs and volumes, and themselves; nodes and storages are seen
+/// Accounts other than admin see their own jobs, volumes and access keys, and themselves; nodes and storages are seen
 /// by all.
 fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
     if called.identity.admin {
@@ -58,7 +59,7 @@ fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::que
     }
     let own = called.identity.account;
     match resource {
-        Resource::Job | Resource::Volume => query.filter.visible_to = Some(own),
+        Resource::Job | Resource::Volume | Resource::AccessKey => query.filter.visible_to = Some(own),
         Resource::Account => query.filter.conditions.push(Condition {
             field: Field::Uuid,
             op: Op::Eq,

@@ -51,7 +51,7 @@ fn open(id: &'static str, path: String, body: Value, open_status: u16) -> Row {
 
 /// All of them.
 pub fn rows(stake: &Stake) -> Vec<Row> {
-    [jobs(stake), identity(stake), nodes(stake), storages(stake), volumes(stake)]
+    [jobs(stake), identity(stake), keys(stake), nodes(stake), storages(stake), volumes(stake)]
         .into_iter()
         .flatten()
         .collect()
@@ -124,6 +124,28 @@ fn identity(stake: &Stake) -> Vec<Row> {
             Denied("SYS.1006"),
         ),
         asynchronous("delete /accounts/{uuid}", account, Value::Null, Denied("SYS.1007")),
+    ]
+}
+
+fn keys(stake: &Stake) -> Vec<Row> {
+    let one = format!("/accesskeys/{}", stake.key);
+    let denied = Denied("ID.1002");
+    vec![
+        asynchronous(
+            "post /accesskeys",
+            "/accesskeys".to_owned(),
+            json!({"params": {"accountUuid": stake.account, "userUuid": stake.account}}),
+            denied,
+        ),
+        sync("get /accesskeys", "/accesskeys".to_owned(), Nothing),
+        sync("get /accesskeys/{uuid}", one.clone(), Nothing),
+        asynchronous(
+            "put /accesskeys/{uuid}/actions",
+            format!("{one}/actions"),
+            json!({"changeAccessKeyState": {"stateEvent": "disable"}}),
+            denied,
+        ),
+        asynchronous("delete /accesskeys/{uuid}", one, Value::Null, denied),
     ]
 }
 

@@ -29,11 +29,13 @@ pub struct Stake {
     pub account: String,
     /// The only management node.
     pub node: String,
+    /// An access key.
+    pub key: String,
     _directory: TempDir,
 }
 
 impl Stake {
-    fn of(admin: &Caller) -> Self {
+    pub fn of(admin: &Caller) -> Self {
         let directory = TempDir::new("storage");
         let storage = admin.post(
             "/primary-storage/local-storage",
@@ -55,6 +57,7 @@ impl Stake {
                 .session,
             account: account.expect("an account"),
             node: first(admin, "/management-nodes"),
+            key: crate::support::Signer::of(admin).uuid,
             _directory: directory,
         }
     }
@@ -69,12 +72,13 @@ impl Stake {
             session: uuid(),
             account: uuid(),
             node: uuid(),
+            key: uuid(),
             _directory: TempDir::new("storage"),
         }
     }
 
     /// That all of it is as it was.
-    fn check(&self, admin: &Caller) {
+    pub fn check(&self, admin: &Caller) {
         let one = |path: &str, uuid: &str| {
             let found = admin.get(&format!("{path}/{uuid}")).ok()["inventories"].clone();
             assert_eq!(found.as_array().map(Vec::len), Some(1), "{path}");
@@ -87,6 +91,7 @@ impl Stake {
         assert_eq!(one("/volumes", &self.volume)["status"], "Ready");
         assert_eq!(one("/volumes", &self.volume)["name"], "v");
         assert_eq!(one("/accounts", &self.account)["name"], "victim");
+        assert_eq!(one("/accesskeys", &self.key)["state"], "Enabled");
     }
 }
 
@@ -171,7 +176,7 @@ fn foreign(server: &Server, stake: &Stake, stranger: &Caller) -> usize {
                 Foreign::Nothing => assert_eq!(answer.ok()["inventories"], json!([]), "{cell}"),
                 Foreign::Allowed => {
                     answer.ok();
-                    for secret in [&stake.job, &stake.volume, &stake.account, &stake.session] {
+                    for secret in [&stake.job, &stake.volume, &stake.account, &stake.session, &stake.key] {
                         assert!(!answer.last.text().contains(secret.as_str()), "{cell} shows {secret}");
                     }
                 }

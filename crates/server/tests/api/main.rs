@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_keys;
 mod bad_input;
 mod credential_rows;
 mod credentials;
@@ -18,4 +19,5 @@ mod polls;
 mod query;
 mod reference;
 mod sessions;
+mod signed;
 mod validation;

@@ -382,21 +382,6 @@ fn credentials_of_a_form_that_nobody_has_are_told_before_anything_else_of_the_ca
 }
 
 #[test]
-fn an_access_key_with_a_fresh_date_finds_no_backend() {
-    for server in Server::both(&[]) {
-        let nobody = Caller { address: server.address, kind: Kind::Plain, session: String::new() };
-        let now = nobody.put("/management-nodes/actions", &serde_json::json!({"getCurrentTime": {}})).ok();
-        let seconds = now["currentTime"]["Seconds"].as_i64().expect("seconds");
-        let date =
-            jiff::Timestamp::from_second(seconds).expect("a moment").strftime("%a, %d %b %Y %H:%M:%S CST");
-        let more = [("Authorization", "ZStack a:b"), ("Date", &date.to_string())];
-        let answer = nobody.once("DELETE", "/longjobs/1", &more, b"");
-        assert_eq!(answer.status, 400);
-        assert!(answer.text().contains("unable to find RestAuthenticationBackend[provider type: accessKey]"));
-    }
-}
-
-#[test]
 fn the_steps_are_taken_in_the_contracts_order() {
     for server in Server::both(&[]) {
         let nobody = Caller { address: server.address, kind: Kind::Plain, session: String::new() };

@@ -147,6 +147,11 @@ impl Caller {
 
     /// Polls until the answer is there.
     pub fn follow(&self, first: Response) -> Answer {
+        self.follow_with(first, &[])
+    }
+
+    /// The same with further headers on each poll.
+    pub fn follow_with(&self, first: Response, more: &[(&str, &str)]) -> Answer {
         if first.status != 202 {
             return Answer { first: first.status, last: first, job: None };
         }
@@ -155,7 +160,7 @@ impl Caller {
         let prefix = format!("http://{}/zstack/v1/api-jobs/", self.address);
         assert_eq!(location, format!("{prefix}{job}"), "the location is absolute and literal");
         let last = until("the poll answers", || {
-            let polled = self.once("GET", &format!("/api-jobs/{job}"), &[], b"");
+            let polled = self.once("GET", &format!("/api-jobs/{job}"), more, b"");
             if polled.status == 202 {
                 assert_eq!(polled.text(), "{}");
                 return None;

@@ -1,14 +1,17 @@
 //! What tests over HTTP share: the real binary on a free port (`server`), a raw HTTP client with full control
-//! of its bytes (`http`), and callers that speak as curl or as ZStack's SDKs do (`caller`). Nothing here
+//! of its bytes (`http`), and callers that speak as curl or as ZStack's SDKs do (`caller`, with an access key
+//! `signer`). Nothing here
 //! imports the server's own crates: what is expected is typed in by the tests.
 
 pub mod caller;
 pub mod http;
 pub mod jobs;
 pub mod server;
+pub mod signer;
 
 pub use caller::{Answer, Caller, Kind};
 pub use server::Server;
+pub use signer::Signer;
 
 /// 32 lower-case hex digits of a fresh version 4 UUID.
 pub fn uuid() -> String {

@@ -46,6 +46,14 @@ pub enum Op {
     UpdateAccount,
     /// `DELETE /accounts/{uuid}`
     DeleteAccount,
+    /// `POST /accesskeys`
+    CreateAccessKey,
+    /// `GET /accesskeys`, `GET /accesskeys/{uuid}`
+    QueryAccessKey,
+    /// `PUT /accesskeys/{uuid}/actions` `changeAccessKeyState`
+    ChangeAccessKeyState,
+    /// `DELETE /accesskeys/{uuid}`
+    DeleteAccessKey,
     /// `GET /management-nodes`, `GET /management-nodes/{uuid}`
     QueryManagementNode,
     /// `PUT /management-nodes/actions` `getVersion`

@@ -1,49 +1,57 @@
-//! The `Authorization` header: its schemes and what is wrong with it. Whether a session is valid is the
-//! server's to find out.
+//! The `Authorization` header: its schemes and what is wrong with it. Whether a session is valid and a
+//! signature right is the server's to find out.
 //!
 //! Source: rest-api.md 2.1, 2.2.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-
-use super::Request;
 use super::misuse::Misuse;
+use super::{Request, date, route};
 
-/// How far the `Date` of an access key may be off, in ms.
-const SKEW_MAX_MS: i64 = 15 * 60 * 1000;
+/// A request that an access key has signed, as far as it can be read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Which key says it did.
+    pub access_id: String,
+    /// The signature, in base64 as sent: HMAC-SHA1 of `text` by the key's secret.
+    pub signature: String,
+    /// What was signed: method, `Date` header and path, in lines. The path is without the context and the
+    /// query string, decoded.
+    pub text: String,
+}
 
-/// The session that the request carries. A call that needs none takes whatever it finds.
-pub(super) fn session(request: &Request<'_>, needed: bool) -> Result<Option<String>, Misuse> {
+/// A signature counts for 15 minutes: it does not belong in a log.
+impl std::fmt::Debug for Signed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signed").field("access_id", &self.access_id).finish_non_exhaustive()
+    }
+}
+
+/// The session or the signature that the request carries; a session where there seem to be both. A call that
+/// needs neither takes whatever it finds.
+pub(super) fn of(request: &Request<'_>, needed: bool) -> Result<(Option<String>, Option<Signed>), Misuse> {
     let header = request.headers.authorization.map(str::trim);
     let session = header.and_then(|h| h.strip_prefix("OAuth")).map(|rest| rest.trim().to_owned());
     if session.is_some() || !needed {
-        return Ok(session);
+        return Ok((session, None));
     }
     let Some(header) = header else { return Err(Misuse::NoAuthorization) };
     match header.strip_prefix("ZStack") {
-        Some(key) => Err(access_key(request, key)),
+        Some(key) => signed(request, key).map(|signed| (None, Some(signed))),
         None => Err(Misuse::UnknownScheme),
     }
 }
 
-/// What is wrong with an access key; in the end, that nothing here checks them.
-fn access_key(request: &Request<'_>, key: &str) -> Misuse {
-    let parts: Vec<&str> = key.trim().split(':').collect();
-    if parts.len() != 2 || parts.iter().any(|p| p.is_empty()) {
-        return Misuse::AccessKeyFormat;
+fn signed(request: &Request<'_>, key: &str) -> Result<Signed, Misuse> {
+    let (access_id, signature) = key.trim().split_once(':').ok_or(Misuse::AccessKeyFormat)?;
+    if access_id.is_empty() || signature.is_empty() || signature.contains(':') {
+        return Err(Misuse::AccessKeyFormat);
     }
-    let Some(date) = request.headers.date else { return Misuse::NoDate };
-    let Some(wall) = wall_clock(date) else { return Misuse::BadDate };
-    // The SDKs write zone names that nobody can read back, so the wall clock counts, ours or UTC.
-    let near = [TimeZone::UTC, request.zone.clone()].into_iter().any(|zone| {
-        wall.to_zoned(zone)
-            .is_ok_and(|z| (z.timestamp().as_millisecond().abs_diff(request.now_ms)) <= SKEW_MAX_MS as u64)
-    });
-    if near { Misuse::NoBackend("accessKey") } else { Misuse::SkewedDate }
-}
-
-/// `Tue, 14 Nov 2017 22:20:57` at the start of the header, whatever zone follows.
-fn wall_clock(date: &str) -> Option<DateTime> {
-    let head = date.trim().get(..25)?;
-    DateTime::strptime("%a, %d %b %Y %H:%M:%S", head).ok()
+    let date = request.headers.date.ok_or(Misuse::NoDate)?;
+    date::check(date, request.now_ms, request.zone)?;
+    let path = route::without_context(request.path);
+    let path = super::url::unescape(path, false).ok_or(Misuse::NotUtf8("path"))?;
+    Ok(Signed {
+        access_id: access_id.to_owned(),
+        signature: signature.to_owned(),
+        text: format!("{}\n{date}\n{path}", request.method),
+    })
 }

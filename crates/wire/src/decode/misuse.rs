@@ -54,8 +54,6 @@ pub enum Misuse {
     BadDate,
     /// The `Date` header is more than 15 minutes off.
     SkewedDate,
-    /// Nothing checks credentials of this kind.
-    NoBackend(&'static str),
     /// `X-Job-UUID` has not exactly 32 characters.
     BadJobUuid,
     /// `X-Job-UUID` names a call that is known already. Found by the server.
@@ -114,9 +112,6 @@ impl Misuse {
                 "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:ss z'".to_owned()
             }
             Self::SkewedDate => "requestTimeTooSkewed".to_owned(),
-            Self::NoBackend(kind) => {
-                format!("unable to find RestAuthenticationBackend[provider type: {kind}]")
-            }
             Self::BadJobUuid => "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped".to_owned(),
             Self::DuplicateJobUuid(id) => format!("Duplicate job uuid[{id}]"),
             Self::BadTimeout(value) => {
@@ -158,7 +153,6 @@ impl Misuse {
             | Self::AccessKeyFormat
             | Self::NoDate
             | Self::BadDate
-            | Self::NoBackend(_)
             | Self::BadJobUuid
             | Self::DuplicateJobUuid(_)
             | Self::BadLimit
@@ -190,7 +184,6 @@ impl Misuse {
                 | Self::NoDate
                 | Self::BadDate
                 | Self::SkewedDate
-                | Self::NoBackend(_)
         )
     }
 

@@ -25,9 +25,14 @@ pub(super) struct Routes {
     path: String,
 }
 
+/// The path without the context `/zstack`, if it has it.
+pub(super) fn without_context(raw: &str) -> &str {
+    raw.strip_prefix("/zstack").filter(|rest| rest.starts_with("/v1")).unwrap_or(raw)
+}
+
 /// The operations at `raw`, a path as sent.
 pub(super) fn find(raw: &str) -> Result<Routes, Misuse> {
-    let path = raw.strip_prefix("/zstack").filter(|rest| rest.starts_with("/v1")).unwrap_or(raw);
+    let path = without_context(raw);
     let unknown = || Misuse::NoApi(path.to_owned());
     let rest = path.strip_prefix("/v1").filter(|r| r.starts_with('/')).ok_or_else(unknown)?;
     let segments: Vec<&str> = rest.split('/').skip(1).collect();

@@ -30,6 +30,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ProgressOpaque>(&mut all, OWN_SINCE);
     of::<SessionInventory>(&mut all, OWN_SINCE);
     of::<AccountInventory>(&mut all, OWN_SINCE);
+    of::<AccessKeyInventory>(&mut all, OWN_SINCE);
     of::<ManagementNodeInventory>(&mut all, OWN_SINCE);
     of::<ZoneInventory>(&mut all, OWN_SINCE);
     of::<PrimaryStorageInventory>(&mut all, OWN_SINCE);

@@ -28,6 +28,8 @@ const TAG_FIELDS: [Field; 3] = [Field::SystemTag, Field::UserTag, Field::TagUuid
 const fn extra_keys(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Storage => &["totalPhysicalCapacity", "availablePhysicalCapacity", "attachedClusterUuids"],
+        // Always masked, so nothing to ask for.
+        Resource::AccessKey => &["AccessKeySecret"],
         Resource::Job | Resource::Account | Resource::Node | Resource::Volume => &[],
     }
 }

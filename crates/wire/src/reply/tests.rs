@@ -93,7 +93,6 @@ fn a_request_that_is_no_call_has_zstacks_status_or_a_4xx() {
         (Misuse::NoDate, 400, 400, 401, "ID.1001"),
         (Misuse::BadDate, 400, 400, 401, "ID.1001"),
         (Misuse::SkewedDate, 403, 403, 401, "ID.1001"),
-        (Misuse::NoBackend("accessKey"), 400, 400, 401, "ID.1001"),
         (Misuse::BadJobUuid, 400, 400, 400, "SYS.1007"),
         (Misuse::DuplicateJobUuid(text()), 400, 400, 400, "SYS.1007"),
         (Misuse::BadTimeout(text()), 500, 400, 400, "SYS.1007"),
