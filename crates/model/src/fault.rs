@@ -35,6 +35,8 @@ pub enum Code {
     OperationCanceled,
     /// Wrong name or password.
     BadCredentials,
+    /// Too many failed logins; later again.
+    LoginLocked,
     /// No session, an unknown or an expired one.
     InvalidSession,
     /// Not allowed to this account.
@@ -59,7 +61,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables that must not forget one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Internal,
         Self::Timeout,
         Self::CannotCreate,
@@ -74,6 +76,7 @@ impl Code {
         Self::Io,
         Self::OperationCanceled,
         Self::BadCredentials,
+        Self::LoginLocked,
         Self::InvalidSession,
         Self::PermissionDenied,
         Self::QuotaExceeded,

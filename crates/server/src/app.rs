@@ -1,6 +1,7 @@
 //! One request from decoding to its reply: who calls, which form the answer takes, and the record behind a
 //! 202. What an operation does is in `ops`; every decision about status and body, in `longhaul_wire::reply`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use longhaul_wire::reply::{self, Form, PATIENCE_MS};
 use longhaul_wire::{Call, Caller, Headers, Misuse, Op, Reply, Request, TimeFormat, decode, validate};
 
 use crate::answer::Answer;
-use crate::auth::{Identity, Sessions, Signatures, Vault};
+use crate::auth::{Identity, LoginLimits, Sessions, Signatures, Vault};
 use crate::ops;
 use crate::settings::Settings;
 
@@ -34,6 +35,8 @@ pub struct App {
     pub runtime: Arc<dyn Runtime>,
     /// The sessions.
     pub sessions: Sessions,
+    /// How often passwords may be tried.
+    pub logins: LoginLimits,
     /// The signatures of access keys.
     pub signatures: Signatures,
     /// What is kept secret at rest.
@@ -52,6 +55,8 @@ pub struct Called {
     pub call: Call,
     /// Who; nobody for calls that need no session.
     pub identity: Identity,
+    /// From which address.
+    pub from: IpAddr,
     /// The id of the call.
     pub api_id: ApiId,
     /// The same for the engine, with the record it is to write.
@@ -70,6 +75,8 @@ pub struct Received<'a> {
     pub header: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The body, or that it was too large.
     pub body: Option<&'a [u8]>,
+    /// The address of the client.
+    pub from: IpAddr,
 }
 
 impl App {
@@ -97,13 +104,13 @@ impl App {
         };
         let host = (received.header)("host").unwrap_or_default();
         let host = if host.is_empty() { self.settings.listen.to_string() } else { host.to_owned() };
-        match self.reply(call, &host).await {
+        match self.reply(call, &host, received.from).await {
             Ok(reply) => reply,
             Err(misuse) => Reply::misuse(profile, detected, &misuse),
         }
     }
 
-    async fn reply(self: &Arc<Self>, call: Call, host: &str) -> Result<Reply, Misuse> {
+    async fn reply(self: &Arc<Self>, call: Call, host: &str, from: IpAddr) -> Result<Reply, Misuse> {
         let profile = self.format.profile();
         if call.op() == Op::GetApiJob {
             return self.poll(&call).await;
@@ -139,6 +146,7 @@ impl App {
             caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
             call,
             identity,
+            from,
             api_id: api_id.clone(),
         };
         match form {

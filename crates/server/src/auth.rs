@@ -1,10 +1,13 @@
-//! Who calls: passwords, sessions and their sliding end, signatures of access keys.
+//! Who calls: passwords and how often they may be tried, sessions and their sliding end, signatures of access
+//! keys.
 
+pub mod login_limits;
 pub mod password;
 pub mod sessions;
 pub mod signatures;
 pub mod vault;
 
+pub use login_limits::LoginLimits;
 pub use sessions::Sessions;
 pub use signatures::Signatures;
 pub use vault::Vault;

@@ -20,7 +20,7 @@ use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::auth::{Sessions, Signatures, Vault, password};
+use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
 use crate::settings::Settings;
 use crate::{demo, janitor, serve};
@@ -86,6 +86,7 @@ impl Node {
         let engine = start_engine(&settings, &format, store.clone(), runtime.clone(), secret_key).await?;
         let vault = Arc::new(Vault::new(secret_key, runtime.clone()));
         let app = Arc::new(App {
+            logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,
             sessions: Sessions::new(

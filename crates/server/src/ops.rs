@@ -4,6 +4,7 @@
 mod accounts;
 mod jobs;
 mod keys;
+mod logins;
 mod nodes;
 mod query;
 mod sessions;
@@ -36,7 +37,10 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetTaskProgress => jobs::progress(app, &called).await,
         Op::GetLongJobTimeline => jobs::timeline(app, &called).await,
         Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
-        Op::LogInByAccount => sessions::log_in(app, &called).await,
+        Op::LogInByAccount => logins::by_account(app, &called).await,
+        Op::LogInByUser => logins::by_user(app, &called).await,
+        Op::LogIn => logins::by_type(app, &called).await,
+        Op::GetLoginProcedures => Ok(logins::procedures()),
         Op::LogOut => sessions::log_out(app, &called).await,
         Op::ValidateSession => sessions::validate(app, &called).await,
         Op::RenewSession => sessions::renew(app, &called).await,

@@ -5,6 +5,7 @@
     reason = "sockets are the edge: connections are tokio tasks with real timers"
 )]
 
+mod peer;
 mod request_line;
 
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tower::Service;
 
 use crate::app::{App, Received};
+use peer::Peer;
 
 /// A request's head must be there within this time.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -90,8 +92,11 @@ async fn accept(router: Router, listener: TcpListener, mut stopped: watch::Recei
 }
 
 async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    // A connection that is gone already has no address: its answer reaches nobody.
+    let Ok(peer) = stream.peer_addr().map(|peer| Peer(peer.ip())) else { return };
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
+        request.extensions_mut().insert(peer);
         async move { router.call(request.map(Body::new)).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
@@ -140,7 +145,11 @@ fn json(body: String) -> Response {
         .into_response()
 }
 
-async fn api(State(app): State<Arc<App>>, request: Request) -> Result<Response, Infallible> {
+async fn api(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
     let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, BODY_MAX_BYTES)).await;
     let body = match read {
@@ -157,6 +166,7 @@ async fn api(State(app): State<Arc<App>>, request: Request) -> Result<Response, 
         query: head.uri.query(),
         header: &|name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default()),
         body: body.as_deref(),
+        from: peer.client(&head.headers, app.settings.trusted_proxies),
     };
     let reply = app.answer(&received).await;
     tracing::debug!(method = %head.method, status = reply.status, "answered");

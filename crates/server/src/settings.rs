@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::tz::TimeZone;
 use longhaul_wire::Profile;
+
+use crate::auth::login_limits::Allowed;
 
 /// One setting.
 pub struct Setting {
@@ -62,6 +65,27 @@ pub const SETTINGS: &[Setting] = &[
         "A session ends so many seconds after its last use, 1 to 31536000; less than 60 is for tests of expiry.",
     ),
     setting("session.maxPerAccount", "500", "Sessions of one account at a time, 1 to 100000."),
+    setting(
+        "login.failuresPerAccount",
+        "10",
+        "Failed logins to one account from one address until that address waits, 0 to 100000; 0 is unlimited.",
+    ),
+    setting(
+        "login.failuresPerAddress",
+        "100",
+        "Failed logins from one address over all accounts until it waits, 0 to 100000; 0 is unlimited.",
+    ),
+    setting(
+        "login.windowSeconds",
+        "300",
+        "Failed logins are counted over so many seconds from the first, 1 to 86400.",
+    ),
+    setting("login.lockSeconds", "300", "How long to wait after too many failed logins, 1 to 86400 seconds."),
+    setting(
+        "trustedProxies",
+        "0",
+        "How many proxies stand before the server and append to X-Forwarded-For, 0 to 16; 0 trusts no such header.",
+    ),
     setting("accessKey.maxPerAccount", "20", "Access keys of one account, 1 to 1000."),
     setting(
         "store.cacheBytes",
@@ -115,6 +139,10 @@ pub struct Settings {
     pub session_timeout_s: u64,
     /// Sessions per account.
     pub sessions_max: u32,
+    /// How often passwords may be tried.
+    pub logins: Allowed,
+    /// Proxies that append to `X-Forwarded-For`.
+    pub trusted_proxies: u32,
     /// Access keys per account.
     pub keys_max: u32,
     /// The store's cache.
@@ -264,10 +292,21 @@ impl Layers {
             copy_checkpoint_ms: self.number("copy.checkpointMillis", 100, 60_000)?,
             session_timeout_s: self.number("session.timeoutSeconds", 1, 31_536_000)?,
             sessions_max: u32::try_from(self.number("session.maxPerAccount", 1, 100_000)?)?,
+            logins: self.logins()?,
+            trusted_proxies: u32::try_from(self.number("trustedProxies", 0, 16)?)?,
             keys_max: u32::try_from(self.number("accessKey.maxPerAccount", 1, 1000)?)?,
             store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
             drain_s: self.number("drainSeconds", 0, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
+        })
+    }
+
+    fn logins(&self) -> Result<Allowed> {
+        Ok(Allowed {
+            per_account: u32::try_from(self.number("login.failuresPerAccount", 0, 100_000)?)?,
+            per_address: u32::try_from(self.number("login.failuresPerAddress", 0, 100_000)?)?,
+            window: Duration::from_secs(self.number("login.windowSeconds", 1, 86_400)?),
+            lock: Duration::from_secs(self.number("login.lockSeconds", 1, 86_400)?),
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod identity;
 mod keys;
+mod logins;
 mod longjobs;
 mod nodes;
 mod op;
@@ -203,8 +204,8 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 6] =
-    [longjobs::ROWS, identity::ROWS, keys::ROWS, nodes::ROWS, storages::ROWS, volumes::ROWS];
+const FAMILIES: [&[Operation]; 7] =
+    [longjobs::ROWS, identity::ROWS, logins::ROWS, keys::ROWS, nodes::ROWS, storages::ROWS, volumes::ROWS];
 
 /// Every operation, each once.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

@@ -28,6 +28,7 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
         Code::Io => ("SYS.1016", 500, "Cannot do an IO operation(e.g. network IO error, file IO error)"),
         Code::OperationCanceled => ("SYS.1017", 500, "A message or a operation cancelled"),
         Code::BadCredentials => ("ID.1000", 401, "Unable to authenticate a user"),
+        Code::LoginLocked => ("LOGIN_CONTROL.1002", 429, "Target is locked"),
         Code::InvalidSession => (
             "ID.1001",
             401,
@@ -152,6 +153,7 @@ mod tests {
             ("ID.1002", "The user doesn't have permission to perform the operation"),
             ("ID.1003", "The user exceeds a quota of a resource"),
             ("ID.1006", "Max number of active sessions exceeded"),
+            ("LOGIN_CONTROL.1002", "Target is locked"),
             ("LONG_JOB.1000", "long job has been canceled"),
             (
                 "LONG_JOB.1001",

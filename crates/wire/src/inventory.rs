@@ -23,7 +23,8 @@ mod tests;
 
 pub use access_key::AccessKeyInventory;
 pub use answers::{
-    CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetVersionAnswer, ValidateSessionAnswer,
+    CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
+    ValidateSessionAnswer,
 };
 pub use envelope::{Inventory, custom, empty, many, one, query, to_json};
 pub use identity::{AccountInventory, SessionInventory};

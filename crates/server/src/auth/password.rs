@@ -1,13 +1,13 @@
 //! Passwords: they arrive as SHA-512 hex and are kept as argon2id of that.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use longhaul_model::Fault;
 use sha2::{Digest, Sha512};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Hashes computed at a time: each takes tens of ms and `MEMORY_KIB`.
 const AT_A_TIME: usize = 2;
@@ -16,7 +16,7 @@ const MEMORY_KIB: u32 = 8 * 1024;
 /// Passes over it.
 const PASSES: u32 = 2;
 
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
 
 fn argon2() -> Argon2<'static> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).unwrap_or_default();
@@ -28,18 +28,56 @@ pub fn wire_form(clear: &str) -> String {
     Sha512::digest(clear.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// A place among the hashes that are computed at a time. What its holder does before it is dropped is done
+/// while at most one other hash is computed.
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Waits for one.
+    ///
+    /// # Errors
+    /// Never, while the process lives.
+    pub async fn take() -> Result<Self, Fault> {
+        let taken = TURNS.clone().acquire_owned().await;
+        taken.map(|_place| Self { _place }).map_err(|_| Fault::internal("no turn to hash a password"))
+    }
+
+    /// Whether `sent` is the password of which `kept` was kept; with the turn, which is not over yet.
+    ///
+    /// # Errors
+    /// Only if the hash cannot be computed at all.
+    pub async fn matches(self, sent: String, kept: String) -> Result<(bool, Self), Fault> {
+        self.heavy(move || {
+            let Ok(parsed) = PasswordHash::new(&kept) else { return false };
+            argon2().verify_password(sent.as_bytes(), &parsed).is_ok()
+        })
+        .await
+    }
+
+    /// The turn goes with the work: a caller who goes away does not let another one begin before its end.
+    async fn heavy<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, Self), Fault> {
+        let worked = tokio::task::spawn_blocking(move || (work(), self)).await;
+        worked.map_err(|_| Fault::internal("hashing a password broke off"))
+    }
+}
+
 /// What is kept of a password that arrived as `sent`.
 ///
 /// # Errors
 /// Only if the hash cannot be computed at all.
 pub async fn keep(sent: String) -> Result<String, Fault> {
-    heavy(move || {
+    let hash = move || {
         argon2()
             .hash_password(sent.as_bytes())
             .map(|hash| hash.to_string())
             .map_err(|_| Fault::internal("the password could not be hashed"))
-    })
-    .await?
+    };
+    Turn::take().await?.heavy(hash).await?.0
 }
 
 /// Whether `sent` is the password of which `kept` was kept.
@@ -47,16 +85,7 @@ pub async fn keep(sent: String) -> Result<String, Fault> {
 /// # Errors
 /// Only if the hash cannot be computed at all.
 pub async fn matches(sent: String, kept: String) -> Result<bool, Fault> {
-    heavy(move || {
-        let Ok(parsed) = PasswordHash::new(&kept) else { return false };
-        argon2().verify_password(sent.as_bytes(), &parsed).is_ok()
-    })
-    .await
-}
-
-async fn heavy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
-    let _turn = TURNS.acquire().await.map_err(|_| Fault::internal("no turn to hash a password"))?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::internal("hashing a password broke off"))
+    Ok(Turn::take().await?.matches(sent, kept).await?.0)
 }
 
 #[cfg(test)]

@@ -90,11 +90,23 @@ fn jobs(stake: &Stake) -> Vec<Row> {
 fn identity(stake: &Stake) -> Vec<Row> {
     let session = format!("/accounts/sessions/{}", stake.session);
     let account = format!("/accounts/{}", stake.account);
-    let log_in = json!({"logInByAccount": {
-        "accountName": "admin", "password": crate::support::sha512(crate::support::server::PASSWORD),
-    }});
+    let password = crate::support::sha512(crate::support::server::PASSWORD);
+    let log_in = json!({"logInByAccount": {"accountName": "admin", "password": password}});
     vec![
         open("put /accounts/login", "/accounts/login".to_owned(), log_in, 200),
+        open(
+            "put /accounts/users/login",
+            "/accounts/users/login".to_owned(),
+            json!({"logInByUser": {"accountName": "admin", "userName": "admin", "password": password}}),
+            200,
+        ),
+        open(
+            "put /login",
+            "/login".to_owned(),
+            json!({"logIn": {"username": "admin", "password": password, "loginType": "account"}}),
+            200,
+        ),
+        open("get /login/procedures", "/login/procedures".to_owned(), Value::Null, 200),
         open("get /accounts/sessions/{sessionUuid}/valid", format!("{session}/valid"), Value::Null, 200),
         asynchronous(
             "put /accounts/sessions/{sessionUuid}/renew",

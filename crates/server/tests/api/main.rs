@@ -13,6 +13,8 @@ mod documents;
 mod family;
 mod inventory;
 mod legality;
+mod login_limits;
+mod logins;
 mod misuse;
 mod openapi;
 mod polls;

@@ -1,4 +1,4 @@
-//! Rows of sessions and accounts.
+//! Rows of sessions and accounts. What opens a session is in `logins`.
 //!
 //! Source: rest-api.md 1.5, resources.md 1.
 
@@ -14,27 +14,6 @@ const PASSWORD: Param =
     Param::text("password", "SHA-512 of the password as 128 lower-case hex digits").max(NAME_MAX);
 
 pub(super) const ROWS: &[Operation] = &[
-    Operation {
-        kind: Kind::Sync,
-        auth: false,
-        message_class: "org.zstack.header.identity.APILogInByAccountMsg",
-        summary: "Log in with an account's name and password",
-        params: &[
-            Param::text("accountName", "The account's name").required().max(NAME_MAX),
-            PASSWORD.required(),
-            Param::text("accountType", "Absent or `account`; anything else fails the login").max(NAME_MAX),
-            Param::text("captchaUuid", "Accepted and ignored").max(NAME_MAX),
-            Param::text("verifyCode", "Accepted and ignored").max(NAME_MAX),
-        ],
-        answer: Answer::Inventory("SessionInventory"),
-        ..Operation::new(
-            Op::LogInByAccount,
-            "LogInByAccount",
-            Method::Put,
-            "/accounts/login",
-            Wrapper::Action("logInByAccount"),
-        )
-    },
     Operation {
         kind: Kind::Sync,
         auth: false,

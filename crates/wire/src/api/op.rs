@@ -32,6 +32,12 @@ pub enum Op {
     GetApiJob,
     /// `PUT /accounts/login` `logInByAccount`
     LogInByAccount,
+    /// `PUT /accounts/users/login` `logInByUser`
+    LogInByUser,
+    /// `PUT /login` `logIn`
+    LogIn,
+    /// `GET /login/procedures`
+    GetLoginProcedures,
     /// `DELETE /accounts/sessions/{sessionUuid}`
     LogOut,
     /// `GET /accounts/sessions/{sessionUuid}/valid`

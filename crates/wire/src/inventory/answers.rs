@@ -12,6 +12,14 @@ pub struct ValidateSessionAnswer {
     pub valid: bool,
 }
 
+/// The answer of GetLoginProcedures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GetLoginProceduresAnswer {
+    /// What a login asks for besides name and password: always empty.
+    #[schema(max_items = 0)]
+    pub procedures: Vec<String>,
+}
+
 /// The answer of GetVersion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GetVersionAnswer {

@@ -48,6 +48,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     }
     of::<JobTypeInventory>(&mut all, OWN_SINCE);
     of::<ValidateSessionAnswer>(&mut all, OWN_SINCE);
+    of::<GetLoginProceduresAnswer>(&mut all, OWN_SINCE);
     of::<GetVersionAnswer>(&mut all, OWN_SINCE);
     of::<GetCurrentTimeAnswer>(&mut all, OWN_SINCE);
     of::<CurrentTime>(&mut all, OWN_SINCE);
