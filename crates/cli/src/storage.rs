@@ -197,6 +197,15 @@ async fn trash(context: &mut Context, storage: &str) -> Result<Exit, ClientError
 
 async fn clean(context: &mut Context, storage: &str, id: Option<u64>) -> Result<Exit, ClientError> {
     let uuid = uuid_of(context, storage).await?;
+    if let Some(id) = id {
+        // To the server, what is gone already is a success.
+        let items = context.client.list(&["primary-storage", "trash"], &[("uuid", &uuid)]).await?;
+        if !items.iter().any(|item| item["trashId"] == id) {
+            return Err(ClientError::not_found(format!(
+                "there is no item {id} in the trash of {storage}; storage trash list {storage} shows what there is"
+            )));
+        }
+    }
     let params = id.map_or_else(|| json!({}), |id| json!({"trashId": id}));
     let path = ["primary-storage", &uuid, "trash", "actions"];
     let answer = context.client.action(&path, "cleanUpTrashOnPrimaryStorage", &params).await?;

@@ -25,6 +25,8 @@ pub struct Report {
     pub bytes_done: u64,
     /// Bytes in all in this stage; 0 where the work is not bytes.
     pub bytes_total: u64,
+    /// Bytes of the stages after this one, for the time that is left.
+    pub bytes_after: u64,
 }
 
 struct Live {
@@ -74,7 +76,7 @@ impl Hub {
             live.moved_at = now;
         }
         let rate = live.rate(now, &report);
-        let left = report.bytes_total.saturating_sub(report.bytes_done);
+        let left = report.bytes_total.saturating_sub(report.bytes_done).saturating_add(report.bytes_after);
         let told = Progress {
             percent,
             stage: report.stage,

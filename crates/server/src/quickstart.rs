@@ -35,8 +35,8 @@ pub struct QuickstartArgs {
     /// Seed of the volume's bytes
     #[arg(long, default_value_t = 20_170_814)]
     seed: u64,
-    /// Most bytes per second of the copy, so that there is something to watch; 0 is unlimited
-    #[arg(long, default_value_t = 128 * 1024 * 1024)]
+    /// Most bytes per second of the copy, so that there is something to watch, such as 64M; 0 is unlimited
+    #[arg(long, default_value = "128M", value_parser = longhaul_cli::parse_bytes)]
     rate: u64,
 }
 

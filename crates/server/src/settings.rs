@@ -56,7 +56,11 @@ pub const SETTINGS: &[Setting] = &[
         "Simulator jobs that run at a time; empty is unlimited, 0 starts none.",
     ),
     setting("engine.cancelDeadlineSeconds", "600", "After so many seconds a cancel is enforced, 1 to 86400."),
-    setting("copy.bytesPerSecond", "0", "Most bytes per second one copy writes; 0 is unlimited."),
+    setting(
+        "copy.bytesPerSecond",
+        "0",
+        "Most bytes per second that one copy copies, and then reads back; 0 is unlimited.",
+    ),
     setting("copy.streams", "4", "Parallel streams of one copy, 1 to 16."),
     setting("copy.checkpointMillis", "1000", "Between checkpoints of a copy, 100 to 60000 ms."),
     setting(

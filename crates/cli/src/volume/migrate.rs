@@ -76,6 +76,10 @@ fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
     let blockers: Vec<&str> =
         plan["blockers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let size = |key: &str| plan[key].as_u64().map(human::bytes).unwrap_or_default();
+    let made_of = match plan["layers"].as_u64() {
+        Some(files) if files > 1 => format!("{files} files, which become one"),
+        _ => "one file".to_owned(),
+    };
     let estimate = plan["estimateSeconds"].as_u64().map(human::duration).unwrap_or_default();
     if context.console.format == Format::Table && !plan.is_object() {
         // Profile `zstack` answers {} as ZStack does.
@@ -86,6 +90,7 @@ fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
         answer,
         &[
             ("guest sees", size("guestBytes")),
+            ("made of", made_of),
             ("to copy", size("bytes")),
             ("needed", size("neededBytes")),
             ("free", size("freeBytes")),

@@ -13,6 +13,12 @@ use crate::view::{Job, Progress};
 
 /// Longest label before a bar, in characters.
 const LABEL_MAX: usize = 40;
+/// Columns of a terminal below which there is only text.
+const NARROW: u16 = 72;
+/// A bar of one width does not jump with the text behind it; what does not fit is cut off on the right.
+const WITH_BAR: &str = "{prefix} [{bar:24}] {wide_msg}";
+/// On a narrow terminal.
+const TEXT_ALONE: &str = "{wide_msg}";
 
 /// Where progress is shown.
 pub trait Screen {
@@ -92,9 +98,11 @@ pub struct Bar {
 impl Bar {
     fn bar(&mut self) -> &ProgressBar {
         self.bar.get_or_insert_with(|| {
+            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map(|size| size.ws_col);
+            let template = if columns.is_ok_and(|c| c < NARROW) { TEXT_ALONE } else { WITH_BAR };
             let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
             // The template is ours and has no mistake; without it the bar is only plainer.
-            if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar}] {pos:>3}%  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar
@@ -106,12 +114,17 @@ impl Screen for Bar {
     fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>) {
         let bar = self.bar();
         bar.set_prefix(printable(&label.chars().take(LABEL_MAX).collect::<String>()));
-        match (job.state, progress) {
-            (JobState::Succeeded, _) => bar.set_position(100),
-            (_, Some(progress)) => bar.set_position(progress.percent),
-            _ => {}
+        let percent = match (job.state, progress) {
+            (JobState::Succeeded, _) => Some(100),
+            (_, Some(progress)) => Some(progress.percent),
+            _ => None,
+        };
+        // The percent is part of the text, so that both are painted at once.
+        let shown = percent.map(|p| format!("{p:>3}%  ")).unwrap_or_default();
+        bar.set_message(printable(&format!("{shown}{}", told(job, progress))));
+        if let Some(percent) = percent {
+            bar.set_position(percent);
         }
-        bar.set_message(printable(&told(job, progress)));
     }
 
     fn note(&mut self, text: &str) {

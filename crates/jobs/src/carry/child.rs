@@ -154,12 +154,12 @@ fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
         let part = ((to - from) * bytes_done.min(bytes_total)).checked_div(bytes_total).unwrap_or(0);
         u8::try_from(from + part).unwrap_or(99)
     };
-    let (stage, percent) = match stage {
-        Stage::Mapping => ("mapping", share(0, 2)),
-        Stage::Copying => ("copying", share(2, 80)),
-        Stage::Verifying => ("verifying", share(80, 99)),
+    let (stage, percent, bytes_after) = match stage {
+        Stage::Mapping => ("mapping", share(0, 2), 0), // the rate of mapping says nothing of copying
+        Stage::Copying => ("copying", share(2, 80), bytes_total),
+        Stage::Verifying => ("verifying", share(80, 99), 0),
     };
-    Report { stage: stage.to_owned(), percent: Some(percent), bytes_done, bytes_total }
+    Report { stage: stage.to_owned(), percent: Some(percent), bytes_done, bytes_total, bytes_after }
 }
 
 async fn died(child: &mut Attempt) -> String {
