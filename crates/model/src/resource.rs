@@ -264,6 +264,36 @@ pub struct ApiRecord {
     pub expires_ms: i64,
     /// Its answer; `None` while it is worked on.
     pub outcome: Option<ApiOutcome>,
+    /// Whom to tell the answer; `None` where nobody asked for that, or once it was told or given up.
+    pub hook: Option<WebHook>,
+}
+
+/// Where an asynchronous call's answer is to be sent when it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebHook {
+    /// The whole URL. It may hold a secret: it is for the receiver, not for logs.
+    pub url: String,
+    /// Whether the body shall carry the schema map.
+    pub wants_schema: bool,
+}
+
+impl std::fmt::Debug for WebHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebHook").field("url", &"…").field("wants_schema", &self.wants_schema).finish()
+    }
+}
+
+/// One try to tell an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The call.
+    pub id: ApiId,
+    /// Whom to tell.
+    pub hook: WebHook,
+    /// The number of this try, from 1.
+    pub tries: u32,
+    /// What to tell.
+    pub outcome: ApiOutcome,
 }
 
 /// The answer to an asynchronous call, kept small: rendered when it is polled.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use longhaul_engine::Engine;
 use longhaul_engine::engine::Caller as EngineCaller;
 use longhaul_engine::fault::from_store;
-use longhaul_model::resource::{ApiOutcome, ApiRecord};
+use longhaul_model::resource::{ApiOutcome, ApiRecord, WebHook};
 use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
 use longhaul_store::{Store, StoreError};
 use longhaul_wire::decode::BODY_MAX_BYTES;
@@ -17,6 +17,7 @@ use longhaul_wire::{Call, Caller, Headers, Misuse, Op, Reply, Request, TimeForma
 
 use crate::answer::Answer;
 use crate::auth::{Identity, LoginLimits, Sessions, Signatures, Vault};
+use crate::hooks::Hooks;
 use crate::ops;
 use crate::settings::Settings;
 
@@ -41,6 +42,8 @@ pub struct App {
     pub signatures: Signatures,
     /// What is kept secret at rest.
     pub vault: Arc<Vault>,
+    /// Who is told of answers.
+    pub hooks: Hooks,
     /// How moments are written.
     pub format: TimeFormat,
     /// The settings in force.
@@ -128,6 +131,12 @@ impl App {
             Err(fault) if call.signed.is_some() => return Ok(Reply::fault(profile, caller, &fault)),
             other => other,
         };
+        let hook = match (&call.web_hook, form, &identity) {
+            (None, _, _) | (_, Form::AtOnce | Form::Patient, _) => None,
+            (Some(url), Form::Accepted, Ok(_)) => Some(self.hooks.admit(url, wants_schema).await?),
+            // Nobody is called for somebody who has no session, and who waits to be called would not poll.
+            (Some(_), Form::Accepted, Err(fault)) => return Ok(Reply::fault(profile, caller, fault)),
+        };
         let checked = identity.and_then(|identity| {
             validate::check(&call)?;
             if call.operation.admin_only && !identity.admin {
@@ -138,7 +147,8 @@ impl App {
         let identity = match (checked, form) {
             (Ok(identity), _) => identity,
             (Err(fault), Form::Accepted) => {
-                return Ok(self.accept_fault(&api_id, NOBODY, fault, &location, timeout_ms).await);
+                let record = self.record(&api_id, NOBODY, hook, Some(ApiOutcome::Fault(fault)));
+                return Ok(self.accept_record(record, &location, timeout_ms).await);
             }
             (Err(fault), _) => return Ok(Reply::fault(profile, caller, &fault)),
         };
@@ -154,7 +164,7 @@ impl App {
                 Ok(answer) => Reply::ok(answer.render(&self.format, wants_schema)),
                 Err(fault) => Reply::fault(profile, caller, &fault),
             }),
-            Form::Accepted => Ok(self.accept(called, &location, timeout_ms).await),
+            Form::Accepted => Ok(self.accept(called, hook, &location, timeout_ms).await),
             Form::Patient => Ok(match self.patient(called).await {
                 Some(Ok(answer)) => Reply::ok(answer.render(&self.format, wants_schema)),
                 Some(Err(fault)) => Reply::fault(profile, caller, &fault),
@@ -181,23 +191,31 @@ impl App {
         }
     }
 
-    fn record(&self, id: &ApiId, account: AccountId, outcome: Option<ApiOutcome>) -> ApiRecord {
-        ApiRecord { id: id.clone(), account, expires_ms: self.runtime.now_ms() + RECORD_KEPT_MS, outcome }
-    }
-
-    /// 202 for a call that is refused: the error is at the poll.
-    async fn accept_fault(
+    fn record(
         &self,
         id: &ApiId,
         account: AccountId,
-        fault: Fault,
-        location: &str,
-        timeout_ms: u64,
-    ) -> Reply {
-        let record = self.record(id, account, Some(ApiOutcome::Fault(fault)));
-        match self.store.create_record(record).await {
+        hook: Option<WebHook>,
+        outcome: Option<ApiOutcome>,
+    ) -> ApiRecord {
+        let expires_ms = self.runtime.now_ms() + RECORD_KEPT_MS;
+        ApiRecord { id: id.clone(), account, expires_ms, outcome, hook }
+    }
+
+    /// 202 for a call that changes nothing more: refused ones, dry runs. What came of it is at the poll.
+    async fn accept_record(&self, record: ApiRecord, location: &str, timeout_ms: u64) -> Reply {
+        let hooked = record.hook.is_some();
+        let kept = self.store.create_record(record).await;
+        self.wake_hooks(hooked); // an answer of the store may be lost, and the record be there
+        match kept {
             Ok(()) => Reply::accepted(location, timeout_ms),
             Err(error) => self.not_accepted(error),
+        }
+    }
+
+    fn wake_hooks(&self, hooked: bool) {
+        if hooked {
+            self.hooks.wake();
         }
     }
 
@@ -213,24 +231,31 @@ impl App {
 
     /// 202, once what the poll will say is durable. Calls on jobs write effect and record in one
     /// transaction; all others leave a record that is worked on, and work beside the answer.
-    async fn accept(self: &Arc<Self>, mut called: Called, location: &str, timeout_ms: u64) -> Reply {
-        let (id, account) = (called.api_id.clone(), called.identity.account);
+    async fn accept(
+        self: &Arc<Self>,
+        mut called: Called,
+        hook: Option<WebHook>,
+        location: &str,
+        timeout_ms: u64,
+    ) -> Reply {
+        let (id, account, hooked) = (called.api_id.clone(), called.identity.account, hook.is_some());
+        let record = self.record(&id, account, hook, None);
         if ops::writes_its_record(called.call.op()) {
-            called.caller.record = Some(self.record(&id, account, None));
-            return match ops::perform(self, called).await {
-                Ok(Answer::Json(body)) => {
-                    // A dry run has changed nothing, so nothing was written yet.
-                    let record = self.record(&id, account, Some(ApiOutcome::Json(body)));
-                    match self.store.create_record(record).await {
-                        Ok(()) => Reply::accepted(location, timeout_ms),
-                        Err(error) => self.not_accepted(error),
-                    }
+            called.caller.record = Some(record.clone());
+            let outcome = match ops::perform(self, called).await {
+                // A dry run has changed nothing, so nothing was written yet.
+                Ok(Answer::Json(body)) => ApiOutcome::Json(body),
+                Ok(_) => {
+                    self.wake_hooks(hooked);
+                    return Reply::accepted(location, timeout_ms);
                 }
-                Ok(_) => Reply::accepted(location, timeout_ms),
-                Err(fault) => self.accept_fault(&id, account, fault, location, timeout_ms).await,
+                Err(fault) => ApiOutcome::Fault(fault),
             };
+            return self
+                .accept_record(ApiRecord { outcome: Some(outcome), ..record }, location, timeout_ms)
+                .await;
         }
-        if let Err(error) = self.store.create_record(self.record(&id, account, None)).await {
+        if let Err(error) = self.store.create_record(record).await {
             return self.not_accepted(error);
         }
         let app = self.clone();
@@ -242,6 +267,7 @@ impl App {
                     Err(fault) => ApiOutcome::Fault(fault),
                 };
                 app.finish(&id, outcome).await;
+                app.wake_hooks(hooked);
             }),
         );
         Reply::accepted(location, timeout_ms)
@@ -279,7 +305,7 @@ impl App {
                 result.unwrap_or_else(|_| Err(Fault::internal("the call broke off; see the server's log"))),
             );
         }
-        if let Err(error) = self.store.create_record(self.record(&id, account, None)).await {
+        if let Err(error) = self.store.create_record(self.record(&id, account, None, None)).await {
             return Some(Err(from_store(error, "the call, which goes on all the same,")));
         }
         let app = self.clone();
@@ -305,9 +331,19 @@ impl App {
             Err(error) => return Ok(Reply::polled_fault(&from_store(error, "the call"))),
         };
         let Some(outcome) = record.outcome else { return Ok(Reply::processing()) };
-        Ok(match Answer::kept(&outcome, &*self.store, &self.vault).await {
-            Ok(answer) => Reply::ok(answer.render(&self.format, call.wants_schema)),
-            Err(fault) => Reply::polled_fault(&fault),
-        })
+        let told = self.told(&outcome, call.wants_schema).await;
+        Ok(told.unwrap_or_else(|fault| Reply::polled_fault(&fault)))
+    }
+
+    /// What came of a call, as a poll or a web hook tells it.
+    ///
+    /// # Errors
+    /// The store does not answer, so that what came of it cannot be told now.
+    pub async fn told(&self, outcome: &ApiOutcome, wants_schema: bool) -> Result<Reply, Fault> {
+        if let ApiOutcome::Fault(fault) = outcome {
+            return Ok(Reply::polled_fault(fault));
+        }
+        let answer = Answer::kept(outcome, &*self.store, &self.vault).await?;
+        Ok(Reply::ok(answer.render(&self.format, wants_schema)))
     }
 }

@@ -7,6 +7,8 @@ pub mod auth;
 pub mod command_line;
 pub mod data_dir;
 pub mod demo;
+pub mod egress;
+pub mod hooks;
 pub mod janitor;
 pub mod node;
 pub mod ops;

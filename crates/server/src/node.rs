@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
+use crate::hooks::{self, Hooks};
 use crate::settings::Settings;
 use crate::{demo, janitor, serve};
 
@@ -85,7 +86,9 @@ impl Node {
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let engine = start_engine(&settings, &format, store.clone(), runtime.clone(), secret_key).await?;
         let vault = Arc::new(Vault::new(secret_key, runtime.clone()));
+        let hooks = Hooks::new(settings.egress_webhooks.clone(), settings.listen, runtime.clone());
         let app = Arc::new(App {
+            hooks,
             logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,
@@ -106,6 +109,7 @@ impl Node {
             demo::prepare(&app).await?;
         }
         janitor::start(&app);
+        hooks::start(&app).await?;
         let serving = serve::start(app.clone(), listener);
         Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
     }
@@ -114,6 +118,7 @@ impl Node {
     pub async fn stop(self) {
         self.serving.stop().await;
         self.app.engine.drain(Duration::from_secs(self.app.settings.drain_s)).await;
+        self.app.hooks.stop().await;
     }
 }
 

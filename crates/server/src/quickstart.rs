@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::settings::Layers;
 use crate::tempdir::TempDir;
-use crate::{Node, demo};
+use crate::{Node, demo, hooks};
 
 /// Ports tried after 8080.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8180;
@@ -54,6 +54,7 @@ pub async fn run(args: QuickstartArgs) -> Result<ExitCode> {
     let mut layers = Layers::default();
     layers.set("dataDir", &directory.path().join("data").to_string_lossy(), "quickstart")?;
     layers.set("listen", &listener.local_addr()?.to_string(), "quickstart")?;
+    layers.set(hooks::EGRESS_KEY, hooks::LOOPBACK_TOO, "quickstart")?;
     let settings = layers.settings()?;
     let node = Node::start_on(settings, listener, Some(demo::PASSWORD.to_owned())).await?;
     println!("Longhaul {} is up: http://{}", env!("CARGO_PKG_VERSION"), node.address);

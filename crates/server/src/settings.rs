@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 use longhaul_wire::Profile;
 
 use crate::auth::login_limits::Allowed;
+use crate::egress::Egress;
+use crate::hooks;
 
 /// One setting.
 pub struct Setting {
@@ -106,6 +108,11 @@ pub const SETTINGS: &[Setting] = &[
         "259200",
         "A deleted volume is expunged after so many seconds; 0 never.",
     ),
+    setting(
+        hooks::EGRESS_KEY,
+        "public,private",
+        "Where web hooks may lead: public, private, ADDRESS:PORTS, NETWORK/PREFIX:PORTS, HOST:PORTS, at most 256. Loopback, link-local, multicast and metadata addresses need a rule with their address; a demo has one for loopback.",
+    ),
 ];
 
 /// The settings in force.
@@ -155,6 +162,8 @@ pub struct Settings {
     pub drain_s: u64,
     /// Until a deleted volume is expunged, s; 0 = never.
     pub volume_expunge_s: u64,
+    /// Where web hooks may lead.
+    pub egress_webhooks: Egress,
 }
 
 /// Values by key, from the weakest source to the strongest.
@@ -302,6 +311,7 @@ impl Layers {
             store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
             drain_s: self.number("drainSeconds", 0, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
+            egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
         })
     }
 
@@ -312,6 +322,12 @@ impl Layers {
             window: Duration::from_secs(self.number("login.windowSeconds", 1, 86_400)?),
             lock: Duration::from_secs(self.number("login.lockSeconds", 1, 86_400)?),
         })
+    }
+
+    /// The rules of one purpose. A demo, which listens on loopback only, also reaches loopback.
+    fn egress(&self, key: &'static str, demo: bool) -> Result<Egress> {
+        let rules = if demo && !self.is_set(key) { hooks::LOOPBACK_TOO } else { self.text(key) };
+        Egress::parse(key, rules).map_err(|why| self.wrong(key, &format!("a list of rules, but {why}")))
     }
 
     fn zone(&self) -> Result<TimeZone> {
@@ -385,6 +401,24 @@ mod tests {
         layers.set("demo", "true", "--demo").unwrap();
         layers.set("listen", "0.0.0.0:8080", "--listen").unwrap();
         assert!(layers.settings().unwrap_err().to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn web_hooks_reach_loopback_in_a_demo_and_where_a_rule_says_so() {
+        let own = "127.0.0.1:8080".parse().unwrap();
+        let reaches = |layers: &Layers| {
+            let settings = layers.settings().unwrap();
+            settings.egress_webhooks.check("h", "127.0.0.1:9000".parse().unwrap(), own).is_ok()
+        };
+        let mut layers = Layers::default();
+        assert!(!reaches(&layers));
+        layers.set("demo", "true", "--demo").unwrap();
+        assert!(reaches(&layers));
+        layers.set(hooks::EGRESS_KEY, "private", "--set").unwrap();
+        assert!(!reaches(&layers), "what is set counts");
+        layers.set(hooks::EGRESS_KEY, "127.0.0.1", "--set").unwrap();
+        let refused = layers.settings().unwrap_err().to_string();
+        assert!(refused.contains("egress.webhooks") && refused.contains("ADDRESS:PORTS"), "{refused}");
     }
 
     #[test]

@@ -57,6 +57,13 @@ macro_rules! delegate_the_rest {
             cut_records(outcome: ApiOutcome) -> u64;
             sweep_records() -> u64;
         }}
+        $crate::delegate! { $wrapper, Deliveries {
+            next_delivery() -> Option<i64>;
+            take_deliveries(limit: u32, hold_ms: i64) -> Vec<Delivery>;
+            put_off_delivery(id: &ApiId, tries: u32, wait_ms: i64) -> ();
+            end_delivery(id: &ApiId) -> ();
+            free_deliveries(within_ms: i64) -> u64;
+        }}
         $crate::delegate! { $wrapper, Queries {
             query(query: &Query) -> Answer;
             counts(account: Option<AccountId>) -> Vec<(JobState, u64)>;
@@ -88,7 +95,7 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Trash, Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, Tag, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -18,7 +18,9 @@ use longhaul_model::{
 };
 
 use crate::traits::StorageUpdate;
-use crate::{Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError};
+use crate::{
+    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -182,6 +184,13 @@ faulty! {
         fn record(id: &ApiId) -> Option<ApiRecord>;
         fn cut_records(outcome: ApiOutcome) -> u64;
         fn sweep_records() -> u64;
+    }
+    Deliveries {
+        fn next_delivery() -> Option<i64>;
+        fn take_deliveries(limit: u32, hold_ms: i64) -> Vec<Delivery>;
+        fn put_off_delivery(id: &ApiId, tries: u32, wait_ms: i64) -> ();
+        fn end_delivery(id: &ApiId) -> ();
+        fn free_deliveries(within_ms: i64) -> u64;
     }
     Queries {
         fn query(query: &Query) -> Answer;

@@ -20,4 +20,6 @@ pub use faulty::FaultyStore;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
 pub use sqlite::SqliteStore;
-pub use traits::{Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store};
+pub use traits::{
+    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store,
+};

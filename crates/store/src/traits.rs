@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Intent, Session, Storage, StorageState, Tag, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, StorageState, Tag, Trash,
+    Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -298,7 +299,7 @@ pub trait Events: Send + Sync {
 /// Asynchronous answers.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// Stores a record.
+    /// Stores a record, with its web hook.
     ///
     /// # Errors
     /// `Taken`: its id exists.
@@ -312,8 +313,32 @@ pub trait Records: Send + Sync {
     async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>>;
     /// Ends with `outcome` every record that a former process left unanswered; answers how many.
     async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64>;
-    /// Removes answered records past their time; answers how many.
+    /// Removes answered records past their time, but for those whose answer is still to be told; answers how
+    /// many.
     async fn sweep_records(&self) -> Result<u64>;
+}
+
+/// Longest time that a delivery is put off or held, ms. One that seems to be due later than this was put off
+/// before the clock was set back, and is due.
+pub const DELIVERY_WAIT_MAX_MS: i64 = 60_000;
+
+/// Answers that are told to somebody: the web hooks that were stored with records, each until it is ended. A
+/// hook is due from the moment when its call has its answer.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// How long until a delivery is due, ms; 0 if one is now, `None` if no answer is to be told.
+    async fn next_delivery(&self) -> Result<Option<i64>>;
+    /// Takes up to `limit` due deliveries, those first that are due longest. Each has one more try counted,
+    /// durably before it is made, and is not due again for `hold_ms` (at most `DELIVERY_WAIT_MAX_MS`).
+    async fn take_deliveries(&self, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>>;
+    /// The try number `tries` failed: the next is due in `wait_ms` (at most `DELIVERY_WAIT_MAX_MS`). Nothing
+    /// changes if another try was counted since, or the delivery has ended.
+    async fn put_off_delivery(&self, id: &ApiId, tries: u32, wait_ms: i64) -> Result<()>;
+    /// The answer was told, or is told no more; its record stays. An unknown one is no error.
+    async fn end_delivery(&self, id: &ApiId) -> Result<()>;
+    /// At a start: a former process has nothing in hand any more, so nothing waits longer than `within_ms`.
+    /// Answers how many answers are to be told.
+    async fn free_deliveries(&self, within_ms: i64) -> Result<u64>;
 }
 
 /// Queries over everything.
@@ -332,11 +357,12 @@ pub trait Queries: Send + Sync {
 
 /// Everything a server needs kept.
 pub trait Store:
-    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Queries + 'static
+    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + 'static
 {
 }
 
-impl<T: Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Queries + 'static> Store
-    for T
+impl<
+    T: Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + 'static,
+> Store for T
 {
 }

@@ -72,7 +72,7 @@ pub struct Call {
     pub job_uuid: Option<ApiId>,
     /// `X-API-Timeout`, in seconds.
     pub api_timeout_s: Option<u64>,
-    /// `X-Web-Hook`, unchecked.
+    /// `X-Web-Hook`, unchecked. Means something to asynchronous calls only.
     pub web_hook: Option<String>,
     /// Whether the answer shall carry the schema map even where the contract does not always add it.
     pub wants_schema: bool,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use longhaul_model::resource::{Account, ApiOutcome, ApiRecord, Storage, StorageState, Volume};
+use longhaul_model::resource::{Account, ApiOutcome, ApiRecord, Storage, StorageState, Volume, WebHook};
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
     AccountId, ApiId, Change, Claim, Claimed, Clock, FreeSlots, HostId, Job, JobEvent, JobId, JobState,
@@ -170,7 +170,14 @@ impl Bench {
     /// A record of an asynchronous call.
     pub fn record(&self, outcome: Option<ApiOutcome>) -> ApiRecord {
         let expires_ms = self.clock.now_ms() + 60 * SECOND;
-        ApiRecord { id: ApiId::random(&*self.clock), account: self.account, expires_ms, outcome }
+        ApiRecord { id: ApiId::random(&*self.clock), account: self.account, expires_ms, outcome, hook: None }
+    }
+
+    /// The same of a call whose answer is to be told.
+    pub fn hooked_record(&self, outcome: Option<ApiOutcome>) -> ApiRecord {
+        let record = self.record(outcome);
+        let hook = WebHook { url: format!("http://receiver/{}", record.id), wants_schema: true };
+        ApiRecord { hook: Some(hook), ..record }
     }
 
     /// An account that is not stored yet.

@@ -10,6 +10,7 @@ mod bench;
 pub mod change;
 pub mod claim;
 mod clock;
+pub mod deliveries;
 pub mod identity;
 pub mod keys;
 pub mod lease;
@@ -143,6 +144,21 @@ macro_rules! conformance_suite {
             unanswered_records_are_cut_at_a_restart,
             answered_records_are_swept_after_their_time,
         ]);
+        $crate::conformance_family!($open, deliveries: [
+            a_hook_is_stored_with_its_record_whatever_stores_that,
+            a_refused_record_leaves_no_hook,
+            an_answer_is_due_when_it_is_there,
+            a_record_that_is_cut_is_told_too,
+            a_taken_delivery_has_one_more_try_and_is_held,
+            of_takers_at_once_one_gets_a_delivery,
+            those_due_longest_are_taken_first_and_no_more_than_asked_for,
+            a_failed_try_is_put_off,
+            a_late_word_of_an_earlier_try_changes_nothing,
+            what_was_told_is_told_no_more_and_its_record_stays,
+            after_a_start_nothing_is_held_by_the_former_process,
+            a_clock_set_back_holds_no_delivery,
+            an_answer_still_to_be_told_is_not_swept,
+        ]);
         $crate::conformance_family!($open, identity: [
             an_account_reads_back,
             an_account_name_or_uuid_is_used_once,
@@ -229,6 +245,7 @@ mod tests {
             ("change", include_str!("change.rs")),
             ("progress", include_str!("progress.rs")),
             ("records", include_str!("records.rs")),
+            ("deliveries", include_str!("deliveries.rs")),
             ("identity", include_str!("identity.rs")),
             ("keys", include_str!("keys.rs")),
             ("resources", include_str!("resources.rs")),

@@ -29,7 +29,7 @@ impl Jobs for MemoryStore {
                 return Err(StoreError::Taken);
             }
             let job = db.seen(&known.job);
-            db.keep_record(record);
+            db.keep_record(record, now_ms);
             return Ok(Submitted::Same(Box::new(job)));
         }
         let mut entry = Entry {
@@ -56,7 +56,7 @@ impl Jobs for MemoryStore {
             let NewTag { system, text } = tag;
             db.tags.insert(id, Tag { id, resource_uuid, resource_type, system, text, create_ms: now_ms });
         }
-        db.keep_record(record);
+        db.keep_record(record, now_ms);
         let claim = match new.claim_for {
             Some(node) => db.claim_if_first(new.id, node, now_ms, self.options.lease_ttl_ms)?,
             None => None,
@@ -139,7 +139,7 @@ impl Jobs for MemoryStore {
         }
         let decided = life::changed(&entry.job, &change, now_ms)?;
         db.check_record_free(record.as_ref())?;
-        db.keep_record(record);
+        db.keep_record(record, now_ms);
         let is_rerun = change.event == Some(JobEvent::Rerun);
         let is_final = decided.job.state.is_final();
         let entry = db.jobs.get_mut(&id).ok_or(StoreError::NotFound)?;
@@ -162,13 +162,14 @@ impl Jobs for MemoryStore {
     }
 
     async fn delete_job(&self, id: JobId, version: u64, record: Option<ApiRecord>) -> Result<()> {
+        let now_ms = self.now_ms();
         let mut db = self.lock();
         let entry = db.jobs.get(&id).ok_or(StoreError::NotFound)?;
         if entry.job.version != version {
             return Err(StoreError::Stale);
         }
         db.check_record_free(record.as_ref())?;
-        db.keep_record(record);
+        db.keep_record(record, now_ms);
         if let Some(entry) = db.jobs.remove(&id) {
             db.live.remove(&entry.place);
         }

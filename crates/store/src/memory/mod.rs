@@ -3,6 +3,7 @@
 //! per trait family; what the state machine's answers mean is in `crate::life`.
 
 mod claims;
+mod deliveries;
 mod events;
 mod identity;
 mod jobs;
@@ -83,7 +84,9 @@ struct Db {
     last_trash: u64,
     intents: BTreeMap<u64, Intent>,
     last_intent: u64,
+    /// Their hooks are in `deliveries`.
     records: BTreeMap<ApiId, ApiRecord>,
+    deliveries: BTreeMap<ApiId, deliveries::Pending>,
     tags: BTreeMap<TagId, Tag>,
 }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use longhaul_model::ApiId;
 use longhaul_model::resource::{ApiOutcome, ApiRecord};
 
+use super::deliveries::Pending;
 use super::{Db, MemoryStore};
 use crate::{Records, StoreError};
 
@@ -14,7 +15,7 @@ impl Records for MemoryStore {
     async fn create_record(&self, record: ApiRecord) -> Result<()> {
         let mut db = self.lock();
         db.check_record_free(Some(&record))?;
-        db.keep_record(Some(record));
+        db.keep_record(Some(record), self.now_ms());
         Ok(())
     }
 
@@ -24,7 +25,9 @@ impl Records for MemoryStore {
     }
 
     async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>> {
-        Ok(self.lock().records.get(id).cloned())
+        let db = self.lock();
+        let hook = db.deliveries.get(id).map(|d| d.hook.clone());
+        Ok(db.records.get(id).map(|record| ApiRecord { hook, ..record.clone() }))
     }
 
     async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
@@ -41,9 +44,10 @@ impl Records for MemoryStore {
     async fn sweep_records(&self) -> Result<u64> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
-        let before = db.records.len();
-        db.records.retain(|_, r| r.outcome.is_none() || r.expires_ms > now_ms);
-        Ok((before - db.records.len()) as u64)
+        let Db { records, deliveries, .. } = &mut *db;
+        let before = records.len();
+        records.retain(|id, r| r.outcome.is_none() || r.expires_ms > now_ms || deliveries.contains_key(id));
+        Ok((before - records.len()) as u64)
     }
 }
 
@@ -55,8 +59,11 @@ impl Db {
         }
     }
 
-    pub(super) fn keep_record(&mut self, record: Option<ApiRecord>) {
-        if let Some(record) = record {
+    pub(super) fn keep_record(&mut self, record: Option<ApiRecord>, now_ms: i64) {
+        if let Some(mut record) = record {
+            if let Some(hook) = record.hook.take() {
+                self.deliveries.insert(record.id.clone(), Pending { hook, tries: 0, due_ms: now_ms });
+            }
             self.records.insert(record.id.clone(), record);
         }
     }

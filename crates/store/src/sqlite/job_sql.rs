@@ -282,7 +282,7 @@ impl Tx<'_> {
         match done {
             Err(error) if is_taken(&error) => Err(StoreError::Taken),
             Err(error) => Err(error.into()),
-            Ok(_) => Ok(()),
+            Ok(_) => record.hook.as_ref().map_or(Ok(()), |hook| self.insert_hook(&record.id, hook)),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod checkpointer;
 mod claims;
+mod deliveries;
 mod error;
 mod events;
 mod identity;

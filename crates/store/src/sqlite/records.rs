@@ -5,6 +5,7 @@ use longhaul_model::ApiId;
 use longhaul_model::resource::{ApiOutcome, ApiRecord};
 use rusqlite::{OptionalExtension, params};
 
+use super::deliveries::read_hook;
 use super::{Result, SqliteStore, rows};
 use crate::{Records, StoreError};
 
@@ -37,7 +38,8 @@ impl Records for SqliteStore {
             let outcome = json
                 .map(|json| serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(e.to_string())))
                 .transpose()?;
-            Ok(Some(ApiRecord { id, account, expires_ms, outcome }))
+            let hook = read_hook(connection, &id)?;
+            Ok(Some(ApiRecord { id, account, expires_ms, outcome, hook }))
         })
         .await
     }
@@ -53,7 +55,8 @@ impl Records for SqliteStore {
     async fn sweep_records(&self) -> Result<u64> {
         self.write(move |tx| {
             let swept = tx.execute(
-                "DELETE FROM api_record WHERE outcome IS NOT NULL AND expires_ms <= ?1",
+                "DELETE FROM api_record AS r WHERE outcome IS NOT NULL AND expires_ms <= ?1
+                 AND NOT EXISTS (SELECT 1 FROM web_hook AS h WHERE h.id = r.id)",
                 [tx.now_ms],
             )?;
             Ok(swept as u64)

@@ -60,6 +60,8 @@ pub enum Misuse {
     DuplicateJobUuid(String),
     /// `X-API-Timeout` is not a number of seconds.
     BadTimeout(String),
+    /// `X-Web-Hook` cannot be called: why. Found by the server.
+    BadWebHook(String),
     /// `limit` is not a number.
     BadLimit,
     /// `start` is not a number.
@@ -117,6 +119,7 @@ impl Misuse {
             Self::BadTimeout(value) => {
                 format!("Invalid header[X-API-Timeout], [{value}] is not a number of seconds")
             }
+            Self::BadWebHook(why) => format!("Invalid header[X-Web-Hook], {why}"),
             Self::BadLimit => "Invalid query parameter. 'limit' must be an integer".to_owned(),
             Self::BadStart => "Invalid query parameter. 'start' must be an integer".to_owned(),
             Self::NoOperator(q) => {
@@ -155,6 +158,7 @@ impl Misuse {
             | Self::BadDate
             | Self::BadJobUuid
             | Self::DuplicateJobUuid(_)
+            | Self::BadWebHook(_)
             | Self::BadLimit
             | Self::BadStart
             | Self::NoOperator(_)

@@ -95,6 +95,7 @@ fn a_request_that_is_no_call_has_zstacks_status_or_a_4xx() {
         (Misuse::SkewedDate, 403, 403, 401, "ID.1001"),
         (Misuse::BadJobUuid, 400, 400, 400, "SYS.1007"),
         (Misuse::DuplicateJobUuid(text()), 400, 400, 400, "SYS.1007"),
+        (Misuse::BadWebHook(text()), 400, 400, 400, "SYS.1007"),
         (Misuse::BadTimeout(text()), 500, 400, 400, "SYS.1007"),
         (Misuse::BadLimit, 400, 400, 400, "SYS.1007"),
         (Misuse::BadStart, 400, 400, 400, "SYS.1007"),
