@@ -1,6 +1,6 @@
 //! What happens to jobs and disks when processes die, stop, or find no room: the binary as a real process, with
-//! witnesses outside of it (the client's journal, the simulator's journal, `qemu-img`, `sha256sum`,
-//! `/proc/PID/io`, `ls`). What the API answers otherwise is the business of other suites.
+//! witnesses outside of it (the client's journal, the simulator's journal, a receiver of web hooks,
+//! `qemu-img`, `sha256sum`, `/proc/PID/io`, `ls`). What the API answers otherwise is the business of other suites.
 
 #![allow(clippy::disallowed_methods, reason = "real processes have real time")]
 
@@ -10,6 +10,9 @@ mod client;
 mod place;
 #[path = "kill/process.rs"]
 mod process;
+#[allow(dead_code, reason = "shared with the tests of the API, which use all of it")]
+#[path = "support/receiver.rs"]
+mod receiver;
 #[path = "kill/server.rs"]
 mod server;
 
@@ -25,6 +28,8 @@ mod in_use;
 mod leases;
 #[path = "kill/migration.rs"]
 mod migration;
+#[path = "kill/restarts.rs"]
+mod restarts;
 #[path = "kill/room.rs"]
 mod room;
 #[path = "kill/under_load.rs"]

@@ -11,6 +11,7 @@ mod credentials;
 mod disks;
 mod documents;
 mod family;
+mod hooks;
 mod inventory;
 mod legality;
 mod login_limits;

@@ -129,7 +129,7 @@ fn an_id_is_taken_once_and_says_so_the_second_time() {
 
 #[test]
 fn each_header_that_an_sdk_sends_makes_the_caller_one_in_fast() {
-    let server = Server::start("fast", &[]);
+    let server = Server::start("fast", &["--set", "egress.webhooks=127.0.0.1:9"]);
     let admin = server.admin();
     for (name, value) in [
         ("X-Job-UUID", "5c1ad6e1a7f74ffe8b9fd3d4d0d4e6a1"),

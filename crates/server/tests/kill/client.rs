@@ -42,8 +42,34 @@ impl Client {
         client
     }
 
+    /// The same session at a server that listens elsewhere now.
+    pub fn at(&self, other: &Self) -> Self {
+        Self { address: other.address.clone(), session: self.session.clone() }
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The session's uuid.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// One call; `Err` when there was no whole answer.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+        self.try_call_with(&[], method, path, body)
+    }
+
+    /// One call with further headers; `Err` when there was no whole answer.
+    pub fn try_call_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -56,6 +82,9 @@ impl Client {
         }
         if !body.is_empty() {
             request.push_str("Content-Type: application/json\r\n");
+        }
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
         }
         stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
         let mut answer = Vec::new();

@@ -104,6 +104,11 @@ impl Plan {
         Server { client, child, ended: None }
     }
 
+    /// A further session of the same account.
+    pub fn log_in(&self, server: &Server) -> Client {
+        Client::login(server.client.address(), PASSWORD)
+    }
+
     /// Starts a server that cannot start; its exit status.
     pub fn start_in_vain(&self) -> ExitStatus {
         let mut child = self.spawn();

@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod http;
 pub mod jobs;
+pub mod receiver;
 pub mod server;
 pub mod signer;
 
