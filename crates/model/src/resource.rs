@@ -266,6 +266,10 @@ pub struct ApiRecord {
     pub outcome: Option<ApiOutcome>,
     /// Whom to tell the answer; `None` where nobody asked for that, or once it was told or given up.
     pub hook: Option<WebHook>,
+    /// What a call of the legacy entry was; `None` for calls over REST.
+    pub message: Option<Message>,
+    /// When its answer was there, ms since 1970, by the store's clock; what is given here is not stored.
+    pub finished_ms: Option<i64>,
 }
 
 /// Where an asynchronous call's answer is to be sent when it is there.
@@ -294,6 +298,15 @@ pub struct Delivery {
     pub tries: u32,
     /// What to tell.
     pub outcome: ApiOutcome,
+}
+
+/// A call of the legacy entry, as far as its answer tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its class: `org.zstack.header.longjob.APISubmitLongJobMsg`.
+    pub class: String,
+    /// When it came, ms since 1970.
+    pub created_ms: i64,
 }
 
 /// The answer to an asynchronous call, kept small: rendered when it is polled.

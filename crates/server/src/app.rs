@@ -137,18 +137,12 @@ impl App {
             // Nobody is called for somebody who has no session, and who waits to be called would not poll.
             (Some(_), Form::Accepted, Err(fault)) => return Ok(Reply::fault(profile, caller, fault)),
         };
-        let checked = identity.and_then(|identity| {
-            validate::check(&call)?;
-            if call.operation.admin_only && !identity.admin {
-                return Err(validate::admin_only(&call));
-            }
-            Ok(identity)
-        });
+        let checked = identity.and_then(|identity| permitted(&call, identity));
         let identity = match (checked, form) {
             (Ok(identity), _) => identity,
             (Err(fault), Form::Accepted) => {
                 let record = self.record(&api_id, NOBODY, hook, Some(ApiOutcome::Fault(fault)));
-                return Ok(self.accept_record(record, &location, timeout_ms).await);
+                return Ok(accepted(self.keep(record).await, &location, timeout_ms));
             }
             (Err(fault), _) => return Ok(Reply::fault(profile, caller, &fault)),
         };
@@ -164,7 +158,10 @@ impl App {
                 Ok(answer) => Reply::ok(answer.render(&self.format, wants_schema)),
                 Err(fault) => Reply::fault(profile, caller, &fault),
             }),
-            Form::Accepted => Ok(self.accept(called, hook, &location, timeout_ms).await),
+            Form::Accepted => {
+                let record = self.record(&api_id, identity.account, hook, None);
+                Ok(accepted(self.begin(called, record).await, &location, timeout_ms))
+            }
             Form::Patient => Ok(match self.patient(called).await {
                 Some(Ok(answer)) => Reply::ok(answer.render(&self.format, wants_schema)),
                 Some(Err(fault)) => Reply::fault(profile, caller, &fault),
@@ -173,7 +170,7 @@ impl App {
         }
     }
 
-    async fn identify(&self, call: &Call) -> Result<Identity, Fault> {
+    pub(crate) async fn identify(&self, call: &Call) -> Result<Identity, Fault> {
         if !call.operation.auth {
             return Ok(Identity { account: NOBODY, admin: false });
         }
@@ -199,18 +196,20 @@ impl App {
         outcome: Option<ApiOutcome>,
     ) -> ApiRecord {
         let expires_ms = self.runtime.now_ms() + RECORD_KEPT_MS;
-        ApiRecord { id: id.clone(), account, expires_ms, outcome, hook }
+        let (message, finished_ms) = (None, None);
+        ApiRecord { id: id.clone(), account, expires_ms, outcome, hook, message, finished_ms }
     }
 
-    /// 202 for a call that changes nothing more: refused ones, dry runs. What came of it is at the poll.
-    async fn accept_record(&self, record: ApiRecord, location: &str, timeout_ms: u64) -> Reply {
+    async fn keep(&self, record: ApiRecord) -> Result<(), Fault> {
         let hooked = record.hook.is_some();
         let kept = self.store.create_record(record).await;
         self.wake_hooks(hooked); // an answer of the store may be lost, and the record be there
-        match kept {
-            Ok(()) => Reply::accepted(location, timeout_ms),
-            Err(error) => self.not_accepted(error),
-        }
+        kept.map_err(|error| match error {
+            StoreError::Taken => {
+                Fault::invalid("the id of this call is used already; send it with a fresh X-Job-UUID")
+            }
+            other => from_store(other, "the call"),
+        })
     }
 
     fn wake_hooks(&self, hooked: bool) {
@@ -219,27 +218,13 @@ impl App {
         }
     }
 
-    fn not_accepted(&self, error: StoreError) -> Reply {
-        let fault = match error {
-            StoreError::Taken => {
-                Fault::invalid("the id of this call is used already; send it with a fresh X-Job-UUID")
-            }
-            other => from_store(other, "the call"),
-        };
-        Reply::polled_fault(&fault)
-    }
-
-    /// 202, once what the poll will say is durable. Calls on jobs write effect and record in one
-    /// transaction; all others leave a record that is worked on, and work beside the answer.
-    async fn accept(
-        self: &Arc<Self>,
-        mut called: Called,
-        hook: Option<WebHook>,
-        location: &str,
-        timeout_ms: u64,
-    ) -> Reply {
-        let (id, account, hooked) = (called.api_id.clone(), called.identity.account, hook.is_some());
-        let record = self.record(&id, account, hook, None);
+    /// Starts a call whose answer is asked for later. What this answers `Ok` to is durable: calls on jobs write
+    /// effect and record in one transaction; all others leave a record that is worked on, and work beside.
+    ///
+    /// # Errors
+    /// The record cannot be kept; nothing was done.
+    pub(crate) async fn begin(self: &Arc<Self>, mut called: Called, record: ApiRecord) -> Result<(), Fault> {
+        let (id, hooked) = (record.id.clone(), record.hook.is_some());
         if ops::writes_its_record(called.call.op()) {
             called.caller.record = Some(record.clone());
             let outcome = match ops::perform(self, called).await {
@@ -247,17 +232,13 @@ impl App {
                 Ok(Answer::Json(body)) => ApiOutcome::Json(body),
                 Ok(_) => {
                     self.wake_hooks(hooked);
-                    return Reply::accepted(location, timeout_ms);
+                    return Ok(());
                 }
                 Err(fault) => ApiOutcome::Fault(fault),
             };
-            return self
-                .accept_record(ApiRecord { outcome: Some(outcome), ..record }, location, timeout_ms)
-                .await;
+            return self.keep(ApiRecord { outcome: Some(outcome), ..record }).await;
         }
-        if let Err(error) = self.store.create_record(record).await {
-            return self.not_accepted(error);
-        }
+        self.keep(record).await?;
         let app = self.clone();
         self.runtime.spawn(
             "api call",
@@ -270,7 +251,7 @@ impl App {
                 app.wake_hooks(hooked);
             }),
         );
-        Reply::accepted(location, timeout_ms)
+        Ok(())
     }
 
     async fn finish(&self, id: &ApiId, outcome: ApiOutcome) {
@@ -346,4 +327,21 @@ impl App {
         let answer = Answer::kept(outcome, &*self.store, &self.vault).await?;
         Ok(Reply::ok(answer.render(&self.format, wants_schema)))
     }
+}
+
+/// 202 for a call that is kept, else why it is not.
+fn accepted(kept: Result<(), Fault>, location: &str, timeout_ms: u64) -> Reply {
+    match kept {
+        Ok(()) => Reply::accepted(location, timeout_ms),
+        Err(fault) => Reply::polled_fault(&fault),
+    }
+}
+
+/// Whether `identity` may make this call, as far as can be told before: its values, its account.
+pub(crate) fn permitted(call: &Call, identity: Identity) -> Result<Identity, Fault> {
+    validate::check(call)?;
+    if call.operation.admin_only && !identity.admin {
+        return Err(validate::admin_only(call));
+    }
+    Ok(identity)
 }

@@ -299,12 +299,12 @@ pub trait Events: Send + Sync {
 /// Asynchronous answers.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// Stores a record, with its web hook.
+    /// Stores a record, with its web hook; one with its answer has the store's moment as `finished_ms`.
     ///
     /// # Errors
     /// `Taken`: its id exists.
     async fn create_record(&self, record: ApiRecord) -> Result<()>;
-    /// Writes the answer of a record.
+    /// Writes the answer of a record, and the store's moment as `finished_ms`.
     ///
     /// # Errors
     /// `NotFound`.

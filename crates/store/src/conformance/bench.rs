@@ -169,8 +169,16 @@ impl Bench {
 
     /// A record of an asynchronous call.
     pub fn record(&self, outcome: Option<ApiOutcome>) -> ApiRecord {
-        let expires_ms = self.clock.now_ms() + 60 * SECOND;
-        ApiRecord { id: ApiId::random(&*self.clock), account: self.account, expires_ms, outcome, hook: None }
+        let now_ms = self.clock.now_ms();
+        ApiRecord {
+            id: ApiId::random(&*self.clock),
+            account: self.account,
+            expires_ms: now_ms + 60 * SECOND,
+            finished_ms: outcome.is_some().then_some(now_ms),
+            outcome,
+            message: None,
+            hook: None,
+        }
     }
 
     /// The same of a call whose answer is to be told.

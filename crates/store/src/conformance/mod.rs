@@ -139,6 +139,7 @@ macro_rules! conformance_suite {
         ]);
         $crate::conformance_family!($open, records: [
             an_answer_reads_back_as_it_was_given,
+            a_message_reads_back_with_the_moment_of_its_answer,
             a_record_id_is_used_once,
             finishing_an_unknown_record_is_not_found,
             unanswered_records_are_cut_at_a_restart,

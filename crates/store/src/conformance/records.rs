@@ -1,7 +1,7 @@
 //! Promises of `Records`.
 
-use longhaul_model::resource::ApiOutcome;
-use longhaul_model::{ApiId, Code, Fault, JobId};
+use longhaul_model::resource::{ApiOutcome, ApiRecord, Message};
+use longhaul_model::{ApiId, Clock, Code, Fault, JobId};
 
 use super::{Bench, SECOND};
 use crate::StoreError;
@@ -19,9 +19,26 @@ pub async fn an_answer_reads_back_as_it_was_given(t: &Bench) {
         t.store.create_record(record.clone()).await.unwrap();
         assert_eq!(t.store.record(&record.id).await, Ok(Some(record.clone())));
         t.store.finish_record(&record.id, outcome.clone()).await.unwrap();
-        record.outcome = Some(outcome);
+        (record.outcome, record.finished_ms) = (Some(outcome), Some(t.clock.now_ms()));
         assert_eq!(t.store.record(&record.id).await, Ok(Some(record)));
     }
+}
+
+/// What a message of the legacy entry was reads back, and when its answer came.
+pub async fn a_message_reads_back_with_the_moment_of_its_answer(t: &Bench) {
+    let message =
+        Message { class: "org.zstack.header.longjob.APISubmitLongJobMsg".to_owned(), created_ms: 7 };
+    let open = ApiRecord { message: Some(message), ..t.record(None) };
+    t.store.create_record(open.clone()).await.unwrap();
+    assert_eq!(t.store.record(&open.id).await, Ok(Some(open.clone())));
+    t.clock.advance(3 * SECOND);
+    t.store.finish_record(&open.id, ApiOutcome::Empty).await.unwrap();
+    let finished = t.store.record(&open.id).await.unwrap().unwrap();
+    assert_eq!((finished.message, finished.finished_ms), (open.message, Some(t.clock.now_ms())));
+    let given = ApiRecord { finished_ms: Some(1), ..t.record(Some(ApiOutcome::Empty)) };
+    t.store.create_record(given.clone()).await.unwrap();
+    let kept = t.store.record(&given.id).await.unwrap().unwrap();
+    assert_eq!(kept.finished_ms, Some(t.clock.now_ms()), "by the store's own clock");
 }
 
 /// An id is used once.

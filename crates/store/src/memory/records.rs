@@ -13,14 +13,18 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 impl Records for MemoryStore {
     async fn create_record(&self, record: ApiRecord) -> Result<()> {
+        let now_ms = self.now_ms();
         let mut db = self.lock();
         db.check_record_free(Some(&record))?;
-        db.keep_record(Some(record), self.now_ms());
+        db.keep_record(Some(record), now_ms);
         Ok(())
     }
 
     async fn finish_record(&self, id: &ApiId, outcome: ApiOutcome) -> Result<()> {
-        self.lock().records.get_mut(id).ok_or(StoreError::NotFound)?.outcome = Some(outcome);
+        let now_ms = self.now_ms();
+        let mut db = self.lock();
+        let record = db.records.get_mut(id).ok_or(StoreError::NotFound)?;
+        (record.outcome, record.finished_ms) = (Some(outcome), Some(now_ms));
         Ok(())
     }
 
@@ -31,11 +35,12 @@ impl Records for MemoryStore {
     }
 
     async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
+        let now_ms = self.now_ms();
         let mut db = self.lock();
         let open = db.records.values_mut().filter(|r| r.outcome.is_none());
         let mut cut = 0;
         for record in open {
-            record.outcome = Some(outcome.clone());
+            (record.outcome, record.finished_ms) = (Some(outcome.clone()), Some(now_ms));
             cut += 1;
         }
         Ok(cut)
@@ -64,6 +69,7 @@ impl Db {
             if let Some(hook) = record.hook.take() {
                 self.deliveries.insert(record.id.clone(), Pending { hook, tries: 0, due_ms: now_ms });
             }
+            record.finished_ms = record.outcome.is_some().then_some(now_ms);
             self.records.insert(record.id.clone(), record);
         }
     }

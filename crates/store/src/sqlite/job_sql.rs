@@ -276,9 +276,21 @@ impl Tx<'_> {
     pub(super) fn insert_record(&self, record: Option<&ApiRecord>) -> Result<()> {
         let Some(record) = record else { return Ok(()) };
         let outcome = record.outcome.as_ref().map(super::records::to_json).transpose()?;
+        let message = record.message.as_ref();
         let done = self
-            .prepare("INSERT INTO api_record (id, account, expires_ms, outcome) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![record.id.as_str(), record.account.to_string(), record.expires_ms, outcome]);
+            .prepare(
+                "INSERT INTO api_record (id, account, expires_ms, outcome, message, created_ms, finished_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                record.id.as_str(),
+                record.account.to_string(),
+                record.expires_ms,
+                outcome,
+                message.map(|m| m.class.as_str()),
+                message.map(|m| m.created_ms),
+                outcome.is_some().then_some(self.now_ms),
+            ]);
         match done {
             Err(error) if is_taken(&error) => Err(StoreError::Taken),
             Err(error) => Err(error.into()),

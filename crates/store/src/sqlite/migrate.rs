@@ -18,13 +18,17 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 3] = [
+pub const MIGRATIONS: [Migration; 4] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
         sql: include_str!("../../migrations/sqlite/0002_access_keys.sql"),
     },
     Migration { file: "0003_web_hooks.sql", sql: include_str!("../../migrations/sqlite/0003_web_hooks.sql") },
+    Migration {
+        file: "0004_api_messages.sql",
+        sql: include_str!("../../migrations/sqlite/0004_api_messages.sql"),
+    },
 ];
 
 /// The newest schema this release knows.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use longhaul_model::ApiId;
-use longhaul_model::resource::{ApiOutcome, ApiRecord};
+use longhaul_model::resource::{ApiOutcome, ApiRecord, Message};
 use rusqlite::{OptionalExtension, params};
 
 use super::deliveries::read_hook;
@@ -19,8 +19,10 @@ impl Records for SqliteStore {
         let id = id.clone();
         self.write(move |tx| {
             let json = to_json(&outcome)?;
-            let finished =
-                tx.execute("UPDATE api_record SET outcome = ?2 WHERE id = ?1", params![id.as_str(), json])?;
+            let finished = tx.execute(
+                "UPDATE api_record SET outcome = ?2, finished_ms = ?3 WHERE id = ?1",
+                params![id.as_str(), json, tx.now_ms],
+            )?;
             if finished == 0 { Err(StoreError::NotFound) } else { Ok(()) }
         })
         .await
@@ -29,17 +31,32 @@ impl Records for SqliteStore {
     async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>> {
         let id = id.clone();
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT account, expires_ms, outcome FROM api_record WHERE id = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT account, expires_ms, outcome, message, created_ms, finished_ms
+                 FROM api_record WHERE id = ?1",
+            )?;
             let found = statement.query_row([id.as_str()], |row| {
-                Ok((rows::id(row, 0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
+                let message = match (row.get(3)?, row.get(4)?) {
+                    (Some(class), Some(created_ms)) => Some(Message { class, created_ms }),
+                    _ => None,
+                };
+                let record = ApiRecord {
+                    id: id.clone(),
+                    account: rows::id(row, 0)?,
+                    expires_ms: row.get(1)?,
+                    outcome: None,
+                    hook: None,
+                    message,
+                    finished_ms: row.get(5)?,
+                };
+                Ok((record, row.get::<_, Option<String>>(2)?))
             });
-            let Some((account, expires_ms, json)) = found.optional()? else { return Ok(None) };
+            let Some((record, json)) = found.optional()? else { return Ok(None) };
             let outcome = json
                 .map(|json| serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(e.to_string())))
                 .transpose()?;
             let hook = read_hook(connection, &id)?;
-            Ok(Some(ApiRecord { id, account, expires_ms, outcome, hook }))
+            Ok(Some(ApiRecord { outcome, hook, ..record }))
         })
         .await
     }
@@ -47,7 +64,11 @@ impl Records for SqliteStore {
     async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
         self.write(move |tx| {
             let json = to_json(&outcome)?;
-            Ok(tx.execute("UPDATE api_record SET outcome = ?1 WHERE outcome IS NULL", [json])? as u64)
+            let cut = tx.execute(
+                "UPDATE api_record SET outcome = ?1, finished_ms = ?2 WHERE outcome IS NULL",
+                params![json, tx.now_ms],
+            )?;
+            Ok(cut as u64)
         })
         .await
     }
