@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use longhaul_model::{Code, Fault};
 use longhaul_wire::Op;
+use longhaul_wire::api::not_here;
 
 use crate::answer::Answer;
 use crate::app::{App, Called};
@@ -76,6 +77,11 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::ImportVolume => volumes::import(app, &called).await,
         Op::ForgetVolume => volumes::forget(app, &called).await,
         Op::PrimaryStorageMigrateVolume => volumes::migrate(app, &called).await,
+        Op::GetPlatformTimeZone => Ok(nodes::time_zone(app)),
+        Op::GetSupportAPIs => Ok(nodes::support_apis()),
+        Op::GetManagementNodeArch => Ok(nodes::architecture()),
+        Op::GetManagementNodeOS => Ok(nodes::operating_system()),
+        Op::NotHere => Err(not_here::fault(called.call.operation)),
         Op::GetApiJob => Err(Fault::internal("a poll is no operation")),
     }
 }

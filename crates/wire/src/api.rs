@@ -9,6 +9,7 @@ mod keys;
 mod logins;
 mod longjobs;
 mod nodes;
+pub mod not_here;
 mod op;
 mod param;
 mod storages;

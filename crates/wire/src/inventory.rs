@@ -10,6 +10,7 @@ mod identity;
 mod job;
 mod job_type;
 mod node;
+mod node_facts;
 mod plan;
 mod progress;
 mod storage;
@@ -31,6 +32,9 @@ pub use identity::{AccountInventory, SessionInventory};
 pub use job::{LongJobInventory, LongJobState};
 pub use job_type::JobTypeInventory;
 pub use node::ManagementNodeInventory;
+pub use node_facts::{
+    GetManagementNodeArchAnswer, GetManagementNodeOSAnswer, GetPlatformTimeZoneAnswer, GetSupportAPIsAnswer,
+};
 pub use plan::{Plan, PlanAnswer};
 pub use progress::{ProgressOpaque, TaskProgressInventory};
 pub use storage::{PrimaryStorageInventory, ScanItemInventory, ScanStatus};

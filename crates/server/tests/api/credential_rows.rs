@@ -167,7 +167,35 @@ fn nodes(stake: &Stake) -> Vec<Row> {
         sync("get /management-nodes", "/management-nodes".to_owned(), Allowed),
         sync("get /management-nodes/{uuid}", format!("/management-nodes/{}", stake.node), Allowed),
         open("put /management-nodes/actions getVersion", actions.clone(), json!({"getVersion": {}}), 200),
-        open("put /management-nodes/actions getCurrentTime", actions, json!({"getCurrentTime": {}}), 200),
+        open(
+            "put /management-nodes/actions getCurrentTime",
+            actions.clone(),
+            json!({"getCurrentTime": {}}),
+            200,
+        ),
+        open(
+            "put /management-nodes/actions getSupportAPIs",
+            actions.clone(),
+            json!({"getSupportAPIs": {}}),
+            200,
+        ),
+        open(
+            "put /management-nodes/actions getManagementNodeArch",
+            actions,
+            json!({"getManagementNodeArch": {}}),
+            200,
+        ),
+        open(
+            "put /management/actions",
+            "/management/actions".to_owned(),
+            json!({"getManagementNodeOS": {}}),
+            200,
+        ),
+        sync(
+            "get /management-nodes/platform-timezone",
+            "/management-nodes/platform-timezone".to_owned(),
+            Allowed,
+        ),
         sync("get /zones", "/zones".to_owned(), Allowed),
         sync("get /zones/{uuid}", format!("/zones/{}", stake.node), Nothing),
     ]

@@ -17,6 +17,8 @@ mod legality;
 mod login_limits;
 mod logins;
 mod misuse;
+mod node_facts;
+mod not_here;
 mod openapi;
 mod polls;
 mod query;

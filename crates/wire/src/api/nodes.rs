@@ -8,6 +8,12 @@ use super::{Answer, Kind, Method, Op, Operation, Target, Wrapper};
 
 const ACTIONS: &str = "/management-nodes/actions";
 
+/// A fact about the node that anybody may ask for.
+const fn fact(op: Op, name: &'static str, path: &'static str, key: &'static str) -> Operation {
+    let row = Operation::new(op, name, Method::Put, path, Wrapper::Action(key));
+    Operation { kind: Kind::Sync, auth: false, ..row }
+}
+
 pub(super) const ROWS: &[Operation] = &[
     Operation {
         one_path: Some("/management-nodes/{uuid}"),
@@ -44,6 +50,37 @@ pub(super) const ROWS: &[Operation] = &[
             ACTIONS,
             Wrapper::Action("getCurrentTime"),
         )
+    },
+    Operation {
+        kind: Kind::Sync,
+        message_class: "org.zstack.header.managementnode.APIGetPlatformTimeZoneMsg",
+        summary: "Get the server's time zone, in which moments without one are read",
+        answer: Answer::Custom("GetPlatformTimeZoneAnswer"),
+        ..Operation::new(
+            Op::GetPlatformTimeZone,
+            "GetPlatformTimeZone",
+            Method::Get,
+            "/management-nodes/platform-timezone",
+            Wrapper::None,
+        )
+    },
+    Operation {
+        message_class: "org.zstack.header.managementnode.APIGetSupportAPIsMsg",
+        summary: "Get the names of the messages that this server performs",
+        answer: Answer::Custom("GetSupportAPIsAnswer"),
+        ..fact(Op::GetSupportAPIs, "GetSupportAPIs", ACTIONS, "getSupportAPIs")
+    },
+    Operation {
+        message_class: "org.zstack.header.managementnode.APIGetManagementNodeArchMsg",
+        summary: "Get the architecture of the management node's machine",
+        answer: Answer::Custom("GetManagementNodeArchAnswer"),
+        ..fact(Op::GetManagementNodeArch, "GetManagementNodeArch", ACTIONS, "getManagementNodeArch")
+    },
+    Operation {
+        message_class: "org.zstack.header.managementnode.APIGetManagementNodeOSMsg",
+        summary: "Get the operating system of the management node's machine",
+        answer: Answer::Custom("GetManagementNodeOSAnswer"),
+        ..fact(Op::GetManagementNodeOS, "GetManagementNodeOS", "/management/actions", "getManagementNodeOS")
     },
     Operation {
         one_path: Some("/zones/{uuid}"),

@@ -66,6 +66,14 @@ pub enum Op {
     GetVersion,
     /// `PUT /management-nodes/actions` `getCurrentTime`
     GetCurrentTime,
+    /// `GET /management-nodes/platform-timezone`
+    GetPlatformTimeZone,
+    /// `PUT /management-nodes/actions` `getSupportAPIs`
+    GetSupportAPIs,
+    /// `PUT /management-nodes/actions` `getManagementNodeArch`
+    GetManagementNodeArch,
+    /// `PUT /management/actions` `getManagementNodeOS`
+    GetManagementNodeOS,
     /// `GET /zones`, `GET /zones/{uuid}`
     QueryZone,
     /// `POST /primary-storage/local-storage`
@@ -106,11 +114,13 @@ pub enum Op {
     ForgetVolume,
     /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
     PrimaryStorageMigrateVolume,
+    /// Any API of ZStack that is not here; it has no row in the table but one of `not_here`.
+    NotHere,
 }
 
 impl Op {
     /// How many there are; a test holds the table to it.
-    pub const COUNT: usize = Self::PrimaryStorageMigrateVolume as usize + 1;
+    pub const COUNT: usize = Self::NotHere as usize;
 
     /// Its row; `None` only for an operation without a row, which a test forbids.
     pub fn row(self) -> Option<&'static Operation> {

@@ -1,6 +1,7 @@
 //! From path, method and body to the operation. Exact paths win over patterns; a path with several
 //! operations chooses by method, and for PUT by the action key in the body; a path with one takes it
-//! whatever the method is, except that a GET never changes and only a DELETE deletes.
+//! whatever the method is, except that a GET never changes and only a DELETE deletes. What ZStack has at the
+//! path and this server has not is found too, and refused later, when it is performed.
 //!
 //! Source: rest-api.md 1.1, 1.2 (steps 1, 2, 4, 4b), resources.md 3.1 (why a stray GET must not delete).
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::misuse::Misuse;
 use super::url::unescape;
-use crate::api::{Method, Op, Operation, Wrapper, operations};
+use crate::api::{Method, Op, Operation, Wrapper, not_here, operations};
 
 /// An operation whose path fits, with the values of the path's variables.
 #[derive(Debug, Clone)]
@@ -17,10 +18,13 @@ pub(super) struct Route {
     pub(super) vars: Vec<(&'static str, String)>,
 }
 
-/// All operations of the requested path; never empty.
+/// All operations of the requested path.
 #[derive(Debug)]
 pub(super) struct Routes {
+    /// Those that are here.
     routes: Vec<Route>,
+    /// Those that ZStack has besides. One of the two is not empty.
+    not_here: Vec<&'static Operation>,
     /// The path without the context, for texts.
     path: String,
 }
@@ -45,12 +49,16 @@ pub(super) fn find(raw: &str) -> Result<Routes, Misuse> {
         }
     }
     // Exact first; among patterns, the one that the table names first.
-    let exact = fitting.iter().any(|(_, route)| route.vars.is_empty());
-    let Some(first) = fitting.iter().find(|(_, r)| !exact || r.vars.is_empty()).map(|(p, _)| shape(p)) else {
+    let mut elsewhere = not_here::at(&segments);
+    let exact = elsewhere.literal || fitting.iter().any(|(_, route)| route.vars.is_empty());
+    let first = fitting.iter().find(|(_, r)| !exact || r.vars.is_empty()).map(|(p, _)| shape(p));
+    if let Some(first) = &first {
+        elsewhere.rows.retain(|row| shape(row.path) == *first);
+    } else if elsewhere.rows.is_empty() {
         return Err(unknown());
-    };
-    let routes = fitting.into_iter().filter(|(p, _)| shape(p) == first).map(|(_, route)| route).collect();
-    Ok(Routes { routes, path: path.to_owned() })
+    }
+    let own = fitting.into_iter().filter(|(p, _)| Some(shape(p)) == first).map(|(_, route)| route);
+    Ok(Routes { routes: own.collect(), not_here: elsewhere.rows, path: path.to_owned() })
 }
 
 /// The path with the names of its variables taken out: `{uuid}` and `{x}` are the same path.
@@ -86,13 +94,14 @@ impl Routes {
         self.routes.iter().find(|r| r.operation.op == Op::GetApiJob)
     }
 
-    /// The operation that is meant; `raw` is the path as sent, for texts.
+    /// The operation that is meant; `raw` is the path as sent, for texts. What fits exactly comes first, then
+    /// what ZStack has and this server has not, then what a path with one operation takes all the same.
     pub(super) fn choose(
         &self,
         method: Method,
         body: Option<&Map<String, Value>>,
         raw: &str,
-    ) -> Result<&Route, Misuse> {
+    ) -> Result<Route, Misuse> {
         let refused = || match method {
             Method::Post => Misuse::NoCreate(raw.to_owned()),
             Method::Get => Misuse::NoQuery(raw.to_owned()),
@@ -100,24 +109,37 @@ impl Routes {
             Method::Head => Misuse::Head(raw.to_owned()),
             Method::Put => Misuse::NoAction(self.path.clone()),
         };
-        if let [only] = &self.routes[..] {
+        if let Some(route) = self.routes.iter().find(|r| is_meant(r.operation, method, body)) {
+            return Ok(route.clone());
+        }
+        if let Some(operation) = self.not_here.iter().find(|o| is_meant(o, method, body)) {
+            return Ok(Route { operation, vars: Vec::new() });
+        }
+        if let ([], [operation], Method::Post | Method::Put) = (&self.routes[..], &self.not_here[..], method)
+        {
+            return Ok(Route { operation, vars: Vec::new() });
+        }
+        if let ([only], []) = (&self.routes[..], &self.not_here[..]) {
             let harmless = match method {
                 Method::Get | Method::Head => !only.operation.changes(),
                 Method::Delete => only.operation.method == Method::Delete,
                 Method::Post | Method::Put => true,
             };
-            return if harmless { Ok(only) } else { Err(refused()) };
+            return if harmless { Ok(only.clone()) } else { Err(refused()) };
         }
-        if method != Method::Put {
-            return self.routes.iter().find(|r| r.operation.method == method).ok_or_else(refused);
+        if method == Method::Put && body.is_none() {
+            return Err(Misuse::EmptyBody(self.path.clone()));
         }
-        let body = body.ok_or_else(|| Misuse::EmptyBody(self.path.clone()))?;
-        body.keys().find_map(|key| self.action(key)).ok_or_else(refused)
+        Err(refused())
     }
+}
 
-    /// The operation with this action key. The key alone counts, its value may be null.
-    fn action(&self, key: &str) -> Option<&Route> {
-        let has = |wrapper: Wrapper| matches!(wrapper, Wrapper::Action(own) if own == key);
-        self.routes.iter().find(|r| has(r.operation.wrapper))
-    }
+/// Whether the request is exactly this operation's: its method, and for PUT its action key. The key alone
+/// counts, its value may be null.
+fn is_meant(operation: &Operation, method: Method, body: Option<&Map<String, Value>>) -> bool {
+    operation.method == method
+        && match operation.wrapper {
+            Wrapper::Action(key) => body.is_some_and(|body| body.contains_key(key)),
+            Wrapper::None | Wrapper::Params => true,
+        }
 }

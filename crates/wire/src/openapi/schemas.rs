@@ -52,6 +52,10 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<GetVersionAnswer>(&mut all, OWN_SINCE);
     of::<GetCurrentTimeAnswer>(&mut all, OWN_SINCE);
     of::<CurrentTime>(&mut all, OWN_SINCE);
+    of::<GetPlatformTimeZoneAnswer>(&mut all, OWN_SINCE);
+    of::<GetSupportAPIsAnswer>(&mut all, OWN_SINCE);
+    of::<GetManagementNodeArchAnswer>(&mut all, OWN_SINCE);
+    of::<GetManagementNodeOSAnswer>(&mut all, OWN_SINCE);
     of::<CapacityAnswer>(&mut all, OWN_SINCE);
     all.push(("Accepted".to_owned(), accepted()));
     all.extend(operations().filter_map(|r| envelope(r.answer, matches!(r.kind, Kind::Query(_)))));
