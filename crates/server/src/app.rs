@@ -13,7 +13,9 @@ use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
 use longhaul_store::{Store, StoreError};
 use longhaul_wire::decode::BODY_MAX_BYTES;
 use longhaul_wire::reply::{self, Form, PATIENCE_MS};
-use longhaul_wire::{Call, Caller, Headers, Misuse, Op, Reply, Request, TimeFormat, decode, validate};
+use longhaul_wire::{
+    Call, Caller, Headers, Misuse, Op, Reply, Request, TimeFormat, decode, legacy, validate,
+};
 
 use crate::answer::Answer;
 use crate::auth::{Identity, LoginLimits, Sessions, Signatures, Vault};
@@ -85,6 +87,9 @@ pub struct Received<'a> {
 impl App {
     /// Answers a request.
     pub async fn answer(self: &Arc<Self>, received: &Received<'_>) -> Reply {
+        if let Some(path) = legacy::Path::of(received.path) {
+            return crate::legacy::answer(self, received, path).await;
+        }
         let headers = Headers::from_fn(received.header);
         let detected = Caller::detect(&headers);
         let profile = self.format.profile();

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod egress;
 pub mod hooks;
 pub mod janitor;
+pub mod legacy;
 pub mod node;
 pub mod ops;
 

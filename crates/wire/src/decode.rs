@@ -12,7 +12,8 @@ mod params;
 mod route;
 mod url;
 
-pub(crate) use body::nesting;
+pub(crate) use body::{nesting, parse as object};
+pub(crate) use params::{texts, whole as whole_number};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod error;
 pub mod inventory;
 pub mod job_data;
+pub mod legacy;
 pub mod openapi;
 pub mod profile;
 pub mod query;

@@ -20,7 +20,7 @@ pub const TAGS_MAX: usize = 100;
 pub const TAG_MAX: usize = 2048;
 
 /// The class that ZStack prints in its texts: its validator's, by mistake.
-const PRINTED: &str = "org.zstack.header.message.ApiMessageParamValidator";
+pub(crate) const PRINTED: &str = "org.zstack.header.message.ApiMessageParamValidator";
 
 /// Checks every parameter and tag of `call`: first the bounds of all, then the form of all uuids, as ZStack
 /// does.

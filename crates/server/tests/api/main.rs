@@ -13,6 +13,7 @@ mod documents;
 mod family;
 mod hooks;
 mod inventory;
+mod legacy;
 mod legality;
 mod login_limits;
 mod logins;

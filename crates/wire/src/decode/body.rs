@@ -9,7 +9,7 @@ use super::NESTING_MAX;
 use super::misuse::Misuse;
 
 /// The object in `bytes`; `None` for an empty body.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Map<String, Value>>, Misuse> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Map<String, Value>>, Misuse> {
     let text = std::str::from_utf8(bytes).map_err(|_| Misuse::BadJson("it is not UTF-8".to_owned()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {

@@ -77,6 +77,11 @@ pub enum Misuse {
 }
 
 impl Misuse {
+    /// That `field` has not the JSON type that it should have.
+    pub(crate) fn of_type(field: &str, expected: &'static str, found: &serde_json::Value) -> Self {
+        Self::WrongType(field.to_owned(), expected, super::params::kind_of(found))
+    }
+
     /// The text as `profile` answers it. They differ only where ZStack says nothing.
     pub fn text(&self, profile: Profile) -> String {
         match self {

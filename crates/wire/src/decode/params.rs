@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::misuse::Misuse;
 use crate::api::{Location, Operation, Param, Type};
@@ -101,8 +101,23 @@ impl Params {
                 return Err(Misuse::WrongType(key.to_owned(), "an object", kind_of(other)));
             }
         };
+        Self::from_object(declared(operation), object)
+    }
+
+    /// From a message of the legacy entry, which has all parameters side by side.
+    pub(crate) fn from_message(
+        operation: &'static Operation,
+        message: &Map<String, Json>,
+    ) -> Result<Self, Misuse> {
+        Self::from_object(operation.params.iter(), message)
+    }
+
+    fn from_object(
+        declared: impl Iterator<Item = &'static Param>,
+        object: &Map<String, Json>,
+    ) -> Result<Self, Misuse> {
         let mut params = Self::default();
-        for param in declared(operation) {
+        for param in declared {
             let value = match object.get(param.name) {
                 None | Some(Json::Null) => continue,
                 Some(json) => of_json(param, json)?,
@@ -178,7 +193,7 @@ fn of_text(param: &Param, text: &str) -> Result<Value, Misuse> {
 }
 
 /// A whole number: `3`, and what reads as a whole double: `3.0`, `3e2`.
-fn whole(text: &str) -> Option<i64> {
+pub(crate) fn whole(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse() {
         return Some(number);
     }
@@ -200,7 +215,7 @@ fn scalar(field: &str, json: &Json, expected: &'static str) -> Result<String, Mi
 }
 
 /// The texts of a JSON list, `None` for its nulls.
-pub(super) fn texts(field: &str, json: &Json) -> Result<Vec<Option<String>>, Misuse> {
+pub(crate) fn texts(field: &str, json: &Json) -> Result<Vec<Option<String>>, Misuse> {
     let Json::Array(list) = json else {
         return Err(Misuse::WrongType(field.to_owned(), "a list", kind_of(json)));
     };
@@ -234,7 +249,7 @@ fn reject_repeated_keys(pairs: &[(String, String)]) -> Result<(), Misuse> {
     Ok(())
 }
 
-fn kind_of(json: &Json) -> &'static str {
+pub(super) fn kind_of(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",
