@@ -39,7 +39,7 @@ fn equals(field: Field, text: String) -> Condition {
 fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
     Query {
         resource,
-        filter: Filter { conditions, visible_to: None },
+        filter: Filter { conditions, ..Filter::default() },
         sort: None,
         page: Page { start: 0, limit: LIMIT_MAX },
         want_rows: true,

@@ -11,6 +11,8 @@ pub const LIMIT_DEFAULT: u32 = 1000;
 pub const LIMIT_MAX: u32 = 10_000;
 /// Most conditions in one query.
 pub const CONDITIONS_MAX: usize = 64;
+/// Deepest nesting of conditions in one another.
+pub const NESTING_MAX: usize = 64;
 /// Longest list after `?=`.
 pub const LIST_MAX: usize = 1000;
 
@@ -264,11 +266,24 @@ pub struct Condition {
     pub values: Vec<Value>,
 }
 
+/// Conditions combined. An `All` of nothing holds, an `Any` of nothing does not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Term {
+    /// This must hold.
+    One(Condition),
+    /// All must hold.
+    All(Vec<Term>),
+    /// At least one must hold.
+    Any(Vec<Term>),
+}
+
 /// Conditions that must all hold, and whose rows are seen at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// All must hold.
     pub conditions: Vec<Condition>,
+    /// All must hold besides: what is no single condition, nested at most `NESTING_MAX` deep.
+    pub terms: Vec<Term>,
     /// Only what this account owns; `None` sees everything. Resources without an owner are seen by all.
     pub visible_to: Option<AccountId>,
 }

@@ -51,7 +51,7 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
         Condition { field: Field::Status, op: Op::Eq, values: vec![Value::Text("Deleted".to_owned())] };
     let query = Query {
         resource: Resource::Volume,
-        filter: Filter { conditions: vec![deleted], visible_to: None },
+        filter: Filter { conditions: vec![deleted], ..Filter::default() },
         sort: Some(longhaul_model::query::Sort { descending: false, ..NEWEST_FIRST }),
         page: Page { start: 0, limit: LIMIT_DEFAULT },
         want_rows: true,

@@ -171,7 +171,7 @@ fn queries(store: &SqliteStore, rows: usize) {
 fn query(conditions: Vec<Condition>, visible_to: Option<AccountId>, page: Page) -> Query {
     Query {
         resource: Resource::Job,
-        filter: Filter { conditions, visible_to },
+        filter: Filter { conditions, visible_to, ..Filter::default() },
         sort: None,
         page,
         want_rows: true,

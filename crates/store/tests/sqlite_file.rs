@@ -176,7 +176,7 @@ fn a_query_ends_at_its_time_limit() {
     };
     let query = Query {
         resource: Resource::Job,
-        filter: Filter { conditions: vec![like("%x%")], visible_to: None },
+        filter: Filter { conditions: vec![like("%x%")], ..Filter::default() },
         sort: None,
         page: Page { start: 0, limit: 10 },
         want_rows: true,

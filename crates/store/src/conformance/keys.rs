@@ -120,7 +120,7 @@ pub async fn keys_are_queried_by_their_account(t: &Bench) {
         let conditions = vec![Condition { field, op: Op::Eq, values }];
         let query = Query {
             resource: Resource::AccessKey,
-            filter: Filter { conditions, visible_to },
+            filter: Filter { conditions, visible_to, ..Filter::default() },
             sort: None,
             page: Page { start: 0, limit: 10 },
             want_rows: true,

@@ -206,6 +206,7 @@ macro_rules! conformance_suite {
             a_job_is_found_by_a_node_that_lives,
             a_tag_condition_asks_whether_there_is_such_a_tag,
             all_conditions_must_hold,
+            terms_combine_conditions,
             an_account_sees_what_it_owns,
             counts_follow_every_change,
             every_field_sorts,

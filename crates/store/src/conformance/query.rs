@@ -1,6 +1,8 @@
 //! Promises of `Queries`. That both stores answer random queries alike is a property test of its own.
 
-use longhaul_model::query::{Answer, Condition, Field, Filter, Op, Page, Query, Resource, Rows, Sort, Value};
+use longhaul_model::query::{
+    Answer, Condition, Field, Filter, Op, Page, Query, Resource, Rows, Sort, Term, Value,
+};
 use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{AccountId, Job, JobEvent, JobState, NewJob, NewTag};
 
@@ -17,7 +19,7 @@ fn condition(field: Field, op: Op, values: &[Value]) -> Condition {
 fn query(conditions: Vec<Condition>) -> Query {
     Query {
         resource: Resource::Job,
-        filter: Filter { conditions, visible_to: None },
+        filter: Filter { conditions, ..Filter::default() },
         sort: None,
         page: Page { start: 0, limit: 1000 },
         want_rows: true,
@@ -40,6 +42,47 @@ async fn names(t: &Bench, field: Field, op: Op, values: &[Value]) -> Vec<String>
     assert_eq!(total, Some(names.len() as u64), "{field:?} {op:?} {values:?}");
     names.sort();
     names
+}
+
+/// Terms combine conditions: of one kind, nested, with tags, and with nothing inside.
+pub async fn terms_combine_conditions(t: &Bench) {
+    three(t).await;
+    let one = |field, op, value: &str| Term::One(condition(field, op, &[text(value)]));
+    let alpha = || one(Field::Name, Op::Eq, "alpha");
+    let null_target = || Term::One(condition(Field::TargetResourceUuid, Op::IsNull, &[]));
+    let unfinished = || one(Field::State, Op::Ne, "Failed");
+    for (terms, found) in [
+        (vec![Term::Any(vec![alpha(), null_target()])], "Alpha gamma"),
+        (vec![Term::Any(vec![alpha(), null_target()]), Term::Any(vec![unfinished()])], "Alpha gamma"),
+        (vec![Term::All(vec![alpha(), null_target()])], ""),
+        (vec![Term::Any(vec![Term::All(vec![unfinished(), null_target()]), alpha()])], "Alpha gamma"),
+        (
+            vec![Term::Any(vec![
+                one(Field::State, Op::Eq, "Failed"),
+                one(Field::JobData, Op::Like, "%of%gamma%"),
+            ])],
+            "beta gamma",
+        ),
+        // Null meets no comparison, so neither side holds for gamma.
+        (
+            vec![Term::Any(vec![
+                one(Field::TargetResourceUuid, Op::Ne, "t1"),
+                one(Field::TargetResourceUuid, Op::Eq, "t1"),
+            ])],
+            "Alpha beta",
+        ),
+        (vec![Term::Any(vec![one(Field::UserTag, Op::Ne, "no such tag")])], "Alpha beta gamma"),
+        (vec![Term::Any(Vec::new())], ""),
+        (vec![Term::All(Vec::new())], "Alpha beta gamma"),
+    ] {
+        let asked =
+            Query { filter: Filter { terms: terms.clone(), ..Filter::default() }, ..query(Vec::new()) };
+        let answer = t.store.query(&asked).await.unwrap();
+        let total = answer.total;
+        let mut names: Vec<String> = jobs(answer).into_iter().map(|job| job.name).collect();
+        names.sort();
+        assert_eq!((names.join(" "), total), (found.to_owned(), Some(names.len() as u64)), "{terms:?}");
+    }
 }
 
 /// Three jobs: `Alpha` waits on target t1, `beta` has failed on t2, `gamma` runs and has no target.
@@ -333,7 +376,7 @@ pub async fn every_resource_is_queried_alike(t: &Bench) {
     let admin = t.store.create_account(admin).await.unwrap();
     let ann = t.store.create_account(t.new_account("ann")).await.unwrap();
     let ask = |resource, visible_to, conditions: Vec<Condition>| async move {
-        let filter = Filter { conditions, visible_to };
+        let filter = Filter { conditions, visible_to, ..Filter::default() };
         t.store.query(&Query { resource, filter, ..query(Vec::new()) }).await.unwrap().rows
     };
     let normal = condition(Field::Type, Op::Eq, &[text("Normal")]);

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use longhaul_model::query::{
-    Answer, Condition, Field, Filter, Kind, LIMIT_MAX, NEWEST_FIRST, Op, Query, Resource, Rows, Sort, Value,
+    Answer, Condition, Field, Filter, Kind, LIMIT_MAX, NEWEST_FIRST, Op, Query, Resource, Rows, Sort, Term,
+    Value,
 };
 use longhaul_model::resource::Tag;
 use longhaul_model::{AccountId, JobState};
@@ -67,6 +68,7 @@ impl Db {
         let mut found: Vec<R> = rows
             .filter(|row| self.is_visible(&query.filter, owner(row)))
             .filter(|row| query.filter.conditions.iter().all(|c| self.holds(row, c)))
+            .filter(|row| query.filter.terms.iter().all(|t| self.holds_term(row, t)))
             .collect();
         let total = query.want_total.then_some(found.len() as u64);
         if !query.want_rows {
@@ -92,6 +94,14 @@ impl Db {
         match (filter.visible_to, owner) {
             (Some(account), Some(owner)) => account == owner && !self.retired.contains(&account),
             _ => true,
+        }
+    }
+
+    fn holds_term(&self, row: &impl Row, term: &Term) -> bool {
+        match term {
+            Term::One(condition) => self.holds(row, condition),
+            Term::All(terms) => terms.iter().all(|t| self.holds_term(row, t)),
+            Term::Any(terms) => terms.iter().any(|t| self.holds_term(row, t)),
         }
     }
 

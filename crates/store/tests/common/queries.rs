@@ -1,6 +1,6 @@
 //! Random jobs and random queries over them, with values that are likely to meet each other.
 
-use longhaul_model::query::{Condition, Field, Filter, Kind, Op, Page, Query, Resource, Sort, Value};
+use longhaul_model::query::{Condition, Field, Filter, Kind, Op, Page, Query, Resource, Sort, Term, Value};
 use longhaul_model::{AccountId, JobEvent, NewJob, NewTag};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -112,18 +112,25 @@ fn condition() -> impl Strategy<Value = Condition> {
     })
 }
 
+fn term() -> impl Strategy<Value = Term> {
+    condition().prop_map(Term::One).prop_recursive(3, 12, 3, |inner| {
+        let several = proptest::collection::vec(inner, 0..4);
+        (several, any::<bool>())
+            .prop_map(|(terms, all)| if all { Term::All(terms) } else { Term::Any(terms) })
+    })
+}
+
 /// A query of jobs.
 pub fn query() -> impl Strategy<Value = Query> {
     let sort = proptest::option::of((select(Resource::Job.fields().to_vec()), any::<bool>()));
     let conditions = proptest::collection::vec(condition(), 0..4);
-    (conditions, proptest::option::of(0..3_usize), sort, 0..6_u64, 0..12_u32).prop_map(
-        |(conditions, owner, sort, start, limit)| Query {
-            resource: Resource::Job,
-            filter: Filter { conditions, visible_to: owner.map(account) },
-            sort: sort.map(|(field, descending)| Sort { field, descending }),
-            page: Page { start, limit },
-            want_rows: true,
-            want_total: true,
-        },
-    )
+    let filter = (conditions, proptest::collection::vec(term(), 0..2), proptest::option::of(0..3_usize));
+    (filter, sort, 0..6_u64, 0..12_u32).prop_map(|((conditions, terms, owner), sort, start, limit)| Query {
+        resource: Resource::Job,
+        filter: Filter { conditions, terms, visible_to: owner.map(account) },
+        sort: sort.map(|(field, descending)| Sort { field, descending }),
+        page: Page { start, limit },
+        want_rows: true,
+        want_total: true,
+    })
 }

@@ -2,7 +2,7 @@
 //! the same in every backend.
 
 use longhaul_model::JobState;
-use longhaul_model::query::{Condition, Field, Filter, Kind, LIMIT_MAX, Op, Page, Resource, Value};
+use longhaul_model::query::{Condition, Field, Filter, Kind, LIMIT_MAX, Op, Page, Resource, Term, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::columns;
@@ -70,11 +70,8 @@ impl Sql {
 /// The filter as SQL. Conditions on a job's state are rewritten as lists of states, in `filter` too.
 pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
     if resource == Resource::Job {
-        for condition in &mut filter.conditions {
-            if condition.field == Field::State {
-                *condition = as_states(condition);
-            }
-        }
+        filter.conditions.iter_mut().for_each(states_listed);
+        filter.terms.iter_mut().for_each(states_listed_in);
     }
     let mut sql = Sql { text: String::new(), values: Vec::new(), needs_body: false };
     if let (Some(account), Some(owner)) = (filter.visible_to, columns::owner(resource)) {
@@ -82,19 +79,50 @@ pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
         sql.and(&format!("{owner} = {account}"));
     }
     for condition in &filter.conditions {
-        let term = if condition.field.kind() == Kind::Tag {
-            tag(&mut sql, condition)
-        } else {
-            sql.needs_body |= columns::is_in_body(resource, condition.field);
-            let column = columns::column(resource, condition.field);
-            compare(&mut sql, &column, condition)
-        };
+        let term = one(&mut sql, resource, condition);
+        sql.and(&term);
+    }
+    for term in &filter.terms {
+        let term = combined(&mut sql, resource, term);
         sql.and(&term);
     }
     if sql.text.is_empty() {
         sql.text.push('1');
     }
     sql
+}
+
+fn one(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
+    if condition.field.kind() == Kind::Tag {
+        return tag(sql, condition);
+    }
+    sql.needs_body |= columns::is_in_body(resource, condition.field);
+    let column = columns::column(resource, condition.field);
+    compare(sql, &column, condition)
+}
+
+/// A term in parentheses. Comparisons with null give null, which neither AND nor OR turns into true.
+fn combined(sql: &mut Sql, resource: Resource, term: &Term) -> String {
+    let (terms, word, empty) = match term {
+        Term::One(condition) => return one(sql, resource, condition),
+        Term::All(terms) => (terms, " AND ", "1"),
+        Term::Any(terms) => (terms, " OR ", "0"),
+    };
+    let parts: Vec<String> = terms.iter().map(|t| combined(sql, resource, t)).collect();
+    if parts.is_empty() { empty.to_owned() } else { format!("({})", parts.join(word)) }
+}
+
+fn states_listed_in(term: &mut Term) {
+    match term {
+        Term::One(condition) => states_listed(condition),
+        Term::All(terms) | Term::Any(terms) => terms.iter_mut().for_each(states_listed_in),
+    }
+}
+
+fn states_listed(condition: &mut Condition) {
+    if condition.field == Field::State {
+        *condition = as_states(condition);
+    }
 }
 
 /// There are seven states: whatever is asked of them is a list, which an index answers.

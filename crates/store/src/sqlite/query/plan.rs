@@ -17,7 +17,8 @@ const AFTER_PREFIX: &str = "\u{10FFFF}";
 
 /// Whether the counts that are kept answer how many rows meet the filter.
 pub(super) fn is_counted(filter: &Filter) -> bool {
-    filter.conditions.iter().all(|c| matches!(c.field, Field::State | Field::JobName))
+    let counted = |c: &Condition| matches!(c.field, Field::State | Field::JobName);
+    filter.terms.is_empty() && filter.conditions.iter().all(counted)
 }
 
 fn sort_of(query: &Query) -> Sort {
@@ -211,7 +212,7 @@ mod tests {
         ] {
             for visible_to in [None, Some(AccountId::v4(1))] {
                 let condition = Condition { field, op, values: values.clone() };
-                let mut filter = Filter { conditions: vec![condition], visible_to };
+                let mut filter = Filter { conditions: vec![condition], visible_to, ..Filter::default() };
                 let query = Query {
                     resource: Resource::Job,
                     filter: filter.clone(),
