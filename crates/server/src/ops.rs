@@ -11,6 +11,7 @@ mod sessions;
 mod storages;
 mod tags;
 mod volumes;
+mod zql;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetSupportAPIs => Ok(nodes::support_apis()),
         Op::GetManagementNodeArch => Ok(nodes::architecture()),
         Op::GetManagementNodeOS => Ok(nodes::operating_system()),
+        Op::ZqlQuery => zql::query(app, &called).await,
         Op::NotHere => Err(not_here::fault(called.call.operation)),
         Op::GetApiJob => Err(Fault::internal("a poll is no operation")),
     }

@@ -14,6 +14,7 @@ mod op;
 mod param;
 mod storages;
 mod volumes;
+mod zql;
 
 #[cfg(test)]
 mod tests;
@@ -205,8 +206,16 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 7] =
-    [longjobs::ROWS, identity::ROWS, logins::ROWS, keys::ROWS, nodes::ROWS, storages::ROWS, volumes::ROWS];
+const FAMILIES: [&[Operation]; 8] = [
+    longjobs::ROWS,
+    identity::ROWS,
+    logins::ROWS,
+    keys::ROWS,
+    nodes::ROWS,
+    storages::ROWS,
+    volumes::ROWS,
+    zql::ROWS,
+];
 
 /// Every operation, each once.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

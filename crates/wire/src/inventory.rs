@@ -18,6 +18,7 @@ mod timeline;
 mod trash;
 mod volume;
 mod zone;
+mod zql;
 
 #[cfg(test)]
 mod tests;
@@ -42,3 +43,4 @@ pub use timeline::TimelineInventory;
 pub use trash::{CleanTrashResult, CleanUpTrashAnswer, TrashCleanupResult, TrashInventory};
 pub use volume::VolumeInventory;
 pub use zone::{ZONE, ZoneInventory};
+pub use zql::{ZqlAnswer, ZqlResult, ZqlValue, zql};

@@ -14,6 +14,7 @@ pub mod query;
 pub mod reply;
 pub mod time;
 pub mod validate;
+pub mod zql;
 
 pub use api::{Op, Operation};
 pub use decode::{Call, Headers, Misuse, Params, Request, decode};

@@ -12,7 +12,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use raw::{RawCondition, RawQuery};
+pub use raw::{RawCondition, RawQuery, RawTerm};
 pub use resolve::{Resolved, resolve};
 pub use zone::{ZoneAnswer, zones};
 

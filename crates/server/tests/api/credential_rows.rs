@@ -191,6 +191,7 @@ fn nodes(stake: &Stake) -> Vec<Row> {
             json!({"getManagementNodeOS": {}}),
             200,
         ),
+        sync("get /zql", "/zql?zql=query%20longjob".to_owned(), Allowed),
         sync(
             "get /management-nodes/platform-timezone",
             "/management-nodes/platform-timezone".to_owned(),

@@ -27,3 +27,4 @@ mod reference;
 mod sessions;
 mod signed;
 mod validation;
+mod zql;

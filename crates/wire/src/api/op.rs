@@ -114,6 +114,8 @@ pub enum Op {
     ForgetVolume,
     /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
     PrimaryStorageMigrateVolume,
+    /// `GET /zql`
+    ZqlQuery,
     /// Any API of ZStack that is not here; it has no row in the table but one of `not_here`.
     NotHere,
 }

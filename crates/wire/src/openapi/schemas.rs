@@ -57,6 +57,9 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<GetManagementNodeArchAnswer>(&mut all, OWN_SINCE);
     of::<GetManagementNodeOSAnswer>(&mut all, OWN_SINCE);
     of::<CapacityAnswer>(&mut all, OWN_SINCE);
+    of::<ZqlAnswer>(&mut all, OWN_SINCE);
+    of::<ZqlResult>(&mut all, OWN_SINCE);
+    of::<ZqlValue>(&mut all, OWN_SINCE);
     all.push(("Accepted".to_owned(), accepted()));
     all.extend(operations().filter_map(|r| envelope(r.answer, matches!(r.kind, Kind::Query(_)))));
     all.extend(request::body_schemas());

@@ -18,11 +18,24 @@ pub struct RawCondition {
     pub value: String,
 }
 
+/// Conditions combined, as ZQL writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawTerm {
+    /// This must hold.
+    One(RawCondition),
+    /// All must hold.
+    All(Vec<RawTerm>),
+    /// At least one must hold.
+    Any(Vec<RawTerm>),
+}
+
 /// The parameters of a query. `groupBy` and unknown ones are ignored, as ZStack does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RawQuery {
     /// All must hold.
     pub conditions: Vec<RawCondition>,
+    /// All must hold besides. Only ZQL has them.
+    pub terms: Vec<RawTerm>,
     /// At most so many rows.
     pub limit: Option<i32>,
     /// Skip so many rows.
@@ -60,6 +73,7 @@ impl RawQuery {
         let conditions = pairs.iter().filter(|(name, _)| name == "q").map(|(_, text)| split(text));
         Ok(Self {
             conditions: conditions.collect::<Result<_, _>>()?,
+            terms: Vec::new(),
             limit: number("limit", Misuse::BadLimit)?,
             start: number("start", Misuse::BadStart)?,
             count: flag("count"),

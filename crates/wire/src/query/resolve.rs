@@ -3,11 +3,12 @@
 //! Source: rest-api.md 5.1, 5.3, 5.6.
 
 use longhaul_model::query::{
-    CONDITIONS_MAX, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX, Page, Query, Resource, Sort,
+    CONDITIONS_MAX, Condition, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX, Op, Page, Query, Resource,
+    Sort, Term,
 };
 use longhaul_model::{Code, Fault};
 
-use super::raw::RawQuery;
+use super::raw::{RawQuery, RawTerm};
 use super::{class_of, value};
 use crate::profile::Profile;
 use crate::time::TimeFormat;
@@ -53,19 +54,60 @@ pub fn resolve(raw: &RawQuery, resource: Resource, format: &TimeFormat) -> Resul
             }
         }
     }
+    let mut terms = Vec::new();
+    for raw in &raw.terms {
+        let term = term(raw, resource, format)?;
+        match one_list(&term) {
+            Some(condition) => conditions.push(condition),
+            None => terms.push(term),
+        }
+    }
     let sort = match raw.sort.as_deref().map(str::trim).filter(|s| !s.is_empty()) {
         None => None,
         Some(text) => Some(sort(text, resource, format.profile())?),
     };
     let query = Query {
         resource,
-        filter: Filter { conditions, visible_to: None },
+        filter: Filter { conditions, terms, visible_to: None },
         sort,
         page: page(raw)?,
         want_rows: !raw.count,
         want_total: raw.count || raw.reply_with_count,
     };
     Ok(Resolved { query, fields: selection(raw, resource, format.profile())? })
+}
+
+/// Fields and values of a term. How deep and how many is bounded where terms are parsed.
+fn term(raw: &RawTerm, resource: Resource, format: &TimeFormat) -> Result<Term, Fault> {
+    let several =
+        |terms: &[RawTerm]| terms.iter().map(|t| term(t, resource, format)).collect::<Result<Vec<_>, _>>();
+    Ok(match raw {
+        RawTerm::One(condition) => {
+            let field = condition_field(&condition.name, resource, format.profile())?;
+            let mut resolved = value::conditions(field, condition, format.zone())?;
+            match (resolved.pop(), resolved.is_empty()) {
+                (Some(only), true) => Term::One(only),
+                (last, _) => Term::All(resolved.into_iter().chain(last).map(Term::One).collect()),
+            }
+        }
+        RawTerm::All(terms) => Term::All(several(terms)?),
+        RawTerm::Any(terms) => Term::Any(several(terms)?),
+    })
+}
+
+/// `a or b` on one field as one list, which an index answers.
+fn one_list(term: &Term) -> Option<Condition> {
+    let Term::Any(terms) = term else { return None };
+    let mut list: Option<Condition> = None;
+    for term in terms {
+        let Term::One(condition @ Condition { op: Op::Eq | Op::In, .. }) = term else { return None };
+        match &mut list {
+            None => list = Some(Condition { op: Op::In, ..condition.clone() }),
+            Some(list) if list.field == condition.field => list.values.extend(condition.values.clone()),
+            Some(_) => return None,
+        }
+    }
+    list
 }
 
 /// The page that `limit` and `start` ask for. A negative number is refused, and so is a limit that we do not

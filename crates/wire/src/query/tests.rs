@@ -261,3 +261,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn alternatives_on_one_field_become_a_list_and_others_stay_a_term() {
+    let one = |name: &str, op, value: &str| {
+        RawTerm::One(RawCondition { name: name.to_owned(), op, value: value.to_owned() })
+    };
+    let resolved = |terms: Vec<RawTerm>| {
+        let raw = RawQuery { terms: vec![RawTerm::Any(terms)], ..RawQuery::default() };
+        let format = TimeFormat::new(Profile::Fast, zone());
+        resolve(&raw, Resource::Job, &format).map(|r| (r.query.filter.conditions, r.query.filter.terms))
+    };
+    let list = resolved(vec![one("state", Op::Eq, "Failed"), one("state", Op::In, "Running,Waiting")]);
+    let want = text(Field::State, Op::In, &["Failed", "Running", "Waiting"]);
+    assert_eq!(list, Ok((want, Vec::new())));
+    for terms in [
+        vec![one("state", Op::Eq, "Failed"), one("name", Op::Eq, "x")],
+        vec![one("state", Op::Eq, "Failed"), one("state", Op::Ne, "Running")],
+        // A text means its whole second, which no list says.
+        vec![one("createDate", Op::Eq, "2017-11-14"), one("createDate", Op::Eq, "2017-11-15")],
+    ] {
+        let stayed = resolved(terms.clone()).map(|(conditions, terms)| (conditions.len(), terms.len()));
+        assert_eq!(stayed, Ok((0, 1)), "{terms:?}");
+    }
+    assert!(resolved(vec![one("nope", Op::Eq, "x"), one("name", Op::Eq, "x")]).is_err());
+}

@@ -5,7 +5,7 @@
 use longhaul_model::Fault;
 use longhaul_model::query::Op;
 
-use super::raw::{RawCondition, RawQuery};
+use super::raw::{RawCondition, RawQuery, RawTerm};
 use super::resolve::{check_filter_name, page, select, unknown_field};
 use crate::inventory::{Inventory, ZoneInventory};
 use crate::profile::Profile;
@@ -32,8 +32,7 @@ pub fn zones(raw: &RawQuery, zone: ZoneInventory, profile: Profile) -> Result<Zo
     let known = || KEYS.into_iter().chain(["isDefault"]);
     let fields = select(raw, profile, known)?;
     let page = page(raw)?;
-    let mut matches = true;
-    for condition in &raw.conditions {
+    let holds_one = |condition: &RawCondition| {
         let value = match condition.name.as_str() {
             "uuid" => Some(zone.uuid.as_str()),
             "name" => Some(zone.name.as_str()),
@@ -50,12 +49,34 @@ pub fn zones(raw: &RawQuery, zone: ZoneInventory, profile: Profile) -> Result<Zo
                 return Err(unknown_field(profile, exact, name, known()));
             }
         };
-        matches &= holds(condition, value);
+        Ok(holds(condition, value))
+    };
+    let mut matches = true;
+    for condition in &raw.conditions {
+        matches &= holds_one(condition)?;
+    }
+    for term in &raw.terms {
+        matches &= combined(term, &holds_one)?;
     }
     let total = (raw.count || raw.reply_with_count).then_some(u64::from(matches));
     let shown = matches && page.start == 0 && page.limit > 0;
     let rows = (!raw.count).then(|| if shown { vec![zone] } else { Vec::new() });
     Ok(ZoneAnswer { rows, total, fields })
+}
+
+/// Whether a term holds; every condition in it is looked at, so that an unknown field is always told.
+fn combined(
+    term: &RawTerm,
+    holds_one: &impl Fn(&RawCondition) -> Result<bool, Fault>,
+) -> Result<bool, Fault> {
+    let each = |terms: &[RawTerm]| {
+        terms.iter().map(|t| combined(t, holds_one)).collect::<Result<Vec<bool>, Fault>>()
+    };
+    Ok(match term {
+        RawTerm::One(condition) => holds_one(condition)?,
+        RawTerm::All(terms) => each(terms)?.into_iter().all(|held| held),
+        RawTerm::Any(terms) => each(terms)?.into_iter().any(|held| held),
+    })
 }
 
 fn holds(condition: &RawCondition, value: Option<&str>) -> bool {
