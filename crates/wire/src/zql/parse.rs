@@ -189,11 +189,8 @@ impl Parser<'_> {
             return Err(not_offered("order by an expression"));
         }
         let field = self.dotted("a field to order by")?;
-        match self.peek() {
-            Some(Token::Sign("(" | "*" | "/" | "%" | "+" | "-")) => {
-                return Err(not_offered("order by an expression"));
-            }
-            _ => {}
+        if let Some(Token::Sign("(" | "*" | "/" | "%" | "+" | "-")) = self.peek() {
+            return Err(not_offered("order by an expression"));
         }
         let sign = match (self.takes_words(&["asc"]), self.takes_words(&["desc"])) {
             (true, _) => '+',
