@@ -1,6 +1,7 @@
 //! The legacy entry over the same calls as REST: a message in, its answer or where to ask for it out. What a
 //! message is and how answers look is in `longhaul_wire::legacy`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use longhaul_engine::engine::Caller as EngineCaller;
@@ -11,7 +12,7 @@ use longhaul_wire::legacy::{self, Path};
 use longhaul_wire::{Misuse, Op, Profile, Reply};
 
 use crate::answer::Answer;
-use crate::app::{App, Called, Received};
+use crate::app::{App, Called, Received, permitted};
 use crate::auth::Identity;
 use crate::ops;
 
@@ -24,14 +25,14 @@ pub async fn answer(app: &Arc<App>, received: &Received<'_>, path: Path<'_>) -> 
         (Path::Result(uuid), _) => result(app, uuid).await,
         (Path::Call, None) => legacy::not_decoded(Misuse::BodyTooLarge.text(Profile::Fast)),
         (Path::Call, Some(body)) => match legacy::decode(body) {
-            Ok(message) => call(app, message).await,
+            Ok(message) => call(app, message, received.from).await,
             Err(text) => legacy::not_decoded(text),
         },
     }
 }
 
 /// What is refused before it starts is answered at once, so that nobody without a session leaves a record.
-async fn call(app: &Arc<App>, message: legacy::Message) -> Reply {
+async fn call(app: &Arc<App>, message: legacy::Message, from: IpAddr) -> Reply {
     let now_ms = app.runtime.now_ms();
     let operation = message.call.operation;
     let identity = match checked(app, &message).await {
@@ -43,6 +44,7 @@ async fn call(app: &Arc<App>, message: legacy::Message) -> Reply {
         caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
         call: message.call,
         identity,
+        from,
         api_id: api_id.clone(),
     };
     if operation.kind != Kind::Async || operation.op == Op::NotHere {
@@ -70,7 +72,7 @@ async fn checked(app: &App, message: &legacy::Message) -> Result<Identity, Fault
     if let Some(fault) = &message.no_session {
         return Err(fault.clone());
     }
-    let identity = app.check(&message.call).await?;
+    let identity = permitted(&message.call, app.identify(&message.call).await?)?;
     match &message.refusal {
         Some(fault) => Err(fault.clone()),
         None => Ok(identity),
@@ -95,7 +97,7 @@ async fn result(app: &App, uuid: &str) -> Reply {
     let Some(outcome) = record.outcome else {
         return legacy::processing(&id, message.created_ms, &app.format);
     };
-    let answer = Answer::kept(&outcome, &*app.store).await;
+    let answer = Answer::kept(&outcome, &*app.store, &app.vault).await;
     let outcome = answer.map(|answer| answer.render(&app.format, false));
     let finished_ms = record.finished_ms.unwrap_or(message.created_ms);
     legacy::finished(&id, &message.class, &outcome, (message.created_ms, finished_ms), &app.format)

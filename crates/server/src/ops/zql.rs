@@ -36,6 +36,7 @@ fn of_statement(called: &Called, statement: Statement) -> Result<Called, Refusal
     Ok(Called {
         call: Call { operation, query: Some(query), ..called.call.clone() },
         identity: called.identity,
+        from: called.from,
         api_id: called.api_id.clone(),
         caller: called.caller.clone(),
     })

@@ -77,6 +77,7 @@ fn read(body: &[u8]) -> Result<Message, Unreadable> {
         system_tags: tags(fields, "systemTags")?,
         user_tags: tags(fields, "userTags")?,
         session,
+        signed: None,
         job_uuid: None,
         api_timeout_s: timeout_ms.map(|ms| ms / 1000),
         web_hook: None,

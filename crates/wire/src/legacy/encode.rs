@@ -19,9 +19,10 @@ const TEXT: &str = "text/plain;charset=utf-8";
 const HTML: &str = "text/html;charset=utf-8";
 
 /// Classes of answers that are not named after their message.
-const ANSWERS: [(&str, &str); 4] = [
+const ANSWERS: [(&str, &str); 5] = [
     ("org.zstack.header.identity.APILogInByAccountMsg", "org.zstack.header.identity.APILogInReply"),
     ("org.zstack.header.identity.APILogInByUserMsg", "org.zstack.header.identity.APILogInReply"),
+    ("org.zstack.header.identity.login.APILogInMsg", "org.zstack.header.identity.APILogInReply"),
     (
         "org.zstack.storage.primary.local.APIAddLocalPrimaryStorageMsg",
         "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
