@@ -27,6 +27,9 @@ use crate::app::{App, Called};
 /// # Errors
 /// Whatever it refuses.
 pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
+    if called.call.op() == Op::NotHere {
+        return Err(not_here::fault(called.call.operation)); // whatever tags it came with
+    }
     tags::check(&called)?;
     match called.call.op() {
         Op::SubmitLongJob => jobs::submit(app, &called).await,
@@ -83,8 +86,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetManagementNodeArch => Ok(nodes::architecture()),
         Op::GetManagementNodeOS => Ok(nodes::operating_system()),
         Op::ZqlQuery => zql::query(app, &called).await,
-        Op::NotHere => Err(not_here::fault(called.call.operation)),
-        Op::GetApiJob => Err(Fault::internal("a poll is no operation")),
+        Op::NotHere | Op::GetApiJob => Err(Fault::internal("no operation")),
     }
 }
 

@@ -14,7 +14,12 @@ fn requests() -> Vec<(&'static str, String, String, bool)> {
         ("GET", format!("/vm-instances/{one}"), String::new(), false),
         ("GET", "/batch-queries?script=x".to_owned(), String::new(), false),
         ("GET", "/volumes/formats".to_owned(), String::new(), false),
-        ("POST", "/images".to_owned(), json!({"params": {"name": "i"}}).to_string(), true),
+        (
+            "POST",
+            "/images".to_owned(),
+            json!({"params": {"name": "i"}, "systemTags": ["vmSystemTag::x"]}).to_string(),
+            true,
+        ),
         ("POST", "/zones".to_owned(), json!({"params": {"name": "z"}}).to_string(), true),
         ("DELETE", format!("/hosts/{one}?deleteMode=Permissive"), String::new(), true),
         ("PUT", format!("/vm-instances/{one}/actions"), json!({"startVmInstance": {}}).to_string(), true),
