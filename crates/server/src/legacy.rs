@@ -59,6 +59,7 @@ async fn call(app: &Arc<App>, message: legacy::Message, from: IpAddr) -> Reply {
         account: called.identity.account,
         expires_ms: now_ms + legacy::RECORD_KEPT_MS,
         outcome: None,
+        hook: None,
         message: Some(Message { class: operation.message_class.to_owned(), created_ms: now_ms }),
         finished_ms: None,
     };
