@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_model::resource::{Intent, IntentKind};
+use longhaul_model::query::Resource;
+use longhaul_model::resource::{Intent, IntentKind, Tag};
 use longhaul_model::{Claim, Fault, HostId, Job, Pages, Runtime, StorageId};
 use longhaul_store::StoreError;
 use serde_json::Value;
@@ -198,7 +199,9 @@ impl JobContext {
     pub async fn system_tags(&self) -> Result<Vec<String>, Fault> {
         let tags = self.engine.store.tags(&self.job.id.to_string()).await;
         let tags = tags.map_err(|e| from_store(e, "the tags of the job"))?;
-        Ok(tags.into_iter().filter(|t| t.system).map(|t| t.text).collect())
+        // Another resource may have the same uuid.
+        let own = |tag: &Tag| tag.system && tag.resource_type == Resource::Job.tag_type();
+        Ok(tags.into_iter().filter(own).map(|t| t.text).collect())
     }
 
     /// This machine.

@@ -10,6 +10,9 @@ pub fn from_store(error: StoreError, what: &str) -> Fault {
         StoreError::Taken => {
             Fault::new(Code::ResourceUuidTaken, format!("{what}: uuid or name is already used"))
         }
+        StoreError::TooMany { .. } => {
+            Fault::new(Code::QuotaExceeded, format!("{what}: {error}; delete some first"))
+        }
         StoreError::InUse(by) => Fault::failed(format!("{what} is still in use: {by}")),
         StoreError::Stale => Fault::new(
             Code::Unavailable,

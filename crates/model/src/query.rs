@@ -3,7 +3,7 @@
 
 use crate::id::AccountId;
 use crate::job::Job;
-use crate::resource::{AccessKey, Account, Node, Storage, Volume};
+use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
 
 /// Rows answered when no limit is given.
 pub const LIMIT_DEFAULT: u32 = 1000;
@@ -31,6 +31,10 @@ pub enum Resource {
     Volume,
     /// Access keys.
     AccessKey,
+    /// System tags.
+    SystemTag,
+    /// User tags.
+    UserTag,
 }
 
 /// How the values of a field compare.
@@ -133,6 +137,16 @@ fields! {
     UserUuid = "userUuid", Exact;
     /// What signed requests name an access key by.
     AccessKeyId = "AccessKeyID", Exact;
+    /// What a tag is on.
+    ResourceUuid = "resourceUuid", Exact;
+    /// The resource type that a tag is on.
+    ResourceType = "resourceType", Exact;
+    /// A tag's text.
+    TagText = "tag", Exact;
+    /// Whether a system tag is the server's own; always false here.
+    Inherent = "inherent", Flag;
+    /// The pattern a user tag was made from; always null here.
+    TagPatternUuid = "tagPatternUuid", Exact;
     /// Condition only.
     SystemTag = "__systemTag__", Tag;
     /// Condition only.
@@ -143,8 +157,16 @@ fields! {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 6] =
-        [Self::Job, Self::Account, Self::Node, Self::Storage, Self::Volume, Self::AccessKey];
+    pub const ALL: [Self; 8] = [
+        Self::Job,
+        Self::Account,
+        Self::Node,
+        Self::Storage,
+        Self::Volume,
+        Self::AccessKey,
+        Self::SystemTag,
+        Self::UserTag,
+    ];
 
     /// The fields that can be asked for, sorted by and selected; the tag fields come on top.
     pub const fn fields(self) -> &'static [Field] {
@@ -201,6 +223,12 @@ impl Resource {
             Self::AccessKey => {
                 &[Uuid, Description, AccountUuid, UserUuid, AccessKeyId, State, CreateDate, LastOpDate]
             }
+            Self::SystemTag => {
+                &[Uuid, ResourceUuid, ResourceType, TagText, Type, Inherent, CreateDate, LastOpDate]
+            }
+            Self::UserTag => {
+                &[Uuid, ResourceUuid, ResourceType, TagText, Type, TagPatternUuid, CreateDate, LastOpDate]
+            }
         }
     }
 
@@ -213,6 +241,8 @@ impl Resource {
             Self::Storage => "PrimaryStorageVO",
             Self::Volume => "VolumeVO",
             Self::AccessKey => "AccessKeyVO",
+            Self::SystemTag => "SystemTagVO",
+            Self::UserTag => "UserTagVO",
         }
     }
 }
@@ -350,4 +380,8 @@ pub enum Rows {
     Volumes(Vec<Volume>),
     /// Access keys.
     AccessKeys(Vec<AccessKey>),
+    /// System tags.
+    SystemTags(Vec<Tag>),
+    /// User tags.
+    UserTags(Vec<Tag>),
 }

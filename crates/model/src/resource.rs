@@ -323,6 +323,8 @@ pub enum ApiOutcome {
     Storage(StorageId),
     /// The inventory of this account.
     Account(AccountId),
+    /// The inventory of this tag.
+    Tag(TagId),
     /// An answer that is rendered already.
     Json(String),
     /// An answer that is rendered already and holds a secret, encrypted.
@@ -346,4 +348,50 @@ pub struct Tag {
     pub text: String,
     /// ms since 1970.
     pub create_ms: i64,
+    /// ms since 1970.
+    pub last_op_ms: i64,
+}
+
+/// A resource that can have tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tagged {
+    /// A job.
+    Job(JobId),
+    /// A volume.
+    Volume(VolumeId),
+    /// A primary storage.
+    Storage(StorageId),
+}
+
+impl Tagged {
+    /// The resource types that can have tags, as `resourceType` names them.
+    pub const TYPES: [&'static str; 3] = ["LongJobVO", "PrimaryStorageVO", "VolumeVO"];
+
+    /// The resource of that type and uuid; `None` for another type, or a uuid that cannot be one.
+    pub fn of(resource_type: &str, uuid: &str) -> Option<Self> {
+        match resource_type {
+            "LongJobVO" => uuid.parse().ok().map(Self::Job),
+            "PrimaryStorageVO" => uuid.parse().ok().map(Self::Storage),
+            "VolumeVO" => uuid.parse().ok().map(Self::Volume),
+            _ => None,
+        }
+    }
+
+    /// Its type's name.
+    pub const fn resource_type(self) -> &'static str {
+        match self {
+            Self::Job(_) => "LongJobVO",
+            Self::Volume(_) => "VolumeVO",
+            Self::Storage(_) => "PrimaryStorageVO",
+        }
+    }
+
+    /// Its uuid.
+    pub fn uuid(self) -> String {
+        match self {
+            Self::Job(id) => id.to_string(),
+            Self::Volume(id) => id.to_string(),
+            Self::Storage(id) => id.to_string(),
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! What an operation answers, as records; rendered to the wire's text here, now or when it is polled.
 
 use longhaul_engine::fault::from_store;
-use longhaul_model::resource::{AccessKey, Account, ApiOutcome, Session, Storage, Volume};
+use longhaul_model::resource::{AccessKey, Account, ApiOutcome, Session, Storage, Tag, Volume};
 use longhaul_model::{Fault, Job};
 use longhaul_store::Store;
 use longhaul_wire::TimeFormat;
 use longhaul_wire::inventory::{
     self, AccessKeyInventory, AccountInventory, LongJobInventory, PrimaryStorageInventory, SessionInventory,
-    VolumeInventory,
+    SystemTagInventory, UserTagInventory, VolumeInventory,
 };
 
 use crate::auth::Vault;
@@ -25,6 +25,8 @@ pub enum Answer {
     Storage(Box<Storage>),
     /// An account.
     Account(Box<Account>),
+    /// A system tag or a user tag.
+    Tag(Box<Tag>),
     /// A session, its secret included.
     Session(Session),
     /// An access key, with its secret for who makes it.
@@ -49,6 +51,10 @@ impl Answer {
                 inventory::one(&PrimaryStorageInventory::of(storage, format), wants_schema)
             }
             Self::Account(account) => inventory::one(&AccountInventory::of(account, format), wants_schema),
+            Self::Tag(tag) if tag.system => {
+                inventory::one(&SystemTagInventory::of(tag, format), wants_schema)
+            }
+            Self::Tag(tag) => inventory::one(&UserTagInventory::of(tag, format), wants_schema),
             Self::Session(session) => inventory::one(&SessionInventory::of(session, format), wants_schema),
             Self::AccessKey { key, secret } => {
                 let inventory = AccessKeyInventory::of(key, format);
@@ -74,6 +80,7 @@ impl Answer {
             Self::Session(_) | Self::AccessKey { .. } => vault
                 .seal_answer(&self.render(format, false))
                 .map_or_else(ApiOutcome::Fault, ApiOutcome::Sealed),
+            Self::Tag(tag) => ApiOutcome::Tag(tag.id),
             Self::Json(_) => ApiOutcome::Json(self.render(format, false)),
         }
     }
@@ -106,6 +113,9 @@ impl Answer {
                 .await
                 .map_err(asked)?
                 .map_or_else(|| gone(id), |a| Self::Account(Box::new(a))),
+            ApiOutcome::Tag(id) => {
+                store.tag(*id).await.map_err(asked)?.map_or_else(|| gone(id), |t| Self::Tag(Box::new(t)))
+            }
             ApiOutcome::Json(body) => Self::Json(body.clone()),
             ApiOutcome::Sealed(sealed) => Self::Json(vault.open_answer(sealed)?),
             ApiOutcome::Fault(fault) => return Err(fault.clone()),

@@ -63,7 +63,9 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QueryManagementNode
         | Op::QueryZone
         | Op::QueryPrimaryStorage
-        | Op::QueryVolume => query::query(app, &called).await,
+        | Op::QueryVolume
+        | Op::QuerySystemTag
+        | Op::QueryUserTag => query::query(app, &called).await,
         Op::AddLocalPrimaryStorage => storages::add_local(app, &called).await,
         Op::UpdatePrimaryStorage => storages::update(app, &called).await,
         Op::ChangePrimaryStorageState => storages::change_state(app, &called).await,
@@ -87,6 +89,10 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetManagementNodeOS => Ok(nodes::operating_system()),
         Op::ZqlQuery => zql::query(app, &called).await,
         Op::NotHere | Op::GetApiJob => Err(Fault::internal("no operation")),
+        Op::CreateSystemTag | Op::CreateUserTag => tags::create(app, &called).await,
+        Op::CreateSystemTags => tags::create_many(app, &called).await,
+        Op::UpdateSystemTag => tags::update(app, &called).await,
+        Op::DeleteTag => tags::delete(app, &called).await,
     }
 }
 

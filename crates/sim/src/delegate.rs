@@ -69,6 +69,12 @@ macro_rules! delegate_the_rest {
             counts(account: Option<AccountId>) -> Vec<(JobState, u64)>;
             tags(resource_uuid: &str) -> Vec<Tag>;
         }}
+        $crate::delegate! { $wrapper, Tags {
+            add_tags(on: Tagged, system: bool, texts: &[String]) -> Vec<Tag>;
+            tag(id: TagId) -> Option<Tag>;
+            update_tag(id: TagId, text: &str) -> Tag;
+            delete_tag(id: TagId) -> ();
+        }}
     };
 }
 
@@ -95,12 +101,13 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Trash, Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Tagged, Trash,
+        Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
         AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob,
-        NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
+        NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
     };
     pub use longhaul_store::traits::StorageUpdate;
 }

@@ -16,3 +16,8 @@ pub const fn account_type(admin: bool) -> &'static str {
 pub const fn key_state(enabled: bool) -> &'static str {
     if enabled { "Enabled" } else { "Disabled" }
 }
+
+/// The type of a tag, as it is answered and queried.
+pub const fn tag_type(system: bool) -> &'static str {
+    if system { "System" } else { "User" }
+}

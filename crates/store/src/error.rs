@@ -17,6 +17,12 @@ pub enum StoreError {
     /// The uuid or the name is taken, by another request or resource.
     #[error("the uuid or name is already used")]
     Taken,
+    /// There would be more than are kept of one resource.
+    #[error("there are {limit} already, which is the most")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
     /// The record is used by others, which are named.
     #[error("still in use: {0}")]
     InUse(String),

@@ -9,17 +9,17 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
-    NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, Transition, VolumeId,
+    NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
 use crate::traits::StorageUpdate;
 use crate::{
-    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError,
+    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -196,6 +196,12 @@ faulty! {
         fn query(query: &Query) -> Answer;
         fn counts(account: Option<AccountId>) -> Vec<(JobState, u64)>;
         fn tags(resource_uuid: &str) -> Vec<Tag>;
+    }
+    Tags {
+        fn add_tags(on: Tagged, system: bool, texts: &[String]) -> Vec<Tag>;
+        fn tag(id: TagId) -> Option<Tag>;
+        fn update_tag(id: TagId, text: &str) -> Tag;
+        fn delete_tag(id: TagId) -> ();
     }
 }
 

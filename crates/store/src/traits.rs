@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, StorageState, Tag, Trash,
-    Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, StorageState, Tag, Tagged,
+    Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
-    NodeLease, Pages, SessionId, StorageId, Submitted, Transition, VolumeId,
+    NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
 use crate::StoreError;
@@ -20,6 +20,9 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// Most history rows kept per attempt; thinned by half when it is reached.
 pub const PROGRESS_HISTORY_MAX: usize = 200;
+
+/// Most tags of one resource, system tags and user tags together; those of its submission count.
+pub const TAGS_PER_RESOURCE_MAX: usize = 1000;
 
 /// The life of jobs.
 #[async_trait]
@@ -351,18 +354,51 @@ pub trait Queries: Send + Sync {
     async fn query(&self, query: &Query) -> Result<Answer>;
     /// How many jobs are in each state, of one account or all.
     async fn counts(&self, account: Option<AccountId>) -> Result<Vec<(JobState, u64)>>;
-    /// The tags of a resource.
+    /// The tags of all resources of that uuid, whatever their type: two types may share one.
     async fn tags(&self, resource_uuid: &str) -> Result<Vec<Tag>>;
+}
+
+/// Tags of resources, which are told apart by type and uuid. They go with their resource: `delete_job`,
+/// `delete_volume` and `delete_storage` remove them in their own transaction. Read all of a resource's with
+/// `Queries::tags`.
+#[async_trait]
+pub trait Tags: Send + Sync {
+    /// Puts tags on a resource, all of them or none, in one transaction with the look for the resource. A
+    /// resource has a text at most once among its system tags, and once among its user tags.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such resource; `Taken`: it has one of the texts already, or a text is
+    /// given twice; `TooMany`: it would have more than `TAGS_PER_RESOURCE_MAX`.
+    async fn add_tags(&self, on: Tagged, system: bool, texts: &[String]) -> Result<Vec<Tag>>;
+    /// The tag.
+    async fn tag(&self, id: TagId) -> Result<Option<Tag>>;
+    /// Gives a tag another text; its own is no change.
+    ///
+    /// # Errors
+    /// `NotFound`; `Taken`: its resource has the text already among tags of that kind.
+    async fn update_tag(&self, id: TagId, text: &str) -> Result<Tag>;
+    /// Removes a tag; an unknown one is no error.
+    async fn delete_tag(&self, id: TagId) -> Result<()>;
 }
 
 /// Everything a server needs kept.
 pub trait Store:
-    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + 'static
+    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + Tags + 'static
 {
 }
 
-impl<
-    T: Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + 'static,
-> Store for T
+impl<T> Store for T where
+    T: Jobs
+        + Nodes
+        + Identity
+        + Keys
+        + Resources
+        + Ledger
+        + Events
+        + Records
+        + Deliveries
+        + Queries
+        + Tags
+        + 'static
 {
 }

@@ -1,4 +1,4 @@
-//! Random queries on random jobs: the SQLite store answers exactly what the memory store does.
+//! Random queries on random jobs and tags: the SQLite store answers exactly what the memory store does.
 
 #[path = "common/queries.rs"]
 mod queries;
@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use longhaul_model::query::{Answer, Query};
-use longhaul_model::{FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, Transition};
+use longhaul_model::resource::{Storage, StorageState, Tagged, Volume};
+use longhaul_model::{
+    FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, StorageId, Transition, VolumeId,
+};
 use longhaul_store::conformance::HandClock;
 use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
 use proptest::prelude::*;
@@ -26,6 +29,50 @@ async fn fill(store: &dyn Store, clock: &HandClock, jobs: &[(NewJob, Option<JobE
             let transition = Transition { result, ..Transition::plain(*event) };
             store.apply(&claim, transition).await.expect("applied");
         }
+    }
+    tag_disks(store, clock).await;
+}
+
+/// A volume of the first account on a storage, both with tags, one of which was changed.
+async fn tag_disks(store: &dyn Store, clock: &HandClock) {
+    let storage = Storage {
+        id: StorageId::v4(1),
+        name: "pool".to_owned(),
+        description: None,
+        kind: "LocalStorage".to_owned(),
+        url: "/pool".to_owned(),
+        host: None,
+        state: StorageState::Enabled,
+        status: "Connected".to_owned(),
+        total_bytes: 2,
+        available_bytes: 1,
+        create_ms: 0,
+        last_op_ms: 0,
+    };
+    let volume = Volume {
+        id: VolumeId::v4(1),
+        account: queries::account(0),
+        name: "disk".to_owned(),
+        description: None,
+        storage: Some(storage.id),
+        install_path: Some("/pool/1".to_owned()),
+        kind: "Data".to_owned(),
+        format: Some("raw".to_owned()),
+        size: 1,
+        actual_size: Some(1),
+        state: "Enabled".to_owned(),
+        status: "Ready".to_owned(),
+        deleted_ms: None,
+        create_ms: 0,
+        last_op_ms: 0,
+    };
+    let (on_storage, on_volume) = (Tagged::Storage(storage.id), Tagged::Volume(volume.id));
+    store.create_storage(storage).await.expect("stored");
+    store.create_volume(volume).await.expect("stored");
+    for (on, system) in [(on_storage, true), (on_volume, true), (on_volume, false)] {
+        let tags = store.add_tags(on, system, &["x".to_owned(), "a".to_owned()]).await.expect("put on");
+        clock.advance(1);
+        store.update_tag(tags[1].id, "b").await.expect("changed");
     }
 }
 

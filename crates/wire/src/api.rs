@@ -13,6 +13,7 @@ pub mod not_here;
 mod op;
 mod param;
 mod storages;
+mod tags;
 mod volumes;
 mod zql;
 
@@ -206,7 +207,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 8] = [
+const FAMILIES: [&[Operation]; 9] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -215,6 +216,7 @@ const FAMILIES: [&[Operation]; 8] = [
     storages::ROWS,
     volumes::ROWS,
     zql::ROWS,
+    tags::ROWS,
 ];
 
 /// Every operation, each once.

@@ -14,6 +14,7 @@ mod node_facts;
 mod plan;
 mod progress;
 mod storage;
+mod tag;
 mod timeline;
 mod trash;
 mod volume;
@@ -39,6 +40,7 @@ pub use node_facts::{
 pub use plan::{Plan, PlanAnswer};
 pub use progress::{ProgressOpaque, TaskProgressInventory};
 pub use storage::{PrimaryStorageInventory, ScanItemInventory, ScanStatus};
+pub use tag::{SystemTagInventory, UserTagInventory};
 pub use timeline::TimelineInventory;
 pub use trash::{CleanTrashResult, CleanUpTrashAnswer, TrashCleanupResult, TrashInventory};
 pub use volume::VolumeInventory;

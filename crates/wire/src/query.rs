@@ -44,5 +44,7 @@ pub const fn class_of(resource: Resource) -> &'static str {
         Resource::Storage => "org.zstack.header.storage.primary.PrimaryStorageInventory",
         Resource::Volume => "org.zstack.header.volume.VolumeInventory",
         Resource::AccessKey => "org.zstack.accessKey.AccessKeyInventory",
+        Resource::SystemTag => "org.zstack.header.tag.SystemTagInventory",
+        Resource::UserTag => "org.zstack.header.tag.UserTagInventory",
     }
 }

@@ -101,7 +101,7 @@ fn bounds(param: &Param, value: Option<&Value>) -> Result<(), Fault> {
             if param.required && list.is_empty() {
                 return Err(Fault::invalid(format!("field[{name}] must be a nonempty list")));
             }
-            list.iter().flatten().try_for_each(|text| no_nul(name, text))
+            list.iter().flatten().try_for_each(|text| text_bounds(param, text))
         }
     }
 }
@@ -128,7 +128,7 @@ fn text_bounds(param: &Param, text: &str) -> Result<(), Fault> {
 
 fn uuids(call: &Call, param: &Param) -> Result<(), Fault> {
     let name = param.name;
-    if name == "resourceUuid" && param.location == crate::api::Location::Body {
+    if name == "resourceUuid" && param.location == crate::api::Location::Body && param.resource.is_none() {
         return match call.params.text(name) {
             Some(text) if !is_choosable_uuid(text) => Err(Fault::invalid(format!(
                 "resourceUuid[{text}] is not a valid uuid. A valid uuid is a UUID(v4 recommended) with '-' stripped. see http://en.wikipedia.org/wiki/Universally_unique_identifier for format of UUID, the regular expression uses to validate a UUID is '[0-9a-f]{{8}}[0-9a-f]{{4}}[1-5][0-9a-f]{{3}}[89ab][0-9a-f]{{3}}[0-9a-f]{{12}}'"

@@ -23,7 +23,7 @@ pub async fn submit(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         target: params.owned("targetResourceUuid").filter(|t| !t.is_empty()),
         resource_uuid: params.id("resourceUuid"),
         system_tags: tags::kept(called),
-        user_tags: called.call.user_tags.clone(),
+        user_tags: tags::user(called),
         api_id: called.api_id.clone(),
         dry_run: tags::is_dry_run(called),
     };

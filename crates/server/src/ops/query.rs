@@ -8,7 +8,7 @@ use longhaul_model::query::{Condition, Field, Op, Resource, Rows, Value};
 use longhaul_wire::api::{Kind, Target};
 use longhaul_wire::inventory::{
     self, AccessKeyInventory, AccountInventory, LongJobInventory, ManagementNodeInventory,
-    PrimaryStorageInventory, VolumeInventory, ZoneInventory,
+    PrimaryStorageInventory, SystemTagInventory, UserTagInventory, VolumeInventory, ZoneInventory,
 };
 use longhaul_wire::query::{resolve, zones};
 
@@ -48,18 +48,22 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Rows::Storages(rows) => body!(rows, PrimaryStorageInventory),
         Rows::Volumes(rows) => body!(rows, VolumeInventory),
         Rows::AccessKeys(rows) => body!(rows, AccessKeyInventory),
+        Rows::SystemTags(rows) => body!(rows, SystemTagInventory),
+        Rows::UserTags(rows) => body!(rows, UserTagInventory),
     }))
 }
 
-/// Accounts other than admin see their own jobs, volumes and access keys, and themselves; nodes and storages are seen
-/// by all.
+/// Accounts other than admin see their own jobs, volumes and access keys, the tags of these, and themselves;
+/// nodes and storages are seen by all.
 fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
     if called.identity.admin {
         return;
     }
     let own = called.identity.account;
     match resource {
-        Resource::Job | Resource::Volume | Resource::AccessKey => query.filter.visible_to = Some(own),
+        Resource::Job | Resource::Volume | Resource::AccessKey | Resource::SystemTag | Resource::UserTag => {
+            query.filter.visible_to = Some(own);
+        }
         Resource::Account => query.filter.conditions.push(Condition {
             field: Field::Uuid,
             op: Op::Eq,

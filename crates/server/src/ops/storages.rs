@@ -6,13 +6,13 @@ use longhaul_engine::inventory::{StorageUpdate, not_found};
 use longhaul_jobs::manage::storages::{self, Item, NewLocal};
 use longhaul_jobs::manage::{trash, volumes};
 use longhaul_model::query::{Filter, LIMIT_MAX, Page, Query, Resource, Rows};
-use longhaul_model::resource::StorageState;
+use longhaul_model::resource::{StorageState, Tagged};
 use longhaul_model::{Code, Fault, StorageId};
 use longhaul_wire::inventory::{
     self, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus, TrashInventory, ZONE,
 };
 
-use super::required;
+use super::{required, tags};
 use crate::answer::Answer;
 use crate::app::{App, Called};
 
@@ -34,6 +34,7 @@ pub async fn add_local(app: &Arc<App>, called: &Called) -> Result<Answer, Fault>
         url: required(called, "url")?.to_owned(),
     };
     let storage = storages::add_local(&app.engine.inventory(), app.engine.host(), new).await?;
+    tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
     Ok(Answer::Storage(Box::new(storage)))
 }
 

@@ -1,71 +1,55 @@
-//! Which system tags a call may carry. User tags are free.
+//! Tags that a call carries: which system tags are taken, what is kept of them. Which there are is in
+//! `known`; the calls about tags themselves are in `calls`.
+
+mod calls;
+mod known;
+
+use std::sync::Arc;
 
 use longhaul_model::Fault;
+use longhaul_model::resource::Tagged;
 use longhaul_wire::Op;
 
-use crate::app::Called;
+use crate::app::{App, Called};
+pub use calls::{create, create_many, delete, update};
 
 /// The system tag of a dry run: all checks, nothing stored.
 pub const VALIDATION_ONLY: &str = "validationOnly";
-/// Most bytes per second of one job's copy: `longhaul::throttle::<bytes/s>`.
-pub const THROTTLE: &str = "longhaul::throttle::";
-/// The image an upload job is about: `uploadImage::<id>`.
-const UPLOAD_IMAGE: &str = "uploadImage::";
 
 /// Refuses unknown system tags. On update, delete and rerun they are checked too, and change nothing.
 ///
 /// # Errors
 /// SYS.1007, naming the tag.
 pub fn check(called: &Called) -> Result<(), Fault> {
-    for tag in &called.call.system_tags {
-        if tag == VALIDATION_ONLY || allowed(called.call.op(), tag)? {
-            continue;
+    let on = tagged_by(called.call.op());
+    for tag in called.call.system_tags.iter().filter(|tag| *tag != VALIDATION_ONLY) {
+        match on {
+            Some(on) if known::find(on, tag)?.is_some() => {}
+            _ => return Err(Fault::invalid(format!("no system tag matches {tag}"))),
         }
-        return Err(Fault::invalid(format!("no system tag matches {tag}")));
     }
-    Ok(())
+    match on {
+        Some(on) => known::check_single(on, &kept(called)),
+        None => Ok(()),
+    }
 }
 
-fn allowed(op: Op, tag: &str) -> Result<bool, Fault> {
-    let on_job = matches!(
-        op,
+/// The resource type that a call's system tags are about.
+fn tagged_by(op: Op) -> Option<&'static str> {
+    match op {
         Op::SubmitLongJob
-            | Op::DeleteLongJob
-            | Op::UpdateLongJob
-            | Op::CancelLongJob
-            | Op::RerunLongJob
-            | Op::ResumeLongJob
-            | Op::CleanLongJob
-            | Op::PrimaryStorageMigrateVolume
-            | Op::ImportVolume
-    );
-    if on_job {
-        if let Some(rate) = tag.strip_prefix(THROTTLE) {
-            return match rate.parse::<u64>() {
-                Ok(_) => Ok(true),
-                Err(_) => Err(Fault::invalid(format!(
-                    "the system tag[{tag}] must end in a whole number of bytes per second, 0 for no limit"
-                ))),
-            };
-        }
-        return Ok(tag.strip_prefix(UPLOAD_IMAGE).is_some_and(|id| !id.is_empty()));
+        | Op::DeleteLongJob
+        | Op::UpdateLongJob
+        | Op::CancelLongJob
+        | Op::RerunLongJob
+        | Op::ResumeLongJob
+        | Op::CleanLongJob
+        | Op::PrimaryStorageMigrateVolume
+        | Op::ImportVolume => Some(known::JOB),
+        Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
+        Op::AddLocalPrimaryStorage => Some(known::STORAGE),
+        _ => None,
     }
-    // Tags that ZStack's clients send with these calls and that mean nothing on these kinds of storage.
-    Ok(match op {
-        Op::CreateDataVolume => [
-            "localStorage::hostUuid::",
-            "capability::",
-            "volumeProvisioningStrategy::",
-            "ephemeral::",
-            "qos::",
-        ]
-        .iter()
-        .any(|prefix| tag.starts_with(prefix)),
-        Op::AddLocalPrimaryStorage => ["primaryStorage::", "primaryStorageVolumeProvisioningStrategy::"]
-            .iter()
-            .any(|p| tag.starts_with(p)),
-        _ => false,
-    })
 }
 
 /// Whether the call only asks what it would do.
@@ -73,7 +57,48 @@ pub fn is_dry_run(called: &Called) -> bool {
     called.call.system_tags.iter().any(|tag| tag == VALIDATION_ONLY)
 }
 
-/// The system tags that are stored.
+/// The system tags that are stored, each once.
 pub fn kept(called: &Called) -> Vec<String> {
-    called.call.system_tags.iter().filter(|tag| *tag != VALIDATION_ONLY).cloned().collect()
+    let on = tagged_by(called.call.op());
+    let stored = |tag: &&String| match on.map(|on| known::find(on, tag)) {
+        Some(Ok(Some(known))) => known.kept,
+        _ => false,
+    };
+    once(called.call.system_tags.iter().filter(stored))
+}
+
+/// The user tags, each once.
+pub fn user(called: &Called) -> Vec<String> {
+    once(called.call.user_tags.iter())
+}
+
+fn once<'t>(tags: impl Iterator<Item = &'t String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for tag in tags {
+        if !all.contains(tag) {
+            all.push(tag.clone());
+        }
+    }
+    all
+}
+
+/// Puts the tags of a call on the resource that it has just made.
+///
+/// # Errors
+/// The store does not take them; the resource is there all the same, which is said.
+pub async fn put_on(app: &Arc<App>, called: &Called, on: Tagged) -> Result<(), Fault> {
+    for (system, texts) in [(true, kept(called)), (false, user(called))] {
+        if texts.is_empty() {
+            continue;
+        }
+        if let Err(error) = app.store.add_tags(on, system, &texts).await {
+            let (kind, uuid) = (on.resource_type(), on.uuid());
+            let cause = longhaul_engine::fault::from_store(error, "the tags");
+            return Err(Fault::failed(format!(
+                "resource[uuid:{uuid}, type:{kind}] was made, but without its tags; create the tags by themselves"
+            ))
+            .because(cause));
+        }
+    }
+    Ok(())
 }

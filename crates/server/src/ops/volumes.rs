@@ -7,7 +7,7 @@ use longhaul_engine::inventory::not_found;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_jobs::manage::volumes::{self, NewVolume};
 use longhaul_jobs::{import, migrate};
-use longhaul_model::resource::Volume;
+use longhaul_model::resource::{Tagged, Volume};
 use longhaul_model::{AccountId, Fault, VolumeId, is_choosable_uuid};
 use longhaul_wire::Profile;
 use serde_json::json;
@@ -77,6 +77,7 @@ pub async fn create(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let new = new_volume(called, called.identity.account)?;
     let volume =
         volumes::create(&app.engine.inventory(), &new, size, params.id("primaryStorageUuid")).await?;
+    tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
     Ok(answer(volume))
 }
 
@@ -144,7 +145,9 @@ pub async fn adopt(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         storage.parse().map_err(|_| not_found("primaryStorageUuid", storage, "PrimaryStorageVO"))?;
     let new = new_volume(called, account)?;
     let path = required(called, "installPath")?;
-    Ok(answer(volumes::adopt(&app.engine.inventory(), &new, storage, path).await?))
+    let volume = volumes::adopt(&app.engine.inventory(), &new, storage, path).await?;
+    tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
+    Ok(answer(volume))
 }
 
 fn submission(app: &Arc<App>, called: &Called, job_name: &str, data: serde_json::Value) -> SubmitRequest {
@@ -157,7 +160,7 @@ fn submission(app: &Arc<App>, called: &Called, job_name: &str, data: serde_json:
         target: None,
         resource_uuid: None,
         system_tags: tags::kept(called),
-        user_tags: called.call.user_tags.clone(),
+        user_tags: tags::user(called),
         api_id: app.engine.fresh_api_id(),
         dry_run: tags::is_dry_run(called),
     }

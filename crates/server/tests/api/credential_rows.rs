@@ -51,10 +51,16 @@ fn open(id: &'static str, path: String, body: Value, open_status: u16) -> Row {
 
 /// All of them.
 pub fn rows(stake: &Stake) -> Vec<Row> {
-    [jobs(stake), identity(stake), keys(stake), nodes(stake), storages(stake), volumes(stake)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families = [
+        jobs(stake),
+        identity(stake),
+        keys(stake),
+        nodes(stake),
+        storages(stake),
+        volumes(stake),
+        tags(stake),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 fn jobs(stake: &Stake) -> Vec<Row> {
@@ -279,5 +285,33 @@ fn volumes(stake: &Stake) -> Vec<Row> {
             json!({"primaryStorageMigrateVolume": {"dstPrimaryStorageUuid": stake.storage}}),
             denied,
         ),
+    ]
+}
+
+fn tags(stake: &Stake) -> Vec<Row> {
+    let denied = Denied("ID.1002");
+    let put =
+        |tag: &str| json!({"params": {"resourceType": "LongJobVO", "resourceUuid": stake.job, "tag": tag}});
+    let one = |kind: &str| format!("/{kind}-tags/{}", stake.tag);
+    vec![
+        asynchronous("post /system-tags", "/system-tags".to_owned(), put("uploadImage::y"), denied),
+        asynchronous(
+            "post /system-tags/{resourceUuid}/tags",
+            format!("/system-tags/{}/tags", stake.job),
+            json!({"params": {"resourceType": "LongJobVO", "tags": ["uploadImage::y"]}}),
+            denied,
+        ),
+        sync("get /system-tags", "/system-tags".to_owned(), Nothing),
+        sync("get /system-tags/{uuid}", one("system"), Nothing),
+        asynchronous(
+            "put /system-tags/{uuid}/actions",
+            format!("{}/actions", one("system")),
+            json!({"updateSystemTag": {"tag": "uploadImage::y"}}),
+            denied,
+        ),
+        asynchronous("post /user-tags", "/user-tags".to_owned(), put("y"), denied),
+        sync("get /user-tags", "/user-tags".to_owned(), Nothing),
+        sync("get /user-tags/{uuid}", one("user"), Nothing),
+        asynchronous("delete /tags/{uuid}", format!("/tags/{}", stake.tag), Value::Null, denied),
     ]
 }

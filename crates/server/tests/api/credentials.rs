@@ -31,6 +31,8 @@ pub struct Stake {
     pub node: String,
     /// An access key.
     pub key: String,
+    /// A system tag on the job.
+    pub tag: String,
     _directory: TempDir,
 }
 
@@ -48,6 +50,7 @@ impl Stake {
         let account = admin.post("/accounts", &victim).inventory()["uuid"].as_str().map(str::to_owned);
         let job = admin.job_in("Running");
         let api_id = admin.job(&job).expect("the job")["apiId"].as_str().map(str::to_owned);
+        let tag = admin.tag("system", "LongJobVO", &job, "uploadImage::x").inventory();
         Self {
             job,
             api_id: api_id.expect("an apiId"),
@@ -58,6 +61,7 @@ impl Stake {
             account: account.expect("an account"),
             node: first(admin, "/management-nodes"),
             key: crate::support::Signer::of(admin).uuid,
+            tag: tag["uuid"].as_str().expect("a tag").to_owned(),
             _directory: directory,
         }
     }
@@ -73,6 +77,7 @@ impl Stake {
             account: uuid(),
             node: uuid(),
             key: uuid(),
+            tag: uuid(),
             _directory: TempDir::new("storage"),
         }
     }
@@ -92,6 +97,9 @@ impl Stake {
         assert_eq!(one("/volumes", &self.volume)["name"], "v");
         assert_eq!(one("/accounts", &self.account)["name"], "victim");
         assert_eq!(one("/accesskeys", &self.key)["state"], "Enabled");
+        assert_eq!(one("/system-tags", &self.tag)["tag"], "uploadImage::x");
+        assert_eq!(admin.get("/system-tags?count=true").ok()["total"], 1);
+        assert_eq!(admin.get("/user-tags?count=true").ok()["total"], 0);
     }
 }
 

@@ -26,5 +26,6 @@ mod query;
 mod reference;
 mod sessions;
 mod signed;
+mod tags;
 mod validation;
 mod zql;

@@ -1,9 +1,10 @@
 //! What tests over HTTP share: the real binary on a free port (`server`), a raw HTTP client with full control
-//! of its bytes (`http`), and callers that speak as curl or as ZStack's SDKs do (`caller`, with an access key
-//! `signer`). Nothing here
+//! of its bytes (`http`), callers that speak as curl or as ZStack's SDKs do (`caller`, with an access key
+//! `signer`), disks (`disks`). Nothing here
 //! imports the server's own crates: what is expected is typed in by the tests.
 
 pub mod caller;
+pub mod disks;
 pub mod http;
 pub mod jobs;
 pub mod receiver;

@@ -19,6 +19,7 @@ pub mod query;
 pub mod records;
 pub mod resources;
 pub mod submit;
+pub mod tags;
 
 pub use bench::{Bench, Fresh, SECOND};
 pub use clock::{HandClock, START_MS};
@@ -215,6 +216,19 @@ macro_rules! conformance_suite {
             a_changed_job_is_found_under_its_new_name,
             every_resource_is_queried_alike,
         ]);
+        $crate::conformance_family!($open, tags: [
+            a_tag_reads_back_with_the_dates_of_the_store,
+            of_many_tags_all_are_put_on_or_none,
+            a_resource_has_a_text_once_among_tags_of_a_kind,
+            a_resource_that_is_not_there_takes_no_tag,
+            a_changed_tag_is_found_under_its_new_text,
+            a_deleted_tag_is_gone,
+            tags_go_with_their_resource,
+            a_resource_has_at_most_a_thousand_tags,
+            a_tag_is_seen_by_who_owns_its_resource,
+            tags_of_another_type_are_not_of_the_same_resource,
+            tags_are_queried_by_every_field,
+        ]);
     };
 }
 
@@ -252,6 +266,7 @@ mod tests {
             ("keys", include_str!("keys.rs")),
             ("resources", include_str!("resources.rs")),
             ("query", include_str!("query.rs")),
+            ("tags", include_str!("tags.rs")),
         ] {
             let listed = suite.split(&format!("$open, {family}: [")).nth(1).and_then(|s| s.split(']').next());
             let listed: Vec<&str> = listed.into_iter().flat_map(|s| s.split(',')).map(str::trim).collect();

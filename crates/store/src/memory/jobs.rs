@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use longhaul_model::progress::Progress;
-use longhaul_model::resource::{ApiRecord, Effect, Tag};
+use longhaul_model::resource::{ApiRecord, Effect, Tag, Tagged};
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
     Change, Claim, Claimed, FreeSlots, Job, JobEvent, JobId, JobState, NewJob, NewTag, NodeId, Pages,
@@ -54,7 +54,8 @@ impl Jobs for MemoryStore {
             let resource_type = longhaul_model::query::Resource::Job.tag_type().to_owned();
             let resource_uuid = new.id.to_string();
             let NewTag { system, text } = tag;
-            db.tags.insert(id, Tag { id, resource_uuid, resource_type, system, text, create_ms: now_ms });
+            let (create_ms, last_op_ms) = (now_ms, now_ms);
+            db.tags.insert(id, Tag { id, resource_uuid, resource_type, system, text, create_ms, last_op_ms });
         }
         db.keep_record(record, now_ms);
         let claim = match new.claim_for {
@@ -173,8 +174,7 @@ impl Jobs for MemoryStore {
         if let Some(entry) = db.jobs.remove(&id) {
             db.live.remove(&entry.place);
         }
-        let uuid = id.to_string();
-        db.tags.retain(|_, tag| tag.resource_uuid != uuid);
+        db.drop_tags(Tagged::Job(id));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod nodes;
 mod queries;
 mod records;
 mod resources;
+mod tags;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use longhaul_model::query::{
     Answer, Condition, Field, Filter, Kind, LIMIT_MAX, NEWEST_FIRST, Op, Query, Resource, Rows, Sort, Term,
     Value,
 };
-use longhaul_model::resource::Tag;
+use longhaul_model::resource::{Tag, Tagged};
 use longhaul_model::{AccountId, JobState};
 
 use super::values::{Row, meets, order};
@@ -13,6 +13,9 @@ use super::{Db, MemoryStore};
 use crate::{Queries, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// Owner of what no account owns: no account has this id.
+const NOBODY: AccountId = AccountId::from_bits(0);
 
 #[async_trait]
 impl Queries for MemoryStore {
@@ -36,6 +39,8 @@ impl Queries for MemoryStore {
             Resource::AccessKey => {
                 db.select(query, db.keys.values().cloned(), |k| Some(k.account), Rows::AccessKeys)
             }
+            Resource::SystemTag => db.select_tags(query, true, Rows::SystemTags),
+            Resource::UserTag => db.select_tags(query, false, Rows::UserTags),
         })
     }
 
@@ -58,6 +63,20 @@ impl Queries for MemoryStore {
 }
 
 impl Db {
+    /// System or user tags. A tag belongs to who owns its resource; that of a storage, to admins.
+    fn select_tags(&self, query: &Query, system: bool, wrap: fn(Vec<Tag>) -> Rows) -> Answer {
+        let rows = self.tags.values().filter(|tag| tag.system == system).cloned();
+        self.select(query, rows, |tag| Some(self.tag_owner(tag).unwrap_or(NOBODY)), wrap)
+    }
+
+    fn tag_owner(&self, tag: &Tag) -> Option<AccountId> {
+        match Tagged::of(&tag.resource_type, &tag.resource_uuid)? {
+            Tagged::Job(id) => self.jobs.get(&id).map(|entry| entry.job.account),
+            Tagged::Volume(id) => self.volumes.get(&id).map(|volume| volume.account),
+            Tagged::Storage(_) => None,
+        }
+    }
+
     fn select<R: Row>(
         &self,
         query: &Query,
@@ -67,8 +86,8 @@ impl Db {
     ) -> Answer {
         let mut found: Vec<R> = rows
             .filter(|row| self.is_visible(&query.filter, owner(row)))
-            .filter(|row| query.filter.conditions.iter().all(|c| self.holds(row, c)))
-            .filter(|row| query.filter.terms.iter().all(|t| self.holds_term(row, t)))
+            .filter(|row| query.filter.conditions.iter().all(|c| self.holds(query.resource, row, c)))
+            .filter(|row| query.filter.terms.iter().all(|t| self.holds_term(query.resource, row, t)))
             .collect();
         let total = query.want_total.then_some(found.len() as u64);
         if !query.want_rows {
@@ -97,15 +116,15 @@ impl Db {
         }
     }
 
-    fn holds_term(&self, row: &impl Row, term: &Term) -> bool {
+    fn holds_term(&self, resource: Resource, row: &impl Row, term: &Term) -> bool {
         match term {
-            Term::One(condition) => self.holds(row, condition),
-            Term::All(terms) => terms.iter().all(|t| self.holds_term(row, t)),
-            Term::Any(terms) => terms.iter().any(|t| self.holds_term(row, t)),
+            Term::One(condition) => self.holds(resource, row, condition),
+            Term::All(terms) => terms.iter().all(|t| self.holds_term(resource, row, t)),
+            Term::Any(terms) => terms.iter().any(|t| self.holds_term(resource, row, t)),
         }
     }
 
-    fn holds(&self, row: &impl Row, condition: &Condition) -> bool {
+    fn holds(&self, resource: Resource, row: &impl Row, condition: &Condition) -> bool {
         if condition.field.kind() != Kind::Tag {
             return meets(&row.value(condition.field), condition);
         }
@@ -119,6 +138,7 @@ impl Db {
         let has = self.tags.values().any(|tag| {
             Some(tag.system) == system
                 && tag.resource_uuid == uuid
+                && tag.resource_type == resource.tag_type()
                 && meets(&Some(Value::Text(tag.text.clone())), &positive)
         });
         has == wanted

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use longhaul_model::resource::{Effect, IntentKind, Storage, Trash, Volume};
+use longhaul_model::resource::{Effect, IntentKind, Storage, Tagged, Trash, Volume};
 use longhaul_model::{StorageId, VolumeId};
 
 use super::{Db, MemoryStore};
@@ -53,6 +53,7 @@ impl Resources for MemoryStore {
         }
         db.storages.remove(&id);
         db.trash.retain(|_, t| t.storage != id);
+        db.drop_tags(Tagged::Storage(id));
         Ok(())
     }
 
@@ -101,6 +102,7 @@ impl Resources for MemoryStore {
             return Err(StoreError::InUse(format!("job[uuid:{job}]")));
         }
         db.volumes.remove(&id);
+        db.drop_tags(Tagged::Volume(id));
         Ok(())
     }
 

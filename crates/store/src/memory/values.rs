@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use longhaul_model::Job;
 use longhaul_model::query::{Condition, Field, Kind, Op, Value};
-use longhaul_model::resource::{AccessKey, Account, Node, Storage, Volume};
+use longhaul_model::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
 
 use crate::derived;
 use crate::like::like;
@@ -124,6 +124,22 @@ impl Row for AccessKey {
             Field::AccountUuid | Field::UserUuid => text(self.account),
             Field::AccessKeyId => text(&self.access_id),
             Field::State => text(derived::key_state(self.enabled)),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Tag {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::ResourceUuid => text(&self.resource_uuid),
+            Field::ResourceType => text(&self.resource_type),
+            Field::TagText => text(&self.text),
+            Field::Type => text(derived::tag_type(self.system)),
+            Field::Inherent => self.system.then_some(Value::Int(0)),
             Field::CreateDate => Some(Value::Int(self.create_ms)),
             Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
             _ => None,

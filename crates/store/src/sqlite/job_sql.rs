@@ -1,8 +1,8 @@
 //! The statements that write jobs: record, body, run, timeline. Which of them are due is decided elsewhere.
 
-use longhaul_model::resource::ApiRecord;
+use longhaul_model::resource::{ApiRecord, Tagged};
 use longhaul_model::timeline::{Actor, TimelineKind};
-use longhaul_model::{Claim, Job, JobId, JobState, NewJob, NodeId, TagId};
+use longhaul_model::{Claim, Job, JobId, JobState, NewJob, NodeId};
 use rusqlite::{OptionalExtension, params};
 
 use super::Result;
@@ -116,18 +116,7 @@ impl Tx<'_> {
             params![row, new.request_hash, job.description, job.job_data, new.sealed_data],
         )?;
         for tag in &new.tags {
-            self.execute(
-                "INSERT INTO tag (uuid, resource_uuid, resource_type, system, text, create_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    TagId::random(self.runtime).to_string(),
-                    job.id.to_string(),
-                    longhaul_model::query::Resource::Job.tag_type(),
-                    tag.system,
-                    tag.text,
-                    self.now_ms,
-                ],
-            )?;
+            self.insert_tag(Tagged::Job(job.id), tag.system, &tag.text)?;
         }
         self.count(job, job.state, 1);
         Ok(Some(row))

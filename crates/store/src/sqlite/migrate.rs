@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 4] = [
+pub const MIGRATIONS: [Migration; 5] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -28,6 +28,10 @@ pub const MIGRATIONS: [Migration; 4] = [
     Migration {
         file: "0004_api_messages.sql",
         sql: include_str!("../../migrations/sqlite/0004_api_messages.sql"),
+    },
+    Migration {
+        file: "0005_global_config.sql",
+        sql: include_str!("../../migrations/sqlite/0005_global_config.sql"),
     },
 ];
 

@@ -25,6 +25,7 @@ mod resource_sql;
 mod resources;
 mod rows;
 mod stats;
+mod tags;
 mod tx;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! Storages, volumes, trash. The statements are in `resource_sql`.
 
 use async_trait::async_trait;
-use longhaul_model::resource::{IntentKind, Storage, Trash, Volume};
+use longhaul_model::resource::{IntentKind, Storage, Tagged, Trash, Volume};
 use longhaul_model::{StorageId, VolumeId};
 
 use super::resource_sql::{read_storage, read_volume};
@@ -37,6 +37,7 @@ impl Resources for SqliteStore {
     }
 
     async fn delete_storage(&self, id: StorageId) -> Result<()> {
+        let tagged = Tagged::Storage(id);
         self.write(move |tx| {
             let id = id.to_string();
             if tx.execute("DELETE FROM storage WHERE uuid = ?1", [&id])? == 0 {
@@ -52,7 +53,7 @@ impl Resources for SqliteStore {
                 return Err(StoreError::InUse(format!("work of job[uuid:{job}]")));
             }
             tx.execute("DELETE FROM trash WHERE storage = ?1", [&id])?;
-            Ok(())
+            tx.drop_tags(tagged)
         })
         .await
     }
@@ -86,6 +87,7 @@ impl Resources for SqliteStore {
     }
 
     async fn delete_volume(&self, id: VolumeId) -> Result<()> {
+        let tagged = Tagged::Volume(id);
         self.write(move |tx| {
             let id = id.to_string();
             if tx.execute("DELETE FROM volume WHERE uuid = ?1", [&id])? == 0 {
@@ -98,7 +100,7 @@ impl Resources for SqliteStore {
             )?;
             match job {
                 Some(job) => Err(StoreError::InUse(format!("job[uuid:{job}]"))),
-                None => Ok(()),
+                None => tx.drop_tags(tagged),
             }
         })
         .await

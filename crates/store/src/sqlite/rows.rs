@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use longhaul_model::progress::Progress;
-use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageState, Volume};
+use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageState, Tag, Volume};
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason};
 use rusqlite::types::Type;
@@ -209,6 +209,22 @@ pub(super) fn access_key(row: &Row<'_>) -> Result<AccessKey> {
         enabled: row.get_ref(5)?.as_str()? == crate::derived::key_state(true),
         create_ms: row.get(6)?,
         last_op_ms: row.get(7)?,
+    })
+}
+
+/// The columns of a tag, in the order that `tag` reads them. One that was never changed has no date of it.
+pub(super) const TAG: &str = "j.uuid, j.resource_uuid, j.resource_type, j.system, j.text, j.create_ms,
+    coalesce(j.last_op_ms, j.create_ms)";
+
+pub(super) fn tag(row: &Row<'_>) -> Result<Tag> {
+    Ok(Tag {
+        id: id(row, 0)?,
+        resource_uuid: row.get(1)?,
+        resource_type: row.get(2)?,
+        system: row.get(3)?,
+        text: row.get(4)?,
+        create_ms: row.get(5)?,
+        last_op_ms: row.get(6)?,
     })
 }
 

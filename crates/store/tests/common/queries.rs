@@ -1,4 +1,4 @@
-//! Random jobs and random queries over them, with values that are likely to meet each other.
+//! Random jobs and random queries over them and their tags, with values that are likely to meet each other.
 
 use longhaul_model::query::{Condition, Field, Filter, Kind, Op, Page, Query, Resource, Sort, Term, Value};
 use longhaul_model::{AccountId, JobEvent, NewJob, NewTag};
@@ -73,6 +73,10 @@ fn value(kind: Kind, like: bool) -> BoxedStrategy<Value> {
                 "x::1",
                 "",
                 "m",
+                "System",
+                "User",
+                "LongJobVO",
+                "VolumeVO",
                 "00000000000000000000000000000001",
             ];
             select(texts).prop_map(|t| Value::Text(t.to_owned())).boxed()
@@ -80,8 +84,8 @@ fn value(kind: Kind, like: bool) -> BoxedStrategy<Value> {
     }
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
-    let mut fields = Resource::Job.fields().to_vec();
+fn condition(resource: Resource) -> impl Strategy<Value = Condition> {
+    let mut fields = resource.fields().to_vec();
     fields.extend([Field::SystemTag, Field::UserTag, Field::TagUuid]);
     let ops = vec![
         Op::Eq,
@@ -112,25 +116,33 @@ fn condition() -> impl Strategy<Value = Condition> {
     })
 }
 
-fn term() -> impl Strategy<Value = Term> {
-    condition().prop_map(Term::One).prop_recursive(3, 12, 3, |inner| {
+fn term(resource: Resource) -> impl Strategy<Value = Term> {
+    condition(resource).prop_map(Term::One).prop_recursive(3, 12, 3, |inner| {
         let several = proptest::collection::vec(inner, 0..4);
         (several, any::<bool>())
             .prop_map(|(terms, all)| if all { Term::All(terms) } else { Term::Any(terms) })
     })
 }
 
-/// A query of jobs.
+/// A query of jobs or, one in three, of tags.
 pub fn query() -> impl Strategy<Value = Query> {
-    let sort = proptest::option::of((select(Resource::Job.fields().to_vec()), any::<bool>()));
-    let conditions = proptest::collection::vec(condition(), 0..4);
-    let filter = (conditions, proptest::collection::vec(term(), 0..2), proptest::option::of(0..3_usize));
-    (filter, sort, 0..6_u64, 0..12_u32).prop_map(|((conditions, terms, owner), sort, start, limit)| Query {
-        resource: Resource::Job,
-        filter: Filter { conditions, terms, visible_to: owner.map(account) },
-        sort: sort.map(|(field, descending)| Sort { field, descending }),
-        page: Page { start, limit },
-        want_rows: true,
-        want_total: true,
+    use Resource::{Job, SystemTag, UserTag};
+    select(vec![Job, Job, Job, Job, SystemTag, UserTag]).prop_flat_map(query_of)
+}
+
+fn query_of(resource: Resource) -> impl Strategy<Value = Query> {
+    let sort = proptest::option::of((select(resource.fields().to_vec()), any::<bool>()));
+    let conditions = proptest::collection::vec(condition(resource), 0..4);
+    let terms = proptest::collection::vec(term(resource), 0..2);
+    let filter = (conditions, terms, proptest::option::of(0..3_usize));
+    (filter, sort, 0..6_u64, 0..12_u32).prop_map(move |((conditions, terms, owner), sort, start, limit)| {
+        Query {
+            resource,
+            filter: Filter { conditions, terms, visible_to: owner.map(account) },
+            sort: sort.map(|(field, descending)| Sort { field, descending }),
+            page: Page { start, limit },
+            want_rows: true,
+            want_total: true,
+        }
     })
 }

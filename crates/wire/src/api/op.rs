@@ -114,6 +114,20 @@ pub enum Op {
     ForgetVolume,
     /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
     PrimaryStorageMigrateVolume,
+    /// `POST /system-tags`
+    CreateSystemTag,
+    /// `POST /system-tags/{resourceUuid}/tags`
+    CreateSystemTags,
+    /// `GET /system-tags`, `GET /system-tags/{uuid}`
+    QuerySystemTag,
+    /// `PUT /system-tags/{uuid}/actions` `updateSystemTag`
+    UpdateSystemTag,
+    /// `POST /user-tags`
+    CreateUserTag,
+    /// `GET /user-tags`, `GET /user-tags/{uuid}`
+    QueryUserTag,
+    /// `DELETE /tags/{uuid}`
+    DeleteTag,
     /// `GET /zql`
     ZqlQuery,
     /// Any API of ZStack that is not here; it has no row in the table but one of `not_here`.

@@ -148,6 +148,9 @@ fn schema_of(param: &Param, description: Option<&str>) -> RefOr<Schema> {
     let object = Object::builder().description(description);
     let object = match param.ty {
         Type::List => {
+            if let Some(max) = param.max_units {
+                return list_of(text(max), TAGS_MAX, description.unwrap_or_default()).into();
+            }
             let uuid = ObjectBuilder::from(text(32)).pattern(Some(uuid_pattern())).build();
             return list_of(uuid, 1000, description.unwrap_or_default()).into();
         }

@@ -46,6 +46,8 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
         of::<PlanAnswer>(&mut all, OWN_SINCE);
         of::<Plan>(&mut all, OWN_SINCE);
     }
+    of::<SystemTagInventory>(&mut all, OWN_SINCE);
+    of::<UserTagInventory>(&mut all, OWN_SINCE);
     of::<JobTypeInventory>(&mut all, OWN_SINCE);
     of::<ValidateSessionAnswer>(&mut all, OWN_SINCE);
     of::<GetLoginProceduresAnswer>(&mut all, OWN_SINCE);

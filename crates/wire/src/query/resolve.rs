@@ -31,7 +31,8 @@ const fn extra_keys(resource: Resource) -> &'static [&'static str] {
         Resource::Storage => &["totalPhysicalCapacity", "availablePhysicalCapacity", "attachedClusterUuids"],
         // Always masked, so nothing to ask for.
         Resource::AccessKey => &["AccessKeySecret"],
-        Resource::Job | Resource::Account | Resource::Node | Resource::Volume => &[],
+        Resource::UserTag => &["tagPattern"],
+        Resource::Job | Resource::Account | Resource::Node | Resource::Volume | Resource::SystemTag => &[],
     }
 }
 

@@ -14,6 +14,21 @@ pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
         Resource::Storage => "storage AS j",
         Resource::Volume => "volume AS j",
         Resource::AccessKey => "access_key AS j",
+        Resource::SystemTag | Resource::UserTag => "tag AS j",
+    }
+}
+
+/// What must hold besides the filter, where a table holds more than one resource.
+pub(super) const fn always(resource: Resource) -> Option<&'static str> {
+    match resource {
+        Resource::SystemTag => Some("j.system = 1"),
+        Resource::UserTag => Some("j.system = 0"),
+        Resource::Job
+        | Resource::Account
+        | Resource::Node
+        | Resource::Storage
+        | Resource::Volume
+        | Resource::AccessKey => None,
     }
 }
 
@@ -22,6 +37,13 @@ pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
     match resource {
         Resource::Job | Resource::Volume | Resource::AccessKey => Some("j.account"),
         Resource::Account => Some("j.uuid"),
+        // A tag belongs to who owns its resource; that of a storage, to admins, who see everything.
+        Resource::SystemTag | Resource::UserTag => Some(
+            "CASE j.resource_type
+                WHEN 'LongJobVO' THEN (SELECT o.account FROM job AS o WHERE o.uuid = j.resource_uuid)
+                WHEN 'VolumeVO' THEN (SELECT o.account FROM volume AS o WHERE o.uuid = j.resource_uuid)
+             END",
+        ),
         Resource::Node | Resource::Storage => None,
     }
 }
@@ -68,7 +90,17 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         (Resource::AccessKey, Field::State) => "j.state",
         (Resource::AccessKey, Field::CreateDate) => "j.create_ms",
         (Resource::AccessKey, Field::LastOpDate) => "j.last_op_ms",
-        (Resource::Volume, Field::IsShareable) => "CAST(0 AS INTEGER)",
+        (Resource::Volume, Field::IsShareable) | (Resource::SystemTag, Field::Inherent) => {
+            "CAST(0 AS INTEGER)"
+        }
+        (Resource::SystemTag | Resource::UserTag, Field::ResourceUuid) => "j.resource_uuid",
+        (Resource::SystemTag | Resource::UserTag, Field::ResourceType) => "j.resource_type",
+        (Resource::SystemTag | Resource::UserTag, Field::TagText) => "j.text",
+        (Resource::SystemTag | Resource::UserTag, Field::Type) => {
+            return format!("'{}'", derived::tag_type(resource == Resource::SystemTag));
+        }
+        (Resource::SystemTag | Resource::UserTag, Field::CreateDate) => "j.create_ms",
+        (Resource::SystemTag | Resource::UserTag, Field::LastOpDate) => "coalesce(j.last_op_ms, j.create_ms)",
         (Resource::Storage | Resource::Volume, Field::Type) => "j.kind",
         (Resource::Storage | Resource::Volume, Field::Status) => "j.status",
         (Resource::Job | Resource::Storage | Resource::Volume, Field::State) => "j.state",

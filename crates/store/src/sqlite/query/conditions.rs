@@ -74,6 +74,9 @@ pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
         filter.terms.iter_mut().for_each(states_listed_in);
     }
     let mut sql = Sql { text: String::new(), values: Vec::new(), needs_body: false };
+    if let Some(always) = columns::always(resource) {
+        sql.and(always);
+    }
     if let (Some(account), Some(owner)) = (filter.visible_to, columns::owner(resource)) {
         let account = sql.bind(Bound::Text(account.to_string()));
         sql.and(&format!("{owner} = {account}"));
@@ -94,7 +97,7 @@ pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
 
 fn one(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
     if condition.field.kind() == Kind::Tag {
-        return tag(sql, condition);
+        return tag(sql, resource, condition);
     }
     sql.needs_body |= columns::is_in_body(resource, condition.field);
     let column = columns::column(resource, condition.field);
@@ -210,7 +213,7 @@ fn list(sql: &mut Sql, column: &str, values: &[Value], word: &str, empty: &str) 
 
 /// A condition on tags asks whether there is a tag that meets it; a negative one, whether there is none that
 /// meets the positive form.
-fn tag(sql: &mut Sql, condition: &Condition) -> String {
+fn tag(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
     let (op, word) = match condition.op {
         Op::Ne => (Op::Eq, "NOT IN"),
         Op::NotIn => (Op::In, "NOT IN"),
@@ -224,5 +227,9 @@ fn tag(sql: &mut Sql, condition: &Condition) -> String {
         _ => "NULL", // nothing has a tag of that kind
     };
     let positive = compare(sql, "t.text", &Condition { op, ..condition.clone() });
-    format!("j.uuid {word} (SELECT t.resource_uuid FROM tag AS t WHERE t.system = {system} AND {positive})")
+    let on = resource.tag_type();
+    format!(
+        "j.uuid {word} (SELECT t.resource_uuid FROM tag AS t
+             WHERE t.system = {system} AND {positive} AND t.resource_type = '{on}')"
+    )
 }

@@ -61,20 +61,10 @@ fn counts(connection: &Connection, account: Option<AccountId>) -> rusqlite::Resu
 }
 
 fn tags(connection: &Connection, uuid: &str) -> rusqlite::Result<Vec<Tag>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT uuid, resource_uuid, resource_type, system, text, create_ms FROM tag
-         WHERE resource_uuid = ?1 ORDER BY create_ms, uuid",
-    )?;
-    let found = statement.query_map([uuid], |row| {
-        Ok(Tag {
-            id: rows::id(row, 0)?,
-            resource_uuid: row.get(1)?,
-            resource_type: row.get(2)?,
-            system: row.get(3)?,
-            text: row.get(4)?,
-            create_ms: row.get(5)?,
-        })
-    })?;
+    let text =
+        format!("SELECT {} FROM tag AS j WHERE j.resource_uuid = ?1 ORDER BY j.create_ms, j.uuid", rows::TAG);
+    let mut statement = connection.prepare_cached(&text)?;
+    let found = statement.query_map([uuid], rows::tag)?;
     found.collect()
 }
 
@@ -121,6 +111,8 @@ fn empty(resource: Resource) -> Rows {
         Resource::Storage => Rows::Storages(Vec::new()),
         Resource::Volume => Rows::Volumes(Vec::new()),
         Resource::AccessKey => Rows::AccessKeys(Vec::new()),
+        Resource::SystemTag => Rows::SystemTags(Vec::new()),
+        Resource::UserTag => Rows::UserTags(Vec::new()),
     }
 }
 
@@ -134,6 +126,8 @@ fn page(connection: &Connection, query: &Query, filter: &Filter, sql: Sql) -> ru
         Resource::AccessKey => {
             small(connection, query, sql, rows::ACCESS_KEY, rows::access_key).map(Rows::AccessKeys)
         }
+        Resource::SystemTag => small(connection, query, sql, rows::TAG, rows::tag).map(Rows::SystemTags),
+        Resource::UserTag => small(connection, query, sql, rows::TAG, rows::tag).map(Rows::UserTags),
     }
 }
 
