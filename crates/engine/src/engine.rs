@@ -1,7 +1,7 @@
 //! One node's engine: what it holds, how it starts, drains and stops. The verbs are in files of their own.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub struct Engine {
     pub(crate) registry: Registry,
     pub(crate) config: EngineConfig,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) cancel_deadline_ms: AtomicU64,
     pub(crate) lease: Lease,
     pub(crate) progress: Hub,
     pub(crate) host: HostId,
@@ -110,6 +111,7 @@ impl Engine {
         store.join(node, host, &config.host_name, alone).await.map_err(|e| from_store(e, what))?;
         let engine = Arc::new(Self {
             slots: Slots::new(&config),
+            cancel_deadline_ms: AtomicU64::default(),
             lease: Lease::new(config.lease_ttl),
             store,
             registry,
@@ -126,6 +128,7 @@ impl Engine {
             over: AtomicBool::new(false),
             runtime,
         });
+        engine.set_cancel_deadline(engine.config.cancel_deadline);
         engine.lease.confirm(sent);
         engine.runtime.spawn_apart("heartbeat", Box::pin(engine.clone().beat()));
         engine.runtime.spawn("claims", Box::pin(engine.clone().claim_jobs()));

@@ -27,6 +27,7 @@ pub mod slots;
 pub mod submit;
 pub mod takeover;
 pub mod tokio_runtime;
+pub mod tuning;
 pub mod update;
 
 pub use config::EngineConfig;

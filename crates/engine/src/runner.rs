@@ -164,7 +164,7 @@ impl Engine {
                     match context.stopped().await {
                         Stop::LeaseLost => return Stop::LeaseLost,
                         Stop::Cancel => {
-                            self.runtime.sleep(self.config.cancel_deadline).await;
+                            self.runtime.sleep(self.cancel_deadline()).await;
                             return Stop::Cancel;
                         }
                         Stop::Drain => self.runtime.sleep(self.config.poll).await, // may become LeaseLost

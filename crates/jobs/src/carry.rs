@@ -11,6 +11,7 @@ use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
 use longhaul_model::{Fault, StorageId};
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use crate::attempt_io::Spawner;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
@@ -27,6 +28,21 @@ pub const THROTTLE: &str = "longhaul::throttle::";
 pub struct CopySettings {
     /// Starts the children.
     pub spawner: Spawner,
+    /// Their bounds, which may change.
+    pub limits: watch::Receiver<CopyLimits>,
+}
+
+impl CopySettings {
+    /// The bounds of a copy that begins now.
+    pub fn limits(&self) -> CopyLimits {
+        *self.limits.borrow()
+    }
+}
+
+/// The bounds of copies. A changed rate counts at once, for copies without a rate of their own; the others,
+/// for the next copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyLimits {
     /// Most bytes per second of one copy; 0 = unlimited.
     pub bytes_per_s: u64,
     /// Parallel streams, 1 to 16.
@@ -68,6 +84,7 @@ pub struct Carried {
 pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order) -> Result<Carried, Ended> {
     claimed::end_children(context).await?;
     let artifact = claimed::artifact(context, order).await?;
+    let limits = settings.limits();
     let spec = CopySpec {
         source: order.source.clone(),
         target: DiskRef {
@@ -75,15 +92,15 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
             path: artifact.relative.clone(),
             format: order.format,
         },
-        streams: settings.streams as usize,
-        checkpoint_interval_ms: settings.checkpoint_ms,
+        streams: limits.streams as usize,
+        checkpoint_interval_ms: limits.checkpoint_ms,
     };
-    let rate = rate_of(context, settings).await?;
+    let own_rate = own_rate(context).await?;
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;
     let result = loop {
         let before = pages.clone();
-        match child::drive(context, settings, &spec, rate, &mut pages).await? {
+        match child::drive(context, settings, &spec, own_rate, &mut pages).await? {
             child::End::Done(result) => break result,
             child::End::Died(why) => {
                 deaths = if pages == before { deaths + 1 } else { 1 };
@@ -104,11 +121,10 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
     Ok(Carried { path: artifact.absolute, intents: artifact.intents, result, actual_bytes })
 }
 
-/// The rate limit of the job: its tag, else the setting.
-async fn rate_of(context: &JobContext, settings: &CopySettings) -> Result<u64, Ended> {
+/// The rate limit in the job's tag, bytes per second.
+async fn own_rate(context: &JobContext) -> Result<Option<u64>, Ended> {
     let tags = context.system_tags().await?;
-    let own = tags.iter().find_map(|t| t.strip_prefix(THROTTLE)).and_then(|n| n.parse().ok());
-    Ok(own.unwrap_or(settings.bytes_per_s))
+    Ok(tags.iter().find_map(|t| t.strip_prefix(THROTTLE)).and_then(|n| n.parse().ok()))
 }
 
 /// Ends the job's children and removes its artifacts. Answers what was removed.

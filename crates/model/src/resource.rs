@@ -329,6 +329,13 @@ pub enum ApiOutcome {
     Json(String),
     /// An answer that is rendered already and holds a secret, encrypted.
     Sealed(Vec<u8>),
+    /// An inventory that is in no record, as JSON, and its class for the schema map.
+    Inventory {
+        /// As `schema` names it.
+        class: String,
+        /// The object.
+        inventory: String,
+    },
     /// It failed.
     Fault(crate::fault::Fault),
 }
@@ -350,6 +357,17 @@ pub struct Tag {
     pub create_ms: i64,
     /// ms since 1970.
     pub last_op_ms: i64,
+}
+
+/// A value of a global configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Config {
+    /// Its category: `identity`.
+    pub category: String,
+    /// Its name in the category: `session.timeout`.
+    pub name: String,
+    /// Its value, as text.
+    pub value: String,
 }
 
 /// A resource that can have tags.

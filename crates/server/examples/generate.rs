@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use longhaul_server::settings::{SETTINGS, variable};
+use longhaul_server::global_config::{Bounds, InForce, ROWS};
+use longhaul_server::settings::{Layers, SETTINGS, variable};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -25,7 +26,8 @@ fn configuration() -> String {
          Made from `crates/server/src/settings.rs` by `scripts/generate.sh`; do not edit.\n\n\
          A setting comes from the defaults below, then the file given with `--config` (TOML), then the\n\
          environment, then the flags of `longhaul serve`; the later one wins. `--set KEY=VALUE` sets any of\n\
-         them. An unknown key in the file is refused, and the nearest known one is named.\n\n\
+         them. What an admin chose as a [global configuration](#global-configurations) wins over all of these,\n\
+         until it is reset. An unknown key in the file is refused, and the nearest known one is named.\n\n\
          In the file, the part of a key before the dot is a table: `copy.streams` is `streams` below `[copy]`.\n\n\
          | key | default | environment | meaning |\n|---|---|---|---|\n",
     );
@@ -38,6 +40,38 @@ fn configuration() -> String {
             variable(setting.key),
             setting.meaning.replace('|', "\\|")
         );
+        page.push_str(&line);
+    }
+    page.push_str(&global_configurations());
+    page
+}
+
+/// The table of what is changed over the API while the server runs.
+fn global_configurations() -> String {
+    let mut page = String::from(
+        "\n## Global configurations\n\n\
+         An admin changes these while the server runs, with `updateGlobalConfig`\n\
+         (`PUT /v1/global-configurations/{category}/{name}/actions`). A change is in force at once and is kept over a\n\
+         restart; `resetGlobalConfig` gives all of them their defaults again. The default of one that has a setting\n\
+         is what that setting says at the start.\n\n\
+         | category | name | default | values | meaning |\n|---|---|---|---|---|\n",
+    );
+    let defaults = Layers::default().settings().map(|settings| InForce::of(&settings)).ok();
+    for row in ROWS {
+        let value = defaults.as_ref().map(|now| row.text(now)).unwrap_or_default();
+        let default = match (row.setting, value.is_empty()) {
+            (Some(setting), true) => format!("setting `{setting}`"),
+            (Some(setting), false) => format!("setting `{setting}`, `{value}`"),
+            (None, _) => format!("`{value}`"),
+        };
+        let values = match row.bounds {
+            Bounds::Number(low, u64::MAX) => format!("{low} or more"),
+            Bounds::Number(low, high) => format!("{low} to {high}"),
+            Bounds::NumberOrEmpty(low, high) => format!("{low} to {high}, or empty"),
+            Bounds::Flag => "true, false".to_owned(),
+        };
+        let line =
+            format!("| `{}` | `{}` | {default} | {values} | {} |\n", row.category, row.name, row.meaning);
         page.push_str(&line);
     }
     page

@@ -38,6 +38,13 @@ pub enum Answer {
     },
     /// Rendered already.
     Json(String),
+    /// An inventory that is in no record, as JSON, and its class for the schema map.
+    Inventory {
+        /// As `schema` names it.
+        class: String,
+        /// The object.
+        inventory: String,
+    },
 }
 
 impl Answer {
@@ -65,6 +72,7 @@ impl Answer {
                 inventory::one(&inventory, wants_schema)
             }
             Self::Json(body) => body.clone(),
+            Self::Inventory { class, inventory } => inventory::one_of_class(inventory, class, wants_schema),
         }
     }
 
@@ -82,6 +90,9 @@ impl Answer {
                 .map_or_else(ApiOutcome::Fault, ApiOutcome::Sealed),
             Self::Tag(tag) => ApiOutcome::Tag(tag.id),
             Self::Json(_) => ApiOutcome::Json(self.render(format, false)),
+            Self::Inventory { class, inventory } => {
+                ApiOutcome::Inventory { class: class.clone(), inventory: inventory.clone() }
+            }
         }
     }
 
@@ -118,6 +129,9 @@ impl Answer {
             }
             ApiOutcome::Json(body) => Self::Json(body.clone()),
             ApiOutcome::Sealed(sealed) => Self::Json(vault.open_answer(sealed)?),
+            ApiOutcome::Inventory { class, inventory } => {
+                Self::Inventory { class: class.clone(), inventory: inventory.clone() }
+            }
             ApiOutcome::Fault(fault) => return Err(fault.clone()),
         })
     }

@@ -19,12 +19,11 @@ use longhaul_wire::{
 
 use crate::answer::Answer;
 use crate::auth::{Identity, LoginLimits, Sessions, Signatures, Vault};
+use crate::global_config::GlobalConfigs;
 use crate::hooks::Hooks;
 use crate::ops;
 use crate::settings::Settings;
 
-/// How long an asynchronous answer is kept, ms.
-pub const RECORD_KEPT_MS: i64 = 3 * 3600 * 1000;
 /// The account of calls whose session is not valid.
 const NOBODY: AccountId = AccountId::from_bits(0);
 
@@ -48,8 +47,10 @@ pub struct App {
     pub hooks: Hooks,
     /// How moments are written.
     pub format: TimeFormat,
-    /// The settings in force.
+    /// The settings at start.
     pub settings: Settings,
+    /// What can be changed while the server runs.
+    pub configs: GlobalConfigs,
     /// When this installation was made, ms since 1970.
     pub born_ms: i64,
 }
@@ -200,7 +201,8 @@ impl App {
         hook: Option<WebHook>,
         outcome: Option<ApiOutcome>,
     ) -> ApiRecord {
-        let expires_ms = self.runtime.now_ms() + RECORD_KEPT_MS;
+        let kept_s = i64::try_from(self.configs.in_force().record_kept_s).unwrap_or(i64::MAX / 2000);
+        let expires_ms = self.runtime.now_ms() + kept_s * 1000;
         let (message, finished_ms) = (None, None);
         ApiRecord { id: id.clone(), account, expires_ms, outcome, hook, message, finished_ms }
     }

@@ -21,7 +21,9 @@ pub fn start(app: &Arc<App>) {
         "janitor",
         Box::pin(async move {
             loop {
-                app.runtime.sleep(EVERY).await;
+                // A changed configuration may make something old enough.
+                let changed = std::pin::pin!(app.configs.changed.notified());
+                futures::future::select(changed, app.runtime.sleep(EVERY)).await;
                 round(&app).await;
             }
         }),
@@ -43,7 +45,8 @@ async fn round(app: &App) {
 
 /// Expunges volumes that were deleted long enough ago; one that is in use stays until the next round.
 async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
-    let after_ms = i64::try_from(app.settings.volume_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let after_ms =
+        i64::try_from(app.configs.in_force().volume_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     if after_ms == 0 {
         return Ok(());
     }

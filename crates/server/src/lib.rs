@@ -8,6 +8,7 @@ pub mod command_line;
 pub mod data_dir;
 pub mod demo;
 pub mod egress;
+pub mod global_config;
 pub mod hooks;
 pub mod janitor;
 pub mod legacy;

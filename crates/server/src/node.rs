@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
+use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::settings::Settings;
 use crate::{demo, janitor, serve};
@@ -84,7 +85,12 @@ impl Node {
         store.cut_records(ApiOutcome::Fault(cut)).await?;
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
-        let engine = start_engine(&settings, &format, store.clone(), runtime.clone(), secret_key).await?;
+        let configs = GlobalConfigs::load(&*store, &settings).await?;
+        let registry =
+            registry(&settings, &configs, &format, Inventory::new(store.clone(), runtime.clone()))?;
+        let engine =
+            start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
+        let now = configs.in_force();
         let vault = Arc::new(Vault::new(secret_key, runtime.clone()));
         let hooks = Hooks::new(settings.egress_webhooks.clone(), settings.listen, runtime.clone());
         let app = Arc::new(App {
@@ -92,12 +98,8 @@ impl Node {
             logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,
-            sessions: Sessions::new(
-                store.clone(),
-                runtime.clone(),
-                settings.session_timeout_s,
-                settings.sessions_max,
-            ),
+            sessions: Sessions::new(store.clone(), runtime.clone(), now.session_timeout_s, now.sessions_max),
+            configs,
             engine,
             store,
             runtime,
@@ -117,23 +119,22 @@ impl Node {
     /// Stops listening, lets attempts save a checkpoint and gives their jobs back.
     pub async fn stop(self) {
         self.serving.stop().await;
-        self.app.engine.drain(Duration::from_secs(self.app.settings.drain_s)).await;
+        self.app.engine.drain(Duration::from_secs(self.app.configs.in_force().drain_s)).await;
         self.app.hooks.stop().await;
     }
 }
 
 async fn start_engine(
-    settings: &Settings,
-    format: &TimeFormat,
+    now: &InForce,
+    registry: Registry,
     store: Arc<dyn Store>,
     runtime: Arc<dyn Runtime>,
     secret_key: [u8; 32],
 ) -> Result<Arc<Engine>> {
-    let registry = registry(settings, format, Inventory::new(store.clone(), runtime.clone()))?;
     let config = EngineConfig {
-        max_running: settings.max_running,
-        max_running_simulator: settings.max_running_simulator,
-        cancel_deadline: Duration::from_secs(settings.cancel_deadline_s),
+        max_running: now.max_running,
+        max_running_simulator: now.max_running_simulator,
+        cancel_deadline: Duration::from_secs(now.cancel_deadline_s),
         host_name: host_name(),
         pauses: Pauses {
             before_success: std::env::var_os(PAUSE_BEFORE_SUCCESS).map(Into::into),
@@ -147,13 +148,13 @@ async fn start_engine(
         .map_err(|fault| anyhow!("the engine: {fault}"))
 }
 
-fn registry(settings: &Settings, format: &TimeFormat, inventory: Inventory) -> Result<Registry> {
-    let copy = CopySettings {
-        spawner: Spawner::this_binary(),
-        bytes_per_s: settings.copy_bytes_per_s,
-        streams: settings.copy_streams,
-        checkpoint_ms: settings.copy_checkpoint_ms,
-    };
+fn registry(
+    settings: &Settings,
+    configs: &GlobalConfigs,
+    format: &TimeFormat,
+    inventory: Inventory,
+) -> Result<Registry> {
+    let copy = CopySettings { spawner: Spawner::this_binary(), limits: configs.copy_limits() };
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()

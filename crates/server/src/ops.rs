@@ -2,6 +2,7 @@
 //! per family.
 
 mod accounts;
+mod global_config;
 mod jobs;
 mod keys;
 mod logins;
@@ -65,7 +66,8 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QueryPrimaryStorage
         | Op::QueryVolume
         | Op::QuerySystemTag
-        | Op::QueryUserTag => query::query(app, &called).await,
+        | Op::QueryUserTag
+        | Op::QueryGlobalConfig => query::query(app, &called).await,
         Op::AddLocalPrimaryStorage => storages::add_local(app, &called).await,
         Op::UpdatePrimaryStorage => storages::update(app, &called).await,
         Op::ChangePrimaryStorageState => storages::change_state(app, &called).await,
@@ -93,6 +95,9 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CreateSystemTags => tags::create_many(app, &called).await,
         Op::UpdateSystemTag => tags::update(app, &called).await,
         Op::DeleteTag => tags::delete(app, &called).await,
+        Op::GetGlobalConfigOptions => global_config::options(&called),
+        Op::UpdateGlobalConfig => global_config::update(app, &called).await,
+        Op::ResetGlobalConfig => global_config::reset(app, &called).await,
     }
 }
 

@@ -15,6 +15,7 @@ macro_rules! delegate_the_rest {
             create_session(session: &Session, limit: u32) -> bool;
             session(id: SessionId) -> Option<Session>;
             extend_session(id: SessionId, expires_ms: i64) -> bool;
+            cap_sessions(latest_ms: i64) -> u64;
             delete_session(id: SessionId) -> ();
             sweep_sessions() -> u64;
         }}
@@ -75,6 +76,11 @@ macro_rules! delegate_the_rest {
             update_tag(id: TagId, text: &str) -> Tag;
             delete_tag(id: TagId) -> ();
         }}
+        $crate::delegate! { $wrapper, Configs {
+            configs() -> Vec<Config>;
+            put_config(config: Config) -> ();
+            clear_configs() -> ();
+        }}
     };
 }
 
@@ -101,8 +107,8 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Tagged, Trash,
-        Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, Tag, Tagged,
+        Trash, Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, Tag, Tagged, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, Tag, Tagged,
+    Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -19,7 +20,8 @@ use longhaul_model::{
 
 use crate::traits::StorageUpdate;
 use crate::{
-    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, StoreError, Tags,
+    Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
+    StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -143,6 +145,7 @@ faulty! {
         fn create_session(session: &Session, limit: u32) -> bool;
         fn session(id: SessionId) -> Option<Session>;
         fn extend_session(id: SessionId, expires_ms: i64) -> bool;
+        fn cap_sessions(latest_ms: i64) -> u64;
         fn delete_session(id: SessionId) -> ();
         fn sweep_sessions() -> u64;
     }
@@ -202,6 +205,11 @@ faulty! {
         fn tag(id: TagId) -> Option<Tag>;
         fn update_tag(id: TagId, text: &str) -> Tag;
         fn delete_tag(id: TagId) -> ();
+    }
+    Configs {
+        fn configs() -> Vec<Config>;
+        fn put_config(config: Config) -> ();
+        fn clear_configs() -> ();
     }
 }
 

@@ -21,5 +21,6 @@ pub use memory::MemoryStore;
 pub use options::StoreOptions;
 pub use sqlite::SqliteStore;
 pub use traits::{
-    Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store, Tags,
+    Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store,
+    Tags,
 };

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Delivery, Intent, Session, Storage, StorageState, Tag, Tagged,
-    Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, StorageState, Tag,
+    Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -167,6 +167,8 @@ pub trait Identity: Send + Sync {
     async fn session(&self, id: SessionId) -> Result<Option<Session>>;
     /// Moves the end of a live session; `false` if there is none.
     async fn extend_session(&self, id: SessionId, expires_ms: i64) -> Result<bool>;
+    /// No live session lasts beyond `latest_ms` from now on; answers how many are shortened.
+    async fn cap_sessions(&self, latest_ms: i64) -> Result<u64>;
     /// Ends a session; an unknown one is no error.
     async fn delete_session(&self, id: SessionId) -> Result<()>;
     /// Removes expired sessions; answers how many.
@@ -381,9 +383,32 @@ pub trait Tags: Send + Sync {
     async fn delete_tag(&self, id: TagId) -> Result<()>;
 }
 
+/// Values of global configurations: those that somebody chose over the settings.
+#[async_trait]
+pub trait Configs: Send + Sync {
+    /// All of them, by category and name.
+    async fn configs(&self) -> Result<Vec<Config>>;
+    /// Stores a value; it replaces the one before.
+    async fn put_config(&self, config: Config) -> Result<()>;
+    /// Removes all of them.
+    async fn clear_configs(&self) -> Result<()>;
+}
+
 /// Everything a server needs kept.
 pub trait Store:
-    Jobs + Nodes + Identity + Keys + Resources + Ledger + Events + Records + Deliveries + Queries + Tags + 'static
+    Jobs
+    + Nodes
+    + Identity
+    + Keys
+    + Resources
+    + Ledger
+    + Events
+    + Records
+    + Deliveries
+    + Queries
+    + Tags
+    + Configs
+    + 'static
 {
 }
 
@@ -399,6 +424,7 @@ impl<T> Store for T where
         + Deliveries
         + Queries
         + Tags
+        + Configs
         + 'static
 {
 }

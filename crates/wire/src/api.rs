@@ -4,6 +4,7 @@
 //!
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
+mod global_config;
 mod identity;
 mod keys;
 mod logins;
@@ -108,6 +109,8 @@ pub enum Target {
     Stored(Resource),
     /// The one constant zone.
     Zone,
+    /// The global configurations.
+    GlobalConfig,
 }
 
 /// The body of a success.
@@ -207,7 +210,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 9] = [
+const FAMILIES: [&[Operation]; 10] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -217,6 +220,7 @@ const FAMILIES: [&[Operation]; 9] = [
     volumes::ROWS,
     zql::ROWS,
     tags::ROWS,
+    global_config::ROWS,
 ];
 
 /// Every operation, each once.

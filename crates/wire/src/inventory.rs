@@ -6,6 +6,7 @@
 mod access_key;
 mod answers;
 mod envelope;
+mod global_config;
 mod identity;
 mod job;
 mod job_type;
@@ -29,7 +30,8 @@ pub use answers::{
     CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
     ValidateSessionAnswer,
 };
-pub use envelope::{Inventory, custom, empty, many, one, query, to_json};
+pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
+pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};
 pub use identity::{AccountInventory, SessionInventory};
 pub use job::{LongJobInventory, LongJobState};
 pub use job_type::JobTypeInventory;

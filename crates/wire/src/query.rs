@@ -1,19 +1,23 @@
 //! The query grammar, in two steps: `RawQuery` splits the text (what fails there is a `Misuse`), `resolve`
 //! gives fields and values their types (what fails there is a `Fault`). Between them the server checks the
-//! session. The one zone, which is in no store, is asked in `zone`.
+//! session. What is in no store is asked in `table`: the one zone, the global configurations.
 //!
 //! Source: rest-api.md section 5.
 
+mod global_config;
 mod raw;
 mod resolve;
+mod table;
 mod value;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
+pub use global_config::global_configs;
 pub use raw::{RawCondition, RawQuery, RawTerm};
 pub use resolve::{Resolved, resolve};
+pub use table::TableAnswer;
 pub use zone::{ZoneAnswer, zones};
 
 use longhaul_model::query::{Op, Resource};

@@ -9,8 +9,9 @@ use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::IntentKind;
 use longhaul_model::{Fault, Pages};
+use tokio::sync::watch;
 
-use super::{CopySettings, stopped};
+use super::{CopyLimits, CopySettings, stopped};
 use crate::attempt_io::parent::Line;
 use crate::attempt_io::protocol::enter;
 use crate::attempt_io::{Attempt, AttemptSpec, FromChild, ToChild};
@@ -31,7 +32,8 @@ pub enum End {
     Died(String),
 }
 
-/// Starts a child and stays with it until it is gone.
+/// Starts a child and stays with it until it is gone. It copies by `own_rate`, bytes per second, else by that
+/// of the settings, also when that changes.
 ///
 /// # Errors
 /// The attempt is to stop (the child is gone by then), or the child says that it cannot be done.
@@ -39,10 +41,12 @@ pub async fn drive(
     context: &JobContext,
     settings: &CopySettings,
     spec: &CopySpec,
-    rate: u64,
+    own_rate: Option<u64>,
     pages: &mut Pages,
 ) -> Result<End, Ended> {
     context.lease().await?;
+    let mut limits = settings.limits.clone();
+    let rate = own_rate.unwrap_or(limits.borrow_and_update().bytes_per_s);
     let mut child = settings.spawner.spawn().await.map_err(|error| {
         Fault::failed("the copying process cannot be started")
             .because(Fault::new(longhaul_model::Code::Io, error.to_string()))
@@ -61,7 +65,8 @@ pub async fn drive(
     let line = child.line();
     let outcome = tokio::select! {
         outcome = converse(context, &mut child, &spec, pages) => outcome,
-        () = pass_on_lease(context, line) => Ok(End::Died("its socket closed".to_owned())),
+        () = pass_on_lease(context, line.clone()) => Ok(End::Died("its socket closed".to_owned())),
+        () = pass_on_rate(limits, rate, line), if own_rate.is_none() => Ok(End::Died("its socket closed".to_owned())),
     };
     // Whatever it said: nothing of it may write after this.
     let _ = child.kill_and_wait().await; // an error means that it was waited for before
@@ -74,6 +79,18 @@ pub async fn drive(
 async fn pass_on_lease(context: &JobContext, line: Line) {
     let mut confirmations = context.lease_confirmations();
     while confirmations.changed().await.is_ok() && line.send(&ToChild::LeaseConfirmed).await.is_ok() {}
+    std::future::pending().await
+}
+
+/// Tells the child of a changed rate; does not end by itself either.
+async fn pass_on_rate(mut limits: watch::Receiver<CopyLimits>, mut told: u64, line: Line) {
+    while limits.changed().await.is_ok() {
+        let bytes_per_s = limits.borrow_and_update().bytes_per_s;
+        if bytes_per_s != told && line.send(&ToChild::Throttle { bytes_per_s }).await.is_err() {
+            break;
+        }
+        told = bytes_per_s;
+    }
     std::future::pending().await
 }
 

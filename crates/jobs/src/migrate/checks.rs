@@ -75,7 +75,10 @@ pub async fn check(
             free
         }
     };
-    let rate = if settings.bytes_per_s == 0 { ESTIMATE_BYTES_PER_S } else { settings.bytes_per_s };
+    let rate = match settings.limits().bytes_per_s {
+        0 => ESTIMATE_BYTES_PER_S,
+        limit => limit,
+    };
     let plan = json!({
         "volumeUuid": volume.id.to_string(),
         "srcPrimaryStorageUuid": from.id.to_string(),

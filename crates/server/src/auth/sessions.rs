@@ -10,6 +10,7 @@ use longhaul_engine::fault::from_store;
 use longhaul_model::resource::Session;
 use longhaul_model::{AccountId, Code, Fault, Runtime, SessionId};
 use longhaul_store::Store;
+use tokio::sync::RwLock;
 
 use super::Identity;
 
@@ -30,9 +31,22 @@ struct Seen {
 pub struct Sessions {
     store: Arc<dyn Store>,
     runtime: Arc<dyn Runtime>,
-    timeout_ms: i64,
-    limit: u32,
+    /// Held for reading by whoever works by it, so that a change finds nobody halfway.
+    limits: RwLock<Limits>,
     seen: Mutex<HashMap<SessionId, Seen>>,
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    timeout_ms: i64,
+    per_account: u32,
+}
+
+impl Limits {
+    fn new(timeout_s: u64, per_account: u32) -> Self {
+        let timeout_ms = i64::try_from(timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX / 2);
+        Self { timeout_ms, per_account }
+    }
 }
 
 fn invalid() -> Fault {
@@ -42,8 +56,24 @@ fn invalid() -> Fault {
 impl Sessions {
     /// Over this store.
     pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>, timeout_s: u64, limit: u32) -> Self {
-        let timeout_ms = i64::try_from(timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX / 2);
-        Self { store, runtime, timeout_ms, limit, seen: Mutex::default() }
+        Self { store, runtime, limits: RwLock::new(Limits::new(timeout_s, limit)), seen: Mutex::default() }
+    }
+
+    /// Changes timeout and limit. With a shorter timeout, sessions that would last longer are shortened; with
+    /// a smaller limit, those that are beyond it live on.
+    ///
+    /// # Errors
+    /// The store does not take the shortening; then both are as they were, and the change may be sent again.
+    pub async fn set_limits(&self, timeout_s: u64, per_account: u32) -> Result<(), Fault> {
+        let next = Limits::new(timeout_s, per_account);
+        let mut limits = self.limits.write().await;
+        if next.timeout_ms < limits.timeout_ms {
+            let latest_ms = self.runtime.now_ms() + next.timeout_ms;
+            self.store.cap_sessions(latest_ms).await.map_err(|e| from_store(e, "the sessions"))?;
+            self.seen().clear();
+        }
+        *limits = next;
+        Ok(())
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Seen>> {
@@ -55,14 +85,15 @@ impl Sessions {
     /// # Errors
     /// `TooManySessions`, or the store does not take it.
     pub async fn log_in(&self, account: AccountId) -> Result<Session, Fault> {
+        let limits = self.limits.read().await;
         let now_ms = self.runtime.now_ms();
         let session = Session {
             id: SessionId::random(&*self.runtime),
             account,
             create_ms: now_ms,
-            expires_ms: now_ms + self.timeout_ms,
+            expires_ms: now_ms + limits.timeout_ms,
         };
-        match self.store.create_session(&session, self.limit).await {
+        match self.store.create_session(&session, limits.per_account).await {
             Ok(true) => Ok(session),
             Ok(false) => Err(Fault::new(
                 Code::TooManySessions,
@@ -77,6 +108,8 @@ impl Sessions {
     /// # Errors
     /// `InvalidSession` for an unknown, expired or revoked one.
     pub async fn identify(&self, id: SessionId) -> Result<Identity, Fault> {
+        let limits = self.limits.read().await;
+        let timeout_ms = limits.timeout_ms;
         let now = self.runtime.monotonic();
         let now_ms = self.runtime.now_ms();
         let known = self.seen().get(&id).copied().filter(|s| now.saturating_sub(s.at) < TRUST);
@@ -88,8 +121,8 @@ impl Sessions {
             self.seen().remove(&id);
             return Err(invalid());
         }
-        session.expires_ms = session.expires_ms.max(now_ms + self.timeout_ms);
-        if session.expires_ms - session.stored_ms > self.timeout_ms / 20 {
+        session.expires_ms = session.expires_ms.max(now_ms + timeout_ms);
+        if session.expires_ms - session.stored_ms > timeout_ms / 20 {
             let alive = self
                 .store
                 .extend_session(id, session.expires_ms)
@@ -142,8 +175,9 @@ impl Sessions {
     /// # Errors
     /// `InvalidSession`.
     pub async fn renew(&self, id: SessionId, duration_s: Option<u64>) -> Result<Session, Fault> {
+        let limits = self.limits.read().await;
         let lasts_ms = duration_s
-            .map_or(self.timeout_ms, |s| i64::try_from(s.saturating_mul(1000)).unwrap_or(i64::MAX / 2));
+            .map_or(limits.timeout_ms, |s| i64::try_from(s.saturating_mul(1000)).unwrap_or(i64::MAX / 2));
         let expires_ms = self.runtime.now_ms() + lasts_ms;
         let session =
             self.store.session(id).await.map_err(|e| from_store(e, "the session"))?.ok_or_else(invalid)?;

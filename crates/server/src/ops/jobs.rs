@@ -65,9 +65,12 @@ pub async fn clean(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     app.engine.clean(&called.caller, required(called, "uuid")?).await.map(|()| Answer::Empty)
 }
 
-/// One row without `all`; with it, the history and the newest. Nothing for an unknown or foreign id.
+/// Nothing while `progress/progress.on` is false. One row without `all`; with it, the history and the newest. Nothing for an unknown or foreign id.
 pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let text = required(called, "apiId")?;
+    if !app.configs.in_force().progress_on {
+        return Ok(Answer::Json(inventory::many::<TaskProgressInventory>(&[], called.call.wants_schema)));
+    }
     let all = called.call.params.flag("all");
     let known = match ApiId::chosen(text) {
         Some(api) => app.engine.progress_of(&api).await?,

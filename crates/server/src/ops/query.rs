@@ -1,4 +1,4 @@
-//! Queries over what is stored, and over the one zone.
+//! Queries over what is stored, over the one zone, and over the global configurations.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use longhaul_wire::inventory::{
     self, AccessKeyInventory, AccountInventory, LongJobInventory, ManagementNodeInventory,
     PrimaryStorageInventory, SystemTagInventory, UserTagInventory, VolumeInventory, ZoneInventory,
 };
-use longhaul_wire::query::{resolve, zones};
+use longhaul_wire::query::{global_configs, resolve, zones};
 
+use super::global_config;
 use crate::answer::Answer;
 use crate::app::{App, Called};
 
@@ -22,6 +23,14 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Kind::Query(Target::Zone) => {
             let zone = ZoneInventory::of(app.born_ms, &app.format);
             let found = zones(raw, zone, app.format.profile())?;
+            return Ok(Answer::Json(inventory::query(
+                found.rows.as_deref(),
+                found.total,
+                found.fields.as_deref(),
+            )));
+        }
+        Kind::Query(Target::GlobalConfig) => {
+            let found = global_configs(raw, global_config::rows(app), app.format.profile())?;
             return Ok(Answer::Json(inventory::query(
                 found.rows.as_deref(),
                 found.total,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use longhaul_model::Fault;
-use longhaul_wire::api::{Kind, Target};
-use longhaul_wire::zql::{self, Refusal, Statement};
+use longhaul_wire::zql::{self, Statement};
 use longhaul_wire::{Call, inventory, validate};
 
 use super::{query, required};
@@ -16,7 +15,7 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let mut bodies = Vec::with_capacity(statements.len());
     for statement in statements {
         let name = statement.name.clone();
-        let one = of_statement(called, statement).map_err(|r| r.to_fault(app.format.profile()))?;
+        let one = of_statement(called, statement);
         if one.call.operation.admin_only && !one.identity.admin {
             return Err(validate::admin_only(&one.call));
         }
@@ -27,17 +26,13 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 }
 
 /// The call that the statement stands for.
-fn of_statement(called: &Called, statement: Statement) -> Result<Called, Refusal> {
+fn of_statement(called: &Called, statement: Statement) -> Called {
     let Statement { operation, query, .. } = statement;
-    let combines = matches!(operation.kind, Kind::Query(Target::Stored(_) | Target::Zone));
-    if !combines && !query.terms.is_empty() {
-        return Err(Refusal::NotHere(format!("`or` is not offered in queries of {}", operation.name)));
-    }
-    Ok(Called {
+    Called {
         call: Call { operation, query: Some(query), ..called.call.clone() },
         identity: called.identity,
         from: called.from,
         api_id: called.api_id.clone(),
         caller: called.caller.clone(),
-    })
+    }
 }

@@ -59,6 +59,7 @@ pub fn rows(stake: &Stake) -> Vec<Row> {
         storages(stake),
         volumes(stake),
         tags(stake),
+        configs(),
     ];
     families.into_iter().flatten().collect()
 }
@@ -313,5 +314,25 @@ fn tags(stake: &Stake) -> Vec<Row> {
         sync("get /user-tags", "/user-tags".to_owned(), Nothing),
         sync("get /user-tags/{uuid}", one("user"), Nothing),
         asynchronous("delete /tags/{uuid}", format!("/tags/{}", stake.tag), Value::Null, denied),
+    ]
+}
+
+fn configs() -> Vec<Row> {
+    let one = "/global-configurations/identity/session.timeout";
+    vec![
+        sync("get /global-configurations", "/global-configurations".to_owned(), Allowed),
+        sync("get /global-configurations/{category}/{name}", one.to_owned(), Allowed),
+        asynchronous(
+            "put /global-configurations/{category}/{name}/actions",
+            format!("{one}/actions"),
+            json!({"updateGlobalConfig": {"value": "1"}}),
+            Denied("ID.1002"),
+        ),
+        asynchronous(
+            "put /global-configurations/actions",
+            "/global-configurations/actions".to_owned(),
+            json!({"resetGlobalConfig": {}}),
+            Denied("ID.1002"),
+        ),
     ]
 }

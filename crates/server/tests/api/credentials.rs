@@ -100,6 +100,8 @@ impl Stake {
         assert_eq!(one("/system-tags", &self.tag)["tag"], "uploadImage::x");
         assert_eq!(admin.get("/system-tags?count=true").ok()["total"], 1);
         assert_eq!(admin.get("/user-tags?count=true").ok()["total"], 0);
+        let timeout = admin.get("/global-configurations?q=name=session.timeout&fields=value").ok();
+        assert_eq!(timeout["inventories"], json!([{"value": "7200"}]));
     }
 }
 

@@ -132,6 +132,27 @@ pub async fn a_session_lives_until_its_end(t: &Bench) {
     assert_eq!(t.store.sweep_sessions().await, Ok(0));
 }
 
+/// A cap moves the end of live sessions that last longer, and of no others.
+pub async fn a_cap_shortens_live_sessions_that_last_longer(t: &Bench) {
+    let [ended, short, long] = [session(t, t.account), session(t, t.account), session(t, t.account)];
+    let now_ms = t.clock.now_ms();
+    for (login, lasts_ms) in [(&ended, 1), (&short, SECOND), (&long, 9 * SECOND)] {
+        let login = Session { expires_ms: now_ms + lasts_ms, ..login.clone() };
+        assert_eq!(t.store.create_session(&login, 10).await, Ok(true));
+    }
+    t.clock.advance(1);
+    assert_eq!(t.store.cap_sessions(now_ms + 2 * SECOND).await, Ok(1));
+    let end = |login: &Session| {
+        let id = login.id;
+        async move { t.store.session(id).await.unwrap().map(|s| s.expires_ms - now_ms) }
+    };
+    assert_eq!((end(&ended).await, end(&short).await), (None, Some(SECOND)));
+    assert_eq!(end(&long).await, Some(2 * SECOND));
+    assert_eq!(t.store.extend_session(long.id, now_ms + 5 * SECOND).await, Ok(true), "it slides on");
+    assert_eq!(t.store.cap_sessions(now_ms).await, Ok(2), "a cap in the past ends them");
+    assert_eq!((end(&short).await, end(&long).await), (None, None));
+}
+
 /// A session that is ended is gone at once.
 pub async fn a_deleted_session_is_gone(t: &Bench) {
     let login = session(t, t.account);

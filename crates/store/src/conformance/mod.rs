@@ -10,6 +10,7 @@ mod bench;
 pub mod change;
 pub mod claim;
 mod clock;
+pub mod configs;
 pub mod deliveries;
 pub mod identity;
 pub mod keys;
@@ -172,6 +173,7 @@ macro_rules! conformance_suite {
             a_session_lives_until_its_end,
             a_deleted_session_is_gone,
             finished_jobs_do_not_hold_an_account,
+            a_cap_shortens_live_sessions_that_last_longer,
         ]);
         $crate::conformance_family!($open, keys: [
             a_key_reads_back_by_both_of_its_ids,
@@ -224,10 +226,14 @@ macro_rules! conformance_suite {
             a_changed_tag_is_found_under_its_new_text,
             a_deleted_tag_is_gone,
             tags_go_with_their_resource,
+            tags_of_another_type_are_not_of_the_same_resource,
             a_resource_has_at_most_a_thousand_tags,
             a_tag_is_seen_by_who_owns_its_resource,
-            tags_of_another_type_are_not_of_the_same_resource,
             tags_are_queried_by_every_field,
+        ]);
+        $crate::conformance_family!($open, configs: [
+            a_value_replaces_the_one_before,
+            cleared_values_are_gone,
         ]);
     };
 }
@@ -267,6 +273,7 @@ mod tests {
             ("resources", include_str!("resources.rs")),
             ("query", include_str!("query.rs")),
             ("tags", include_str!("tags.rs")),
+            ("configs", include_str!("configs.rs")),
         ] {
             let listed = suite.split(&format!("$open, {family}: [")).nth(1).and_then(|s| s.split(']').next());
             let listed: Vec<&str> = listed.into_iter().flat_map(|s| s.split(',')).map(str::trim).collect();

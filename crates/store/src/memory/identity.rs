@@ -105,6 +105,13 @@ impl Identity for MemoryStore {
         Ok(true)
     }
 
+    async fn cap_sessions(&self, latest_ms: i64) -> Result<u64> {
+        let now_ms = self.now_ms();
+        let mut db = self.lock();
+        let later = db.sessions.values_mut().filter(|s| s.expires_ms > now_ms && s.expires_ms > latest_ms);
+        Ok(later.map(|session| session.expires_ms = latest_ms).count() as u64)
+    }
+
     async fn delete_session(&self, id: SessionId) -> Result<()> {
         self.lock().sessions.remove(&id);
         Ok(())

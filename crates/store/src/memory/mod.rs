@@ -3,6 +3,7 @@
 //! per trait family; what the state machine's answers mean is in `crate::life`.
 
 mod claims;
+mod configs;
 mod deliveries;
 mod events;
 mod identity;
@@ -89,6 +90,8 @@ struct Db {
     records: BTreeMap<ApiId, ApiRecord>,
     deliveries: BTreeMap<ApiId, deliveries::Pending>,
     tags: BTreeMap<TagId, Tag>,
+    /// Values by category and name.
+    configs: BTreeMap<(String, String), String>,
 }
 
 impl MemoryStore {

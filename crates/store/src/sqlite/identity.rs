@@ -154,6 +154,17 @@ impl Identity for SqliteStore {
         .await
     }
 
+    async fn cap_sessions(&self, latest_ms: i64) -> Result<u64> {
+        self.write(move |tx| {
+            let capped = tx.execute(
+                "UPDATE session SET expires_ms = ?1 WHERE expires_ms > ?1 AND expires_ms > ?2",
+                params![latest_ms, tx.now_ms],
+            )?;
+            Ok(capped as u64)
+        })
+        .await
+    }
+
     async fn delete_session(&self, id: SessionId) -> Result<()> {
         self.write(move |tx| {
             tx.execute("DELETE FROM session WHERE hash = ?1", [hash(id)])?;

@@ -5,6 +5,7 @@
 
 mod checkpointer;
 mod claims;
+mod configs;
 mod deliveries;
 mod error;
 mod events;

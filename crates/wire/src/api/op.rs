@@ -128,6 +128,14 @@ pub enum Op {
     QueryUserTag,
     /// `DELETE /tags/{uuid}`
     DeleteTag,
+    /// `GET /global-configurations`
+    QueryGlobalConfig,
+    /// `GET /global-configurations/{category}/{name}`
+    GetGlobalConfigOptions,
+    /// `PUT /global-configurations/{category}/{name}/actions` `updateGlobalConfig`
+    UpdateGlobalConfig,
+    /// `PUT /global-configurations/actions` `resetGlobalConfig`
+    ResetGlobalConfig,
     /// `GET /zql`
     ZqlQuery,
     /// Any API of ZStack that is not here; it has no row in the table but one of `not_here`.

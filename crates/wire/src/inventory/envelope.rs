@@ -46,6 +46,16 @@ pub fn one<T: Inventory>(inventory: &T, wants_schema: bool) -> String {
     body
 }
 
+/// `{"inventory":{…}}` of an inventory that is JSON text already, of the Java class `class`.
+pub fn one_of_class(inventory: &str, class: &str, wants_schema: bool) -> String {
+    let mut body = format!("{{\"inventory\":{inventory}");
+    if wants_schema {
+        push_schema(&mut body, &Map::from_iter([("inventory".to_owned(), Value::from(class))]));
+    }
+    body.push('}');
+    body
+}
+
 /// `{"inventories":[…]}` of an API that is no query.
 pub fn many<T: Inventory>(inventories: &[T], wants_schema: bool) -> String {
     let mut body = String::from("{\"inventories\":");

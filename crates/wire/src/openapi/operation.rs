@@ -90,6 +90,7 @@ impl Group {
             Some("accounts") => "accounts",
             Some("primary-storage") => "primary storage",
             Some("volumes") => "volumes",
+            Some("global-configurations") => "global configurations",
             Some("system-tags" | "user-tags" | "tags") => "tags",
             _ => "management",
         }

@@ -48,6 +48,9 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     }
     of::<SystemTagInventory>(&mut all, OWN_SINCE);
     of::<UserTagInventory>(&mut all, OWN_SINCE);
+    of::<GlobalConfigInventory>(&mut all, OWN_SINCE);
+    of::<GlobalConfigOptions>(&mut all, OWN_SINCE);
+    of::<GlobalConfigOptionsAnswer>(&mut all, OWN_SINCE);
     of::<JobTypeInventory>(&mut all, OWN_SINCE);
     of::<ValidateSessionAnswer>(&mut all, OWN_SINCE);
     of::<GetLoginProceduresAnswer>(&mut all, OWN_SINCE);
