@@ -13,6 +13,7 @@ mod human;
 mod job;
 mod login;
 mod lookup;
+mod man;
 mod node;
 mod password;
 mod pause;

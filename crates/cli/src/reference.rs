@@ -7,6 +7,20 @@ use clap::{Arg, Command};
 use crate::error;
 use crate::exit::EXITS;
 
+/// How a shell and `man` get to know the commands. The example is run by the tests of the documents.
+const SHELL: &str = "\n## Completions and manual pages\n\n\
+Both are made from the commands. For bash, and for `man longhaul-job-submit`:\n\n\
+```sh\n\
+mkdir -p ~/.local/share/bash-completion/completions\n\
+longhaul completions bash >~/.local/share/bash-completion/completions/longhaul\n\
+longhaul man --out ~/.local/share/man/man1\n\
+```\n\n\
+```text\n\
+… pages in …/.local/share/man/man1\n\
+```\n\n\
+Other shells have other places: a file `_longhaul` in a directory of `$fpath` for zsh,\n\
+`~/.config/fish/completions/longhaul.fish` for fish.\n";
+
 /// The reference of `program` and all its subcommands, exit codes and our own error codes included.
 pub fn reference_markdown(program: &Command) -> String {
     let mut program = program.clone();
@@ -14,6 +28,7 @@ pub fn reference_markdown(program: &Command) -> String {
     let mut text = format!("# `{}`: the command line\n\n", program.get_name());
     text.push_str("Generated from the commands themselves; do not edit. `--help` says the same.\n");
     command(&mut text, &mut program, &mut Vec::new());
+    text.push_str(SHELL);
     exits(&mut text);
     codes(&mut text);
     text

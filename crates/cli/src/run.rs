@@ -13,7 +13,7 @@ use crate::error::ClientError;
 use crate::exit::{Exit, exit_help};
 use crate::human::parse_duration;
 use crate::session::Sessions;
-use crate::{account, completions, job, login, node, storage, volume};
+use crate::{account, completions, job, login, man, node, storage, volume};
 
 /// Options of every client command.
 #[derive(Debug, Clone, Default, Args)]
@@ -55,6 +55,8 @@ pub enum Command {
     Node(node::NodeCommand),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
+    /// Write a manual page for each command
+    Man(man::ManArgs),
 }
 
 /// What a command works with.
@@ -79,8 +81,14 @@ pub(crate) async fn run_in(
     command: Command,
     program: clap::Command,
 ) -> Exit {
-    if let Command::Completions(args) = command {
-        return completions::print(&args, program, &mut console).unwrap_or_else(|e| told(&mut console, &e));
+    // What needs no server.
+    let printed = match &command {
+        Command::Completions(args) => Some(completions::print(args, program, &mut console)),
+        Command::Man(args) => Some(man::write(args, program, &mut console)),
+        _ => None,
+    };
+    if let Some(printed) = printed {
+        return printed.unwrap_or_else(|error| told(&mut console, &error));
     }
     let (client, sessions) = match connect(&env, globals) {
         Ok(connected) => connected,
@@ -103,7 +111,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Clien
         Command::Volume(command) => volume::run(context, command).await,
         Command::Account(command) => account::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
-        Command::Login(_) | Command::Completions(_) => Ok(Exit::Ok),
+        Command::Login(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Ok),
     }
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod commands;
 mod fake;
 mod following;
+mod pages;
 mod sessions;
 
 use std::io::Write;
