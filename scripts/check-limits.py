@@ -28,6 +28,10 @@ INNER = {
     "LIST_BOUND_MAX": "how a statement is written",
     "MERGE_MAX": "how a query is planned",
     "PREFIX_SORT_MAX": "how a query is planned",
+    "RESOLVE_AT_CALL_WITHIN": "how long a call waits for its hook's name; then the tries tell",
+    "REST_WITHIN": "how long the body of a receiver's answer is read, to be dropped",
+    "DELIVERY_WAIT_MAX_MS": "a try that is due later than this was planned before the clock was set back",
+    "END_WITHIN": "how long a stopping server waits for connections and hooks",
     "LABEL_MAX": "width of a name beside a bar",
 }
 
