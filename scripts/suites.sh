@@ -5,7 +5,8 @@
 # a crate; it takes free loopback ports, and port 8080 only inside `unshare -n`.
 
 COUNTS=target/suites.json
-# Suites in other languages, and the examples of the documents: name|script. Each is called with the server's binary and a directory for what it makes.
+# Suites in other languages, and the examples of the documents: name|script. Each is called with the server's binary
+# and a directory for what it makes.
 CLIENT_SUITES=("sdks/python|sdks/python/test.sh" "sdks/java|sdks/java/test.sh" "docs|tests/docs/run.sh")
 
 run_suites() {
