@@ -32,6 +32,7 @@ INNER = {
     "REST_WITHIN": "how long the body of a receiver's answer is read, to be dropped",
     "DELIVERY_WAIT_MAX_MS": "a try that is due later than this was planned before the clock was set back",
     "END_WITHIN": "how long a stopping server waits for connections and hooks",
+    "SNIPPET_MAX": "how much of a ZQL text an error shows",
     "LABEL_MAX": "width of a name beside a bar",
 }
 
