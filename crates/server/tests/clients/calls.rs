@@ -60,7 +60,8 @@ fn every_long_job_call_passes_through_the_go_sdk_in_both_profiles() {
     }
 }
 
-fn every_call(client: &dyn Client, server: &Server) {
+/// The nine calls, each to its success.
+pub fn every_call(client: &dyn Client, server: &Server) {
     let name = client.name();
     // Submit: the job as it was sent, running, with the moments of now.
     let id = uuid();

@@ -12,7 +12,7 @@ use crate::actions::{self, Action};
 use crate::dates;
 use crate::model::{Client, Failure, Job, Moment, Page, Query, Seen, TEXTS, poll};
 use crate::support::http::Response;
-use crate::support::sha512;
+use crate::support::{Signer, sha512};
 use crate::wire::{Wire, escaped, split};
 
 /// The deadline of its sockets.
@@ -33,8 +33,10 @@ pub struct Go {
     pub host_header: String,
     /// The session.
     pub session: Option<String>,
-    /// `Authorization` in place of the session's: an access key's signature, made for the first request.
-    pub signature: Option<String>,
+    /// The access key of the calls, in the place of a session.
+    pub key: Option<Signer>,
+    /// Whether polls are signed for their own URL, as later revisions do; else with the first request's.
+    pub signs_polls: bool,
 }
 
 impl Go {
@@ -42,7 +44,7 @@ impl Go {
     pub fn new(address: SocketAddr) -> Self {
         let host = address.to_string();
         let wire = Wire::new(address, READ_WITHIN);
-        Self { wire, host_header: host.clone(), host, session: None, signature: None }
+        Self { wire, host_header: host.clone(), host, session: None, key: None, signs_polls: false }
     }
 
     /// The same, logged in; the SDK hashes the password.
@@ -153,20 +155,20 @@ impl Go {
             "DELETE" => target = format!("{target}?deleteMode="),
             _ => body = wrapped(action.wrapper, fields).to_string(),
         }
-        let headers = self.headers(action, body.len());
+        let headers = self.headers(action, &path, body.len());
         let response = self.wire.send(action.method, &target, &headers, &body)?;
         self.object(&response).map(|body| (body, headers))
     }
 
-    fn headers(&self, action: &Action, length: usize) -> Vec<(&'static str, String)> {
+    fn headers(&self, action: &Action, path: &str, length: usize) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("Host", self.host_header.clone()),
             ("User-Agent", "Go-http-client/1.1".to_owned()),
             ("Accept", "*/*".to_owned()),
             ("Accept-Encoding", "*".to_owned()),
         ];
-        if let Some(signature) = self.signature.as_ref().filter(|_| action.session) {
-            headers.push(("Authorization", signature.clone()));
+        if let Some(key) = self.key.as_ref().filter(|_| action.session) {
+            headers.extend(signed(key, action.method, path));
         } else if let Some(session) = &self.session {
             headers.push(("Authorization", format!("OAuth {session}")));
             headers.push(("x-session-id", session.clone()));
@@ -210,6 +212,10 @@ impl Go {
         let length = ("Content-Length", "0".to_owned());
         let mut kept: Vec<(&str, String)> = headers.iter().filter(|(n, _)| *n != length.0).cloned().collect();
         kept.push(length);
+        if let Some(key) = self.key.as_ref().filter(|_| self.signs_polls) {
+            kept.retain(|(name, _)| !matches!(*name, "Authorization" | "Date"));
+            kept.extend(signed(key, "GET", target));
+        }
         poll(POLL_WITHIN_S, || {
             let polled = match self.wire.send("GET", target, &kept, "") {
                 Ok(polled) => polled,
@@ -248,6 +254,12 @@ impl Go {
     fn nothing(&self, action: &Action, uuid: &str) -> Seen<()> {
         self.call(action, &json!({ "uuid": uuid })).map(|_| ())
     }
+}
+
+/// The headers of a signed request.
+fn signed(key: &Signer, method: &str, path: &str) -> [(&'static str, String); 2] {
+    let date = key.date(0);
+    [("Authorization", key.authorization(method, &date, path)), ("Date", date)]
 }
 
 /// The body as text; the SDK decodes no other encodings than these, and compressed ones are not sent here.

@@ -14,7 +14,7 @@ use crate::actions::{self, Action};
 use crate::java_answer::JavaAnswer;
 use crate::model::{Client, Failure, Job, Page, Query, Seen, poll};
 use crate::support::http::Response;
-use crate::support::{sha512, uuid};
+use crate::support::{Signer, sha512, uuid};
 use crate::wire::{Wire, escaped, split};
 
 /// OkHttp's default deadline of a read.
@@ -35,6 +35,8 @@ pub struct Java {
     pub context: &'static str,
     /// The session of the actions.
     pub session: Option<String>,
+    /// The access key of the actions, in the place of a session.
+    pub key: Option<Signer>,
     /// `X-API-Timeout` in seconds, if configured.
     pub api_timeout_s: Option<u64>,
     /// Further headers of every request.
@@ -52,6 +54,7 @@ impl Java {
             proxied_host: None,
             context: "/zstack",
             session: None,
+            key: None,
             api_timeout_s: None,
             more: Vec::new(),
             zone,
@@ -109,6 +112,11 @@ impl Java {
         let path = action.path_with(variable.as_ref().and_then(Value::as_str).unwrap_or_default());
         let mut target = format!("{}/v1{path}", self.context);
         let mut headers = self.headers(action.session);
+        if let Some(key) = self.key.as_ref().filter(|_| action.session) {
+            let date = key.date(0);
+            headers.push(("Authorization", key.authorization(action.method, &date, &path)));
+            headers.push(("date", date));
+        }
         headers.push(("X-Job-UUID", uuid()));
         if let Some(seconds) = self.api_timeout_s {
             headers.push(("X-API-Timeout", seconds.to_string()));

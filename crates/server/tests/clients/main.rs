@@ -22,4 +22,5 @@ mod model;
 mod python;
 mod python_list;
 mod refusals;
+mod signed;
 mod wire;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::actions::{self, Action};
 use crate::model::{Client, Failure, Job, Moment, Page, Query, Seen, TEXTS, poll};
 use crate::support::http::Response;
-use crate::support::{sha512, uuid};
+use crate::support::{Signer, sha512, uuid};
 use crate::wire::{Wire, split};
 
 /// The SDK's read timeout, which is its limit of a call too.
@@ -28,6 +28,8 @@ pub struct Python {
     pub context: &'static str,
     /// The session of the actions.
     pub session: Option<String>,
+    /// The access key of the actions, in the place of a session.
+    pub key: Option<Signer>,
     /// `X-Request-Ip` and the field `requestIp`, if configured.
     pub request_ip: Option<&'static str>,
     /// Requests that urllib3 sent again by itself.
@@ -42,6 +44,7 @@ impl Python {
             host: address.to_string(),
             context: "/zstack",
             session: None,
+            key: None,
             request_ip: None,
             resent: Cell::new(0),
         }
@@ -84,18 +87,37 @@ impl Python {
             fields.insert("requestIp".to_owned(), json!(ip));
         }
         let session = self.session.as_ref().filter(|_| action.session);
+        let credentials = self.credentials(action, &path);
         if matches!(action.method, "GET" | "DELETE") {
             if let Some(session) = session {
                 fields.insert("sessionId".to_owned(), json!(session));
             }
             let pairs: Vec<String> = fields.iter().flat_map(|(name, value)| pairs(name, value)).collect();
-            return self.send(action.method, &format!("{target}?{}", pairs.join("&")), session, "");
+            return self.send(action.method, &format!("{target}?{}", pairs.join("&")), credentials, "");
         }
         let body = dumps(&json!({ (action.wrapper): fields }));
-        self.send(action.method, &target, session, &body)
+        self.send(action.method, &target, credentials, &body)
     }
 
-    fn send(&self, method: &str, target: &str, session: Option<&String>, body: &str) -> Seen<Response> {
+    /// The headers that say who calls.
+    fn credentials(&self, action: &Action, path: &str) -> Vec<(&'static str, String)> {
+        if !action.session {
+            return Vec::new();
+        }
+        if let Some(key) = &self.key {
+            let date = key.date(0);
+            return vec![("Authorization", key.authorization(action.method, &date, path)), ("Date", date)];
+        }
+        self.session.iter().map(|session| ("Authorization", format!("OAuth {session}"))).collect()
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        target: &str,
+        credentials: Vec<(&'static str, String)>,
+        body: &str,
+    ) -> Seen<Response> {
         let mut headers = vec![
             ("Host", self.host.clone()),
             ("Accept-Encoding", "identity".to_owned()),
@@ -103,9 +125,7 @@ impl Python {
             ("Content-Type", "application/json".to_owned()),
             ("X-Job-UUID", uuid()),
         ];
-        if let Some(session) = session {
-            headers.push(("Authorization", format!("OAuth {session}")));
-        }
+        headers.extend(credentials);
         if let Some(ip) = self.request_ip {
             headers.push(("X-Request-Ip", ip.to_owned()));
         }
@@ -139,9 +159,10 @@ impl Python {
         if host != self.host {
             return Err(Failure::Crash(format!("cannot connect to {host}")));
         }
-        let session = self.session.clone().unwrap_or_else(|| "None".to_owned());
+        let session = self.session.as_deref().unwrap_or("None");
+        let credentials = vec![("Authorization", format!("OAuth {session}"))];
         poll(READ_WITHIN_S, || {
-            let polled = match self.send("GET", target, Some(&session), "") {
+            let polled = match self.send("GET", target, credentials.clone(), "") {
                 Ok(polled) => polled,
                 Err(failure) => return Some(Err(failure)),
             };
