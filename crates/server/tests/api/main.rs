@@ -21,6 +21,7 @@ mod logins;
 mod misuse;
 mod node_facts;
 mod not_here;
+mod oddities;
 mod openapi;
 mod polls;
 mod query;
