@@ -109,7 +109,8 @@ impl Routes {
             Method::Head => Misuse::Head(raw.to_owned()),
             Method::Put => Misuse::NoAction(self.path.clone()),
         };
-        if let Some(route) = self.routes.iter().find(|r| is_meant(r.operation, method, body)) {
+        let meant = self.routes.iter().filter(|r| is_meant(r.operation, method, body));
+        if let Some(route) = meant.min_by_key(|r| place(r.operation, body)) {
             return Ok(route.clone());
         }
         if let Some(operation) = self.not_here.iter().find(|o| is_meant(o, method, body)) {
@@ -132,6 +133,12 @@ impl Routes {
         }
         Err(refused())
     }
+}
+
+/// Where the body has the operation's action key: of several actions the first is done.
+fn place(operation: &Operation, body: Option<&Map<String, Value>>) -> Option<usize> {
+    let Wrapper::Action(action) = operation.wrapper else { return None };
+    body?.keys().position(|key| key == action)
 }
 
 /// Whether the request is exactly this operation's: its method, and for PUT its action key. The key alone
