@@ -71,17 +71,19 @@ fn a_source_that_was_replaced_while_it_was_copied_is_not_switched_over() {
 }
 
 #[test]
-fn a_volume_that_a_job_waits_for_keeps_its_bytes_when_it_is_expunged() {
-    let rig = Rig::new("expunged", "raw", 4 * MIB, |_, plan| plan.set("engine.maxRunning=0"));
+fn a_volume_that_a_job_waits_for_is_neither_deleted_nor_forgotten() {
+    let rig = Rig::new("waited-for", "raw", 4 * MIB, |_, plan| plan.set("engine.maxRunning=0"));
     let job = rig.migrate(0);
     assert_eq!(rig.client().state(&job), "Waiting");
     let volume = format!("/volumes/{}", rig.volume);
-    rig.client().ok("DELETE", &volume, &json!({}));
-    let (status, answer) =
-        rig.client().call("PUT", &format!("{volume}/actions"), &json!({"expungeDataVolume": {}}));
-    assert!(status >= 400 && text(&answer["error"]["details"]).contains(&job), "{status} {answer}");
+    let actions = format!("{volume}/actions");
+    for (method, path, body) in
+        [("DELETE", &volume, json!({})), ("PUT", &actions, json!({"forgetVolume": {}}))]
+    {
+        let (status, answer) = rig.client().call(method, path, &body);
+        assert!(status >= 400 && text(&answer["error"]["details"]).contains(&job), "{status} {answer}");
+    }
     assert_eq!(files(&rig.from), ["disk"]);
-    rig.client().ok("PUT", &format!("{volume}/actions"), &json!({"recoverDataVolume": {}}));
     rig.client().cancel(&job);
     rig.assert_not_moved();
     // The control: without the job it goes, bytes and all.
