@@ -32,6 +32,9 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         return Err(not_here::fault(called.call.operation)); // whatever tags it came with
     }
     tags::check(&called)?;
+    if tags::is_dry_run(&called) && !looks_first(called.call.op()) {
+        return Ok(Answer::Json(longhaul_wire::inventory::empty()));
+    }
     match called.call.op() {
         Op::SubmitLongJob => jobs::submit(app, &called).await,
         Op::DeleteLongJob => jobs::delete(app, &called).await,
@@ -99,6 +102,24 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::UpdateGlobalConfig => global_config::update(app, &called).await,
         Op::ResetGlobalConfig => global_config::reset(app, &called).await,
     }
+}
+
+/// Whether a dry run of the call checks more than its values, and knows itself that it is one. Of all others it is
+/// answered here, once the values are checked; nothing is done.
+const fn looks_first(op: Op) -> bool {
+    matches!(
+        op,
+        Op::SubmitLongJob
+            | Op::PrimaryStorageMigrateVolume
+            | Op::ImportVolume
+            | Op::CreateSystemTag
+            | Op::CreateSystemTags
+            | Op::CreateUserTag
+            | Op::UpdateSystemTag
+            | Op::DeleteTag
+            | Op::UpdateGlobalConfig
+            | Op::ResetGlobalConfig
+    )
 }
 
 /// Whether the engine writes the call's record in the transaction of its effect.

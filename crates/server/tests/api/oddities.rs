@@ -5,7 +5,8 @@
 
 use serde_json::json;
 
-use crate::support::{Server, http};
+use crate::support::server::TempDir;
+use crate::support::{Kind, Server, http};
 
 #[test]
 fn of_several_actions_in_one_body_one_is_done() {
@@ -39,6 +40,32 @@ fn nothing_is_said_to_browsers_of_other_sites() {
             assert_eq!(answer.status == 405, matches!(method, "OPTIONS" | "PATCH"), "{}", answer.text());
             let told = answer.headers.iter().any(|(name, _)| name.starts_with("access-control-"));
             assert!(!told, "{method}: {:?}", answer.headers);
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_of_any_call_does_nothing() {
+    for server in Server::both(&[]) {
+        for admin in [server.admin(), server.admin().as_kind(Kind::Java)] {
+            let id = admin.job_in("Succeeded");
+            let storage = TempDir::new("dry-run");
+            let tags = json!(["validationOnly"]);
+            let new = json!({"params": {"name": "dry", "url": storage.0}, "systemTags": tags});
+            assert_eq!(admin.post("/primary-storage/local-storage", &new).ok(), json!({}));
+            let account = json!({"params": {"name": "dry", "password": "0"}, "systemTags": tags});
+            assert_eq!(admin.post("/accounts", &account).ok(), json!({}));
+            let rename = json!({"updateLongJob": {"name": "dry"}, "systemTags": tags});
+            assert_eq!(admin.put(&format!("/longjobs/{id}/actions"), &rename).ok(), json!({}));
+            assert_eq!(admin.delete(&format!("/longjobs/{id}?systemTags=validationOnly")).ok(), json!({}));
+            for path in ["/primary-storage", "/accounts", "/longjobs"] {
+                let found = admin.get(&format!("{path}?q=name=dry")).ok();
+                assert_eq!(found["inventories"], json!([]), "{path}");
+            }
+            assert!(admin.job(&id).is_some(), "the job is still there");
+            // The control: without the tag it is done.
+            admin.delete(&format!("/longjobs/{id}")).ok();
+            assert!(admin.job(&id).is_none());
         }
     }
 }
