@@ -3,6 +3,8 @@
 //! goes on where it was; a try is counted before it is made. An answer may come twice (the process dies between
 //! the receiver's 2xx and the note of it), never not at all without a line in the log.
 //!
+//! Why so: docs/adr/0013-web-hooks-in-the-store.md.
+//!
 //! URLs are in `url`, names in `resolve`, one try is in `post`, where one may connect to is in `egress`.
 
 mod post;
