@@ -67,3 +67,4 @@ pub const ZONES: Action = read("/zones");
 pub const STORAGES: Action = read("/primary-storage");
 pub const ADD_STORAGE: Action = asynchronous("POST", "/primary-storage/local-storage", "params");
 pub const CREATE_VOLUME: Action = asynchronous("POST", "/volumes/data", "params");
+pub const UPLOAD_DETAILS: Action = read("/images/upload-job/details/{imageId}");
