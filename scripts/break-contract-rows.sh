@@ -49,14 +49,14 @@ breaks java-12 crates/wire/src/decode.rs \
     clients::java_list::javas_tags_inside_the_wrapper_are_the_jobs_tags \
     '[top, wrapper.and_then(|w| w.get(key))].into_iter()' \
     '[top, None].into_iter()'
-breaks 6.3-5 crates/wire/src/inventory/progress.rs \
-    api::family::progress_is_exactly_one_row_from_the_submission_to_the_deletion \
-    'progress.percent.min(100).to_string()' \
-    'format!("{}%", progress.percent.min(100))'
-breaks go-4 crates/wire/src/query/raw.rs \
+breaks 8-4 crates/wire/src/query/raw.rs \
     clients::go_list::go_finds_exactly_one_element_under_the_uuid_of_a_job_and_none_under_an_unknown_one \
     'RawCondition { name: "uuid".to_owned(), op: Op::Eq, value: uuid.to_owned() }' \
     'RawCondition { name: "uuid".to_owned(), op: Op::Ne, value: uuid.to_owned() }'
+breaks 9-6 crates/wire/src/legacy/encode.rs \
+    api::legacy::failures_are_inside_of_the_answer_under_the_general_class \
+    '"org.zstack.header.message.API{kind}"' \
+    '"org.zstack.header.message.APIFailed{kind}"'
 
 # Brings the copy up to date. What is equal keeps its time, so that it is not built again.
 copy() {

@@ -98,9 +98,12 @@ fn what_is_wrong_with_a_change_is_told_and_changes_nothing() {
     for server in Server::both(&[]) {
         let admin = server.admin();
         let before = admin.get("/global-configurations").ok();
-        for (category, name) in
-            [("identity", "nope"), ("nope", "session.timeout"), ("Identity", "session.timeout")]
-        {
+        for (category, name) in [
+            ("identity", "nope"),
+            ("nope", "session.timeout"),
+            ("Identity", "session.timeout"),
+            ("longJob", "longJob.api.timeout"),
+        ] {
             let details = format!("Unable to find GlobalConfig[category: {category}, name: {name}]");
             assert_eq!(set(&admin, category, name, "1").error(), ("SYS.1007".to_owned(), details.clone()));
             let options = admin.get(&format!("/global-configurations/{category}/{name}"));
