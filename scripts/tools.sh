@@ -8,6 +8,17 @@ as_root() {
     if [[ $(id -u) -eq 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
+# Installs packages as far as they can be had; the caller looks whether what it needs is there.
+apt_install() {
+    # Once only: nothing else in this run needs a newer list.
+    if [[ -z ${APT_UPDATED:-} ]]; then
+        as_root apt-get update -qq || broken "apt-get update failed; trying with the lists that are here"
+        APT_UPDATED=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null || true
+}
+
 # need PROGRAM:PACKAGE…: installs the packages whose program is not there; names what stays missing.
 need() {
     local pair missing=() packages=()
@@ -23,13 +34,7 @@ need() {
         broken "this machine has no apt-get; install by hand what provides: ${packages[*]} (Debian's names)"
         return 1
     fi
-    # Once only: nothing else in this run needs a newer list.
-    if [[ -z ${APT_UPDATED:-} ]]; then
-        as_root apt-get update -qq || broken "apt-get update failed; trying with the lists that are here"
-        APT_UPDATED=yes
-    fi
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null >/dev/null || true
+    apt_install "${packages[@]}"
     for pair in "$@"; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair%%:*} (package ${pair#*:})")
     done
@@ -73,8 +78,7 @@ need_gson() {
     local jar=${GSON_JAR:-/usr/share/java/gson.jar}
     [[ -f $jar ]] && return 0
     echo "installing: libgoogle-gson-java"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libgoogle-gson-java \
-        </dev/null >/dev/null || true
+    apt_install libgoogle-gson-java
     [[ -f $jar ]] || { broken "there is no $jar; install libgoogle-gson-java, or set GSON_JAR to Gson's jar"; return 1; }
 }
 
@@ -82,8 +86,7 @@ need_gson() {
 need_python_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null && return 0
     echo "installing: python3-venv"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv \
-        </dev/null >/dev/null || true
+    apt_install python3-venv
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         { broken "python3 has no venv; install python3-venv"; return 1; }
 }
