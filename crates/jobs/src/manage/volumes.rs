@@ -187,7 +187,8 @@ const EXPUNGING: &str = "Expunging";
 /// until they are gone.
 ///
 /// # Errors
-/// It is not deleted, a job works on it, or other images are made of it: nothing is touched. Bytes that a process holds stay in the trash.
+/// It is not deleted, a job works on it, or other images are made of it: nothing is touched. Bytes that a
+/// process holds stay in the trash.
 pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
     refuse_backing(inventory, &inventory.volume(id).await?).await?;
     let volume = inventory
