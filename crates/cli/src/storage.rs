@@ -47,16 +47,39 @@ pub enum StorageCommand {
 pub enum AddCommand {
     /// A directory of the server's machine
     Local {
-        /// Its name, for people
-        #[arg(long, value_name = "NAME")]
-        name: String,
         /// Absolute path of the directory, on the server's machine
         #[arg(long, value_name = "DIR")]
         path: String,
-        /// For people
-        #[arg(long, value_name = "TEXT")]
-        description: Option<String>,
+        #[command(flatten)]
+        naming: Naming,
     },
+    /// A directory that every node sees under the same path
+    Shared {
+        /// Absolute path of the mounted directory
+        #[arg(long, value_name = "DIR")]
+        path: String,
+        #[command(flatten)]
+        naming: Naming,
+    },
+    /// An NFS export that every node has mounted at the same place
+    Nfs {
+        /// The export: host:/path
+        #[arg(long, value_name = "HOST:/PATH")]
+        export: String,
+        #[command(flatten)]
+        naming: Naming,
+    },
+}
+
+/// What a new storage is called.
+#[derive(Debug, clap::Args)]
+pub struct Naming {
+    /// Its name, for people
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// For people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
 }
 
 /// Commands on trash.
@@ -91,9 +114,11 @@ pub enum StateEvent {
 /// Runs one.
 pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit, ClientError> {
     match command {
-        StorageCommand::Add(AddCommand::Local { name, path, description }) => {
-            add_local(context, &name, &path, description).await
+        StorageCommand::Add(AddCommand::Local { path, naming }) => {
+            add(context, "local-storage", &path, naming).await
         }
+        StorageCommand::Add(AddCommand::Shared { path, naming }) => add(context, "smp", &path, naming).await,
+        StorageCommand::Add(AddCommand::Nfs { export, naming }) => add(context, "nfs", &export, naming).await,
         StorageCommand::List => list(context).await,
         StorageCommand::Scan { storage } => scan(context, &storage).await,
         StorageCommand::Trash(TrashCommand::List { storage }) => trash(context, &storage).await,
@@ -130,20 +155,15 @@ async fn uuid_of(context: &Context, storage: &str) -> Result<String, ClientError
     lookup::uuid(&lookup::storage(&context.client, storage).await?)
 }
 
-async fn add_local(
-    context: &mut Context,
-    name: &str,
-    path: &str,
-    description: Option<String>,
-) -> Result<Exit, ClientError> {
+async fn add(context: &mut Context, kind: &str, url: &str, naming: Naming) -> Result<Exit, ClientError> {
     let zones = context.client.list(&["zones"], &[]).await?;
     let zone = zones.first().ok_or_else(|| ClientError::not_found("the server has no zone"))?;
-    let mut params = json!({"name": name, "url": path, "zoneUuid": lookup::uuid(zone)?});
-    if let Some(description) = description {
+    let mut params = json!({"name": naming.name, "url": url, "zoneUuid": lookup::uuid(zone)?});
+    if let Some(description) = naming.description {
         params["description"] = Value::from(description);
     }
     let body = json!({"params": params});
-    let storage = inventory(context.client.post(&["primary-storage", "local-storage"], &body).await?)?;
+    let storage = inventory(context.client.post(&["primary-storage", kind], &body).await?)?;
     let view: Storage = read(&storage)?;
     let free = human::bytes(view.available_capacity);
     context.console.done(&storage, &format!("added storage {} {} ({free} free)", view.uuid, view.name))?;

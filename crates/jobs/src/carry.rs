@@ -88,7 +88,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
     let spec = CopySpec {
         source: order.source.clone(),
         target: DiskRef {
-            root: PathBuf::from(&order.target.url),
+            root: PathBuf::from(order.target.directory().unwrap_or_default()),
             path: artifact.relative.clone(),
             format: order.format,
         },
@@ -115,9 +115,9 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
             }
         }
     };
-    let (url, relative) = (order.target.url.clone(), artifact.relative.clone());
+    let (target, relative) = (order.target.clone(), artifact.relative.clone());
     let actual_bytes =
-        blocking(move || storage::actual_bytes(&crate::manage::open_root(&url)?, &relative)).await?;
+        blocking(move || storage::actual_bytes(&crate::manage::open_root(&target)?, &relative)).await?;
     Ok(Carried { path: artifact.absolute, intents: artifact.intents, result, actual_bytes })
 }
 
@@ -157,10 +157,10 @@ async fn remove_artifact(
     path: &str,
 ) -> Result<bool, Fault> {
     let Some(storage) = storage else { return Ok(false) };
-    let url = context.inventory().storage(storage, "primaryStorageUuid").await?.url;
+    let place = context.inventory().storage(storage, "primaryStorageUuid").await?;
     let path = PathBuf::from(path);
     blocking(move || {
-        let root = crate::manage::open_root(&url)?;
+        let root = crate::manage::open_root(&place)?;
         let relative = path.strip_prefix(root.path()).unwrap_or(&path).to_owned();
         match storage::delete_artifact(&root, &relative) {
             Ok(()) => Ok(true),

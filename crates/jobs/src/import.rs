@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use longhaul_engine::handler::{Ended, Held};
-use longhaul_engine::{
-    CheckRequest, Checked, Inventory, JobContext, JobHandler, JobType, RestartRule, Success,
-};
+use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
 use longhaul_model::resource::{Effect, Volume};
 use longhaul_model::{AccountId, Code, Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
@@ -15,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::volumes::{format_name, takes_volumes};
-use crate::manage::{blocking, open_root};
+use crate::manage::{Desk, blocking};
 use crate::migrate::{self, ShowVolume};
 use crate::storage::{self, DiskError, ImageInfo, Root};
 
@@ -24,15 +22,15 @@ pub const IMPORT: &str = "APIImportVolumeMsg";
 
 /// The job type.
 pub struct Import {
-    inventory: Inventory,
+    desk: Desk,
     settings: CopySettings,
     show: ShowVolume,
 }
 
 impl Import {
     /// With these records and settings.
-    pub fn new(inventory: Inventory, settings: CopySettings, show: ShowVolume) -> Self {
-        Self { inventory, settings, show }
+    pub fn new(desk: Desk, settings: CopySettings, show: ShowVolume) -> Self {
+        Self { desk, settings, show }
     }
 }
 
@@ -167,17 +165,10 @@ impl JobHandler for Import {
 
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
         let wanted = Request::read(&request.data, request.job)?;
-        let to = self.inventory.storage(wanted.target, "primaryStorageUuid").await?;
+        let to = self.desk.inventory.storage(wanted.target, "primaryStorageUuid").await?;
         takes_volumes(&to)?;
         let (_, info) = look(&wanted).await?;
-        let url = to.url.clone();
-        let needed = info.actual_bytes;
-        blocking(move || {
-            let root = open_root(&url)?;
-            storage::check_writable(&root)?;
-            storage::check_space(&root, needed)
-        })
-        .await?;
+        self.desk.room(&to, info.actual_bytes).await.map_err(|(_, fault)| fault)?;
         let plan = Map::from_iter([
             ("bytes".to_owned(), json!(info.actual_bytes)),
             ("guestBytes".to_owned(), json!(info.virtual_bytes)),
@@ -188,7 +179,7 @@ impl JobHandler for Import {
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         let request = Request::read(context.data(), context.job().id)?;
-        let to = self.inventory.storage(request.target, "primaryStorageUuid").await?;
+        let to = self.desk.inventory.storage(request.target, "primaryStorageUuid").await?;
         takes_volumes(&to)?;
         let (source, info) = look(&request).await?;
         let held = carry::hold_source(&source).await?;
@@ -231,9 +222,9 @@ impl JobHandler for Import {
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         let receipt = carry::undo(context).await?;
         let request = Request::read(context.data(), context.job().id)?;
-        match self.inventory.volume(request.volume).await {
+        match self.desk.inventory.volume(request.volume).await {
             Ok(volume) if volume.install_path.is_none() && volume.status == "Creating" => {
-                self.inventory.delete_volume(volume.id).await?;
+                self.desk.inventory.delete_volume(volume.id).await?;
                 Ok(receipt)
             }
             Ok(_) => Ok(receipt),
@@ -251,14 +242,14 @@ impl Import {
         request: &Request,
         info: &ImageInfo,
     ) -> Result<Volume, Fault> {
-        match self.inventory.volume(request.volume).await {
+        match self.desk.inventory.volume(request.volume).await {
             Ok(known) if known.status == "Creating" && known.account == context.job().account => Ok(known),
             Ok(_) => Err(Fault::invalid(format!(
                 "the uuid[{}] belongs to another volume; choose another",
                 request.volume
             ))),
             Err(fault) if fault.code == Code::NotFound => {
-                self.inventory.create_volume(request.placeholder(context.job().account, info)).await
+                self.desk.inventory.create_volume(request.placeholder(context.job().account, info)).await
             }
             Err(fault) => Err(fault),
         }

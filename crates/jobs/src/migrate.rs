@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
-use crate::manage::blocking;
-use crate::storage::{self, Format, SourceGuard};
+use crate::manage::Desk;
+use crate::storage::{Format, SourceGuard};
 
 /// `jobName`.
 pub const MIGRATE: &str = "APIPrimaryStorageMigrateVolumeMsg";
@@ -29,15 +29,15 @@ pub type ShowVolume = Arc<dyn Fn(&Volume) -> Value + Send + Sync>;
 
 /// The job type.
 pub struct Migrate {
-    inventory: longhaul_engine::Inventory,
+    desk: Desk,
     settings: CopySettings,
     show: ShowVolume,
 }
 
 impl Migrate {
     /// With these records and settings.
-    pub fn new(inventory: longhaul_engine::Inventory, settings: CopySettings, show: ShowVolume) -> Self {
-        Self { inventory, settings, show }
+    pub fn new(desk: Desk, settings: CopySettings, show: ShowVolume) -> Self {
+        Self { desk, settings, show }
     }
 }
 
@@ -98,24 +98,24 @@ impl JobHandler for Migrate {
     }
 
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
-        checks::check(&self.inventory, &self.settings, request).await
+        checks::check(&self.desk, &self.settings, request).await
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         let request = Request::read(context.data())?;
-        let volume = self.inventory.volume(request.volume).await?;
-        let (from, to) = checks::storages(&self.inventory, &volume, &request).await?;
+        let volume = self.desk.inventory.volume(request.volume).await?;
+        let (from, to) = checks::storages(&self.desk.inventory, &volume, &request).await?;
         checks::usable(&volume, &from, &to)?;
         let path = volume.install_path.clone().unwrap_or_default();
         let format = format_of(volume.format.as_deref());
-        let root = PathBuf::from(&from.url);
+        let root = PathBuf::from(from.directory().unwrap_or_default());
         let relative = Path::new(&path).strip_prefix(&root).unwrap_or(Path::new(&path)).to_owned();
         let source = DiskRef { root, path: relative, format };
         let held = carry::hold_source(&source).await?;
         let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
         let carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
-        let now = self.inventory.volume(request.volume).await?;
+        let now = self.desk.inventory.volume(request.volume).await?;
         if now.install_path != volume.install_path || now.deleted_ms.is_some() {
             return Err(Fault::failed(format!(
                 "volume[uuid:{}] was changed while it was copied; nothing was switched over",
@@ -123,9 +123,9 @@ impl JobHandler for Migrate {
             ))
             .into());
         }
-        checks::not_in_use(&path).await?;
+        self.desk.refuse_held(&from, &path).await?;
         let held = carry::unchanged(held, &order.source).await?;
-        let size = occupied(&from.url, &path).await?;
+        let size = self.desk.occupied(&from, &path).await?;
         Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
     }
 
@@ -187,14 +187,4 @@ impl Migrate {
             held: Held::new(held),
         }
     }
-}
-
-async fn occupied(url: &str, path: &str) -> Result<u64, Fault> {
-    let (url, path) = (url.to_owned(), path.to_owned());
-    blocking(move || {
-        let root = crate::manage::open_root(&url)?;
-        let relative = root.relative(Path::new(&path))?;
-        storage::actual_bytes(&root, &relative)
-    })
-    .await
 }

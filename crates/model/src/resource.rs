@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ApiId, HostId, JobId, KeyId, NodeId, SessionId, StorageId, TagId, VolumeId};
 
+mod storage;
+
+pub use storage::{CephPool, Storage, StorageKind, StorageState};
+
 /// Who may log in and own things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -71,62 +75,6 @@ pub struct Node {
     pub join_ms: i64,
     /// Newest heartbeat, ms since 1970.
     pub heartbeat_ms: i64,
-}
-
-/// Whether a storage takes new work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StorageState {
-    /// Takes work.
-    Enabled,
-    /// Takes no new volume.
-    Disabled,
-    /// Takes no work at all.
-    Maintenance,
-}
-
-impl StorageState {
-    /// The name on the wire and in the store.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Enabled => "Enabled",
-            Self::Disabled => "Disabled",
-            Self::Maintenance => "Maintenance",
-        }
-    }
-
-    /// The state of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Enabled, Self::Disabled, Self::Maintenance].into_iter().find(|s| s.name() == name)
-    }
-}
-
-/// A primary storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Storage {
-    /// Its uuid.
-    pub id: StorageId,
-    /// For people.
-    pub name: String,
-    /// For people.
-    pub description: Option<String>,
-    /// The kind, as on the wire: `LocalStorage`.
-    pub kind: String,
-    /// Where it is: for `LocalStorage` an absolute directory.
-    pub url: String,
-    /// The machine it belongs to, for kinds that belong to one.
-    pub host: Option<HostId>,
-    /// Whether it takes work.
-    pub state: StorageState,
-    /// `Connecting`, `Connected`, `Disconnected`.
-    pub status: String,
-    /// Bytes, as last seen.
-    pub total_bytes: u64,
-    /// Bytes, as last seen.
-    pub available_bytes: u64,
-    /// ms since 1970.
-    pub create_ms: i64,
-    /// ms since 1970.
-    pub last_op_ms: i64,
 }
 
 /// A volume.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use longhaul_engine::Engine;
 use longhaul_engine::engine::Caller as EngineCaller;
 use longhaul_engine::fault::from_store;
+use longhaul_jobs::attempt_io::Spawner;
+use longhaul_jobs::manage::Desk;
 use longhaul_model::resource::{ApiOutcome, ApiRecord, WebHook};
 use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
 use longhaul_store::{Store, StoreError};
@@ -86,6 +88,11 @@ pub struct Received<'a> {
 }
 
 impl App {
+    /// What storages, volumes and trash are managed with.
+    pub fn desk(&self) -> Desk {
+        Desk { inventory: self.engine.inventory(), spawner: Spawner::this_binary() }
+    }
+
     /// Answers a request.
     pub async fn answer(self: &Arc<Self>, received: &Received<'_>) -> Reply {
         if let Some(path) = legacy::Path::of(received.path) {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use longhaul_engine::engine::Caller;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
-use longhaul_jobs::manage::storages::{self, NewLocal};
+use longhaul_jobs::manage::storages::{self, NewDirectory};
 use longhaul_jobs::manage::volumes::{self, NewVolume};
 use longhaul_jobs::simulator::SIMULATE;
-use longhaul_model::resource::Session;
+use longhaul_model::resource::{Session, StorageKind};
 use longhaul_model::{ADMIN, JobState, SessionId};
 use serde_json::json;
 
@@ -66,18 +66,20 @@ async fn session(app: &Arc<App>) -> Result<()> {
 }
 
 async fn disks(app: &Arc<App>) -> Result<()> {
-    let inventory = app.engine.inventory();
+    let desk = app.desk();
     let root = std::fs::canonicalize(&app.settings.data_dir)?.join("demo");
     for (uuid, name) in [(SOURCE_STORAGE, "ceph-a"), (TARGET_STORAGE, "ceph-b")] {
         let directory = root.join(name);
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let new = NewLocal {
+        let new = NewDirectory {
             id: uuid.parse().ok(),
             name: format!("demo-{name}"),
             description: Some("a directory that stands in for the reference's Ceph pool".to_owned()),
             url: directory.to_string_lossy().into_owned(),
         };
-        storages::add_local(&inventory, app.engine.host(), new).await.map_err(|f| anyhow!("{f}"))?;
+        storages::add_directory(&desk, app.engine.host(), StorageKind::Local, new)
+            .await
+            .map_err(|f| anyhow!("{f}"))?;
     }
     let path = root.join("ceph-a").join("data-volume.raw");
     fill(&path, 7)?;
@@ -88,7 +90,7 @@ async fn disks(app: &Arc<App>) -> Result<()> {
         description: Some("the volume of the public API reference".to_owned()),
     };
     let storage = SOURCE_STORAGE.parse().map_err(|_| anyhow!("the demo's storage uuid"))?;
-    volumes::adopt(&inventory, &new, storage, &path.to_string_lossy()).await.map_err(|f| anyhow!("{f}"))?;
+    volumes::adopt(&desk, &new, storage, &path.to_string_lossy()).await.map_err(|f| anyhow!("{f}"))?;
     Ok(())
 }
 

@@ -65,7 +65,7 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
     let Rows::Volumes(rows) = found.rows else { return Ok(()) };
     for volume in rows {
         let old = volume.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
-        if old && let Err(fault) = volumes::expunge(&app.engine.inventory(), volume.id).await {
+        if old && let Err(fault) = volumes::expunge(&app.desk(), volume.id).await {
             tracing::warn!(volume = %volume.id, %fault, "a deleted volume could not be expunged yet");
         }
     }

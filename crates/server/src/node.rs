@@ -9,6 +9,7 @@ use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRu
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::import::Import;
+use longhaul_jobs::manage::Desk;
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::simulator::{Journal, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
@@ -154,14 +155,15 @@ fn registry(
     format: &TimeFormat,
     inventory: Inventory,
 ) -> Result<Registry> {
-    let copy = CopySettings { spawner: Spawner::this_binary(), limits: configs.copy_limits() };
+    let desk = Desk { inventory, spawner: Spawner::this_binary() };
+    let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
     });
     let mut registry = Registry::default()
-        .with(Arc::new(Migrate::new(inventory.clone(), copy.clone(), show.clone())))
-        .with(Arc::new(Import::new(inventory, copy, show)));
+        .with(Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone())))
+        .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
         let journal = match &settings.simulator_journal {
             Some(path) => Some(Arc::new(Journal::open(path).map_err(|fault| anyhow!("{fault}"))?)),

@@ -16,6 +16,7 @@ mod zql;
 
 use std::sync::Arc;
 
+use longhaul_model::resource::StorageKind;
 use longhaul_model::{Code, Fault};
 use longhaul_wire::Op;
 use longhaul_wire::api::not_here;
@@ -71,7 +72,13 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QuerySystemTag
         | Op::QueryUserTag
         | Op::QueryGlobalConfig => query::query(app, &called).await,
-        Op::AddLocalPrimaryStorage => storages::add_local(app, &called).await,
+        Op::AddLocalPrimaryStorage => storages::add_directory(app, &called, StorageKind::Local).await,
+        Op::AddSharedMountPointPrimaryStorage => {
+            storages::add_directory(app, &called, StorageKind::SharedMountPoint).await
+        }
+        Op::AddNfsPrimaryStorage => storages::add_directory(app, &called, StorageKind::Nfs).await,
+        Op::ReconnectPrimaryStorage => storages::reconnect(app, &called, "uuid").await,
+        Op::SyncPrimaryStorageCapacity => storages::reconnect(app, &called, "primaryStorageUuid").await,
         Op::UpdatePrimaryStorage => storages::update(app, &called).await,
         Op::ChangePrimaryStorageState => storages::change_state(app, &called).await,
         Op::DeletePrimaryStorage => storages::delete(app, &called).await,

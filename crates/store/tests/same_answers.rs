@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use longhaul_model::query::{Answer, Query};
-use longhaul_model::resource::{Storage, StorageState, Tagged, Volume};
+use longhaul_model::resource::{Storage, StorageKind, StorageState, Tagged, Volume};
 use longhaul_model::{
     FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, StorageId, Transition, VolumeId,
 };
@@ -39,8 +39,10 @@ async fn tag_disks(store: &dyn Store, clock: &HandClock) {
         id: StorageId::v4(1),
         name: "pool".to_owned(),
         description: None,
-        kind: "LocalStorage".to_owned(),
+        kind: StorageKind::Local,
         url: "/pool".to_owned(),
+        mount: None,
+        pool: None,
         host: None,
         state: StorageState::Enabled,
         status: "Connected".to_owned(),

@@ -58,7 +58,7 @@ pub async fn end_children(context: &JobContext) -> Result<u32, Ended> {
 /// # Errors
 /// The attempt is to stop, or the store or the disk refuses.
 pub async fn artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
-    let root = Path::new(&order.target.url);
+    let root = Path::new(order.target.directory().unwrap_or_default());
     let mut found: Option<Artifact> = None;
     for intent in context.intents().await?.into_iter().rev() {
         let IntentKind::Artifact { path } = &intent.kind else { continue };
@@ -86,7 +86,7 @@ pub async fn artifact(context: &JobContext, order: &Order) -> Result<Artifact, E
 async fn new_artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
     let relative =
         PathBuf::from(&order.directory).join(format!("{}-{}", context.job().id, context.claim().token));
-    let absolute = Path::new(&order.target.url).join(&relative);
+    let absolute = Path::new(order.target.directory().unwrap_or_default()).join(&relative);
     let kind = IntentKind::Artifact { path: absolute.to_string_lossy().into_owned() };
     let intent = context.intend(kind, Some(order.target.id)).await?;
     Ok(Artifact { relative, absolute, intents: vec![intent.id], pages: Pages::new() })

@@ -21,6 +21,7 @@ pub fn from_disk(error: DiskError) -> Fault {
         DiskError::LeaseExpired => Fault::new(Code::NodeGone, details),
         DiskError::InUse(_)
         | DiskError::NoSpace { .. }
+        | DiskError::Away { .. }
         | DiskError::Exists(_)
         | DiskError::Backs { .. }
         | DiskError::Mismatch { .. }

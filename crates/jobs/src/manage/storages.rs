@@ -1,87 +1,148 @@
-//! Local storages: a directory of this host.
+//! Primary storages: add a directory, remove one, look how it is, compare it with the records.
 
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::Inventory;
 use longhaul_engine::inventory::StorageUpdate;
-use longhaul_model::resource::{Storage, StorageState, Volume};
-use longhaul_model::{Fault, HostId, StorageId};
+use longhaul_model::resource::{Storage, StorageKind, StorageState, Volume};
+use longhaul_model::{Code, Fault, HostId, StorageId};
 
-use super::{blocking, open_root};
-use crate::storage::{self, DiskError, Found, Root};
+use super::fault::from_disk;
+use super::{Desk, blocking, open_root};
+use crate::storage::{self, DiskError, Found, Root, shared};
 
-/// The wire's name of a storage that is a directory of one host.
-pub const LOCAL: &str = "LocalStorage";
 /// Directories below which no storage may be.
 const FORBIDDEN: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// Most files one scan lists.
 pub const SCAN_MAX: usize = 10_000;
 
-/// A local storage to be added.
+/// A directory to be added as a storage.
 #[derive(Debug, Clone)]
-pub struct NewLocal {
+pub struct NewDirectory {
     /// The uuid, if the caller chooses it.
     pub id: Option<StorageId>,
     /// For people.
     pub name: String,
     /// For people.
     pub description: Option<String>,
-    /// An absolute directory that exists.
+    /// An absolute directory that exists; for `Nfs` the export that is mounted on this host, `host:/path`.
     pub url: String,
 }
 
-/// Adds a directory of this host as a storage.
+/// Adds a directory as a storage: `Local` belongs to `host`; the others are marked, so that every node can
+/// tell whether it sees the same directory.
 ///
 /// # Errors
-/// The url is not an absolute directory that we may read, is below `/dev`, `/proc`, `/sys`, or is a storage
-/// already, or one lies inside the other.
-pub async fn add_local(inventory: &Inventory, host: HostId, new: NewLocal) -> Result<Storage, Fault> {
-    if !new.url.starts_with('/') {
+/// The url is not an absolute directory that we may read and, for the others, write, is below `/dev`, `/proc`,
+/// `/sys`, is not mounted, or is a storage already, or one lies inside the other.
+pub async fn add_directory(
+    desk: &Desk,
+    host: HostId,
+    kind: StorageKind,
+    new: NewDirectory,
+) -> Result<Storage, Fault> {
+    let mount = if kind == StorageKind::Nfs { Some(mounted(&new.url).await?) } else { None };
+    let directory = mount.clone().unwrap_or_else(|| new.url.clone());
+    if !directory.starts_with('/') {
         return Err(Fault::invalid(format!(
-            "the url[{}] is not an absolute path starting with '/'",
-            new.url
+            "the url[{directory}] is not an absolute path starting with '/'"
         )));
     }
-    if FORBIDDEN.iter().any(|f| Path::new(&new.url).starts_with(f)) {
+    if FORBIDDEN.iter().any(|f| Path::new(&directory).starts_with(f)) {
         return Err(Fault::invalid(" the url contains an invalid folder[/dev or /proc or /sys]"));
     }
-    let url = new.url.clone();
     let (path, capacity) = blocking(move || {
-        let root = open_root(&url)?;
+        let root = Root::open(Path::new(&directory))?;
         Ok((root.path().to_owned(), storage::capacity(&root)?))
     })
     .await?;
+    let inventory = &desk.inventory;
     refuse_nested(inventory, &path).await?;
-    let runtime = inventory.runtime();
-    inventory
-        .create_storage(Storage {
-            id: new.id.unwrap_or_else(|| StorageId::random(&**runtime)),
-            name: new.name,
-            description: new.description,
-            kind: LOCAL.to_owned(),
-            url: path.to_string_lossy().into_owned(),
-            host: Some(host),
-            state: StorageState::Enabled,
-            status: "Connected".to_owned(),
-            total_bytes: capacity.total_bytes,
-            available_bytes: capacity.available_bytes,
-            create_ms: 0,
-            last_op_ms: 0,
-        })
-        .await
+    let id = new.id.unwrap_or_else(|| StorageId::random(&**inventory.runtime()));
+    let shared = kind != StorageKind::Local;
+    if shared {
+        let path = path.clone();
+        blocking(move || shared::mark(&Root::open(&path)?, &id.to_string())).await?;
+    }
+    let directory = path.to_string_lossy().into_owned();
+    let created = inventory.create_storage(Storage {
+        id,
+        name: new.name,
+        description: new.description,
+        kind,
+        url: if mount.is_some() { new.url } else { directory.clone() },
+        mount: mount.map(|_| directory),
+        pool: None,
+        host: (!shared).then_some(host),
+        state: StorageState::Enabled,
+        status: "Connected".to_owned(),
+        total_bytes: capacity.total_bytes,
+        available_bytes: capacity.available_bytes,
+        create_ms: 0,
+        last_op_ms: 0,
+    });
+    match created.await {
+        Err(fault) if shared => {
+            // The directory is not the storage's after all.
+            blocking(move || shared::unmark(&Root::open(&path)?, &id.to_string())).await?;
+            Err(fault)
+        }
+        other => other,
+    }
+}
+
+/// Where an export is mounted on this host.
+async fn mounted(export: &str) -> Result<String, Fault> {
+    let valid = export.split_once(":/").is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'));
+    if !valid {
+        return Err(Fault::invalid(format!("the url[{export}] is not an export; give it as host:/path")));
+    }
+    let asked = export.to_owned();
+    let found = tokio::task::spawn_blocking(move || shared::mount_point(&asked)).await;
+    match found {
+        Ok(Ok(point)) => Ok(point),
+        Ok(Err(DiskError::NotFound(_))) => Err(Fault::invalid(format!(
+            "the export[{export}] is not mounted on this host; mount it first (mount -t nfs {export} /mnt/…), on every node at the same place"
+        ))),
+        Ok(Err(error)) => Err(from_disk(error)),
+        Err(_) => Err(Fault::internal("looking for the mount point broke off")),
+    }
+}
+
+/// Removes a storage's record, and the mark of a shared directory; no disk is touched. An unknown one is no
+/// error.
+///
+/// # Errors
+/// Something lies on it.
+pub async fn delete(desk: &Desk, id: StorageId) -> Result<(), Fault> {
+    let known = match desk.inventory.storage(id, "uuid").await {
+        Ok(known) => known,
+        Err(fault) if fault.code == Code::NotFound => return Ok(()),
+        Err(fault) => return Err(fault),
+    };
+    desk.inventory.delete_storage(id).await?;
+    let marked = matches!(known.kind, StorageKind::SharedMountPoint | StorageKind::Nfs);
+    if let (true, Some(directory)) = (marked, known.directory().map(str::to_owned)) {
+        let gone = blocking(move || shared::unmark(&Root::open(Path::new(&directory))?, &id.to_string()));
+        if let Err(fault) = gone.await {
+            // The record is gone, which is what was asked; a later addition tells of the mark.
+            tracing::warn!(storage = %id, %fault, "the mark of a deleted primary storage could not be removed");
+        }
+    }
+    Ok(())
 }
 
 /// A file below two storages could become two volumes.
 async fn refuse_nested(inventory: &Inventory, path: &Path) -> Result<(), Fault> {
     for known in inventory.storages().await? {
-        let other = Path::new(&known.url);
+        let Some(other) = known.directory().map(Path::new) else { continue };
         if path != other && (path.starts_with(other) || other.starts_with(path)) {
             return Err(Fault::invalid(format!(
                 "the url[{}] and that of primary storage[uuid:{}, name:{}], [{}], lie in each other; give directories side by side",
                 path.display(),
                 known.id,
                 known.name,
-                known.url
+                other.display()
             )));
         }
     }
@@ -92,10 +153,10 @@ async fn refuse_nested(inventory: &Inventory, path: &Path) -> Result<(), Fault> 
 ///
 /// # Errors
 /// There is no such storage, or the store does not answer.
-pub async fn refreshed(inventory: &Inventory, id: StorageId) -> Result<Storage, Fault> {
+pub async fn refreshed(desk: &Desk, id: StorageId) -> Result<Storage, Fault> {
+    let inventory = &desk.inventory;
     let known = inventory.storage(id, "uuid").await?;
-    let url = known.url.clone();
-    let seen = blocking(move || storage::capacity(&open_root(&url)?)).await;
+    let seen = desk.capacity(&known).await;
     let update = match seen {
         Ok(capacity) => StorageUpdate {
             capacity: Some((capacity.total_bytes, capacity.available_bytes)),
@@ -124,12 +185,13 @@ pub enum Item {
 ///
 /// # Errors
 /// There is no such storage, or it cannot be read.
-pub async fn scan(inventory: &Inventory, id: StorageId) -> Result<Vec<Item>, Fault> {
+pub async fn scan(desk: &Desk, id: StorageId) -> Result<Vec<Item>, Fault> {
+    let inventory = &desk.inventory;
     let known = inventory.storage(id, "uuid").await?;
     let volumes = inventory.volumes_on(id).await?;
     let managed: Vec<PathBuf> = inventory.known_paths(id).await?.into_iter().map(PathBuf::from).collect();
     blocking(move || {
-        let root = open_root(&known.url)?;
+        let root = open_root(&known)?;
         let managed = managed.iter().map(|p| p.strip_prefix(root.path()).unwrap_or(p).to_owned()).collect();
         let mut items: Vec<Item> = volumes.into_iter().filter_map(|v| compare(&root, v)).collect();
         items.extend(storage::scan(&root, &managed)?.into_iter().map(Item::Unmanaged));

@@ -1,13 +1,12 @@
-//! Volumes on local storages: create, adopt in place, delete and recover, expunge, forget.
+//! Volumes: create, adopt in place, delete and recover, expunge, forget.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use longhaul_engine::Inventory;
 use longhaul_model::resource::{Storage, StorageState, Trash, Volume};
 use longhaul_model::{AccountId, Fault, StorageId, VolumeId};
 
-use super::{blocking, open_root, trash};
-use crate::storage::{self, DiskError, Format};
+use super::Desk;
+use crate::storage::Format;
 
 /// What the bytes of an expunged volume are in the trash, for as long as they are there.
 pub const EXPUNGED: &str = "ExpungeVolume";
@@ -25,7 +24,7 @@ pub struct NewVolume {
     pub description: Option<String>,
 }
 
-fn record(inventory: &Inventory, new: &NewVolume) -> Volume {
+fn record(inventory: &longhaul_engine::Inventory, new: &NewVolume) -> Volume {
     Volume {
         id: new.id.unwrap_or_else(|| VolumeId::random(&**inventory.runtime())),
         account: new.account,
@@ -73,36 +72,28 @@ pub fn takes_volumes(storage: &Storage) -> Result<(), Fault> {
 /// # Errors
 /// The storage takes none, or the disk refuses; nothing is left then.
 pub async fn create(
-    inventory: &Inventory,
+    desk: &Desk,
     new: &NewVolume,
     size: u64,
     storage: Option<StorageId>,
 ) -> Result<Volume, Fault> {
-    let mut volume = record(inventory, new);
+    let mut volume = record(&desk.inventory, new);
     volume.size = size;
-    let Some(storage) = storage else { return inventory.create_volume(volume).await };
-    let storage = inventory.storage(storage, "primaryStorageUuid").await?;
+    let Some(storage) = storage else { return desk.inventory.create_volume(volume).await };
+    let storage = desk.inventory.storage(storage, "primaryStorageUuid").await?;
     takes_volumes(&storage)?;
-    let relative =
-        PathBuf::from(format!("dataVolumes/acct-{}/vol-{}/{}.qcow2", new.account, volume.id, volume.id));
-    let full = Path::new(&storage.url).join(&relative);
-    let (url, made) = (storage.url.clone(), relative.clone());
-    let actual = blocking(move || {
-        let root = open_root(&url)?;
-        storage::create_volume(&root, &made, Format::Qcow2, size)?;
-        storage::actual_bytes(&root, &made)
-    })
-    .await?;
+    let name = format!("dataVolumes/acct-{}/vol-{}/{}.qcow2", new.account, volume.id, volume.id);
+    let (path, actual) = desk.create(&storage, Path::new(&name), size).await?;
     volume.storage = Some(storage.id);
-    volume.install_path = Some(full.to_string_lossy().into_owned());
+    volume.install_path = Some(path.clone());
     volume.format = Some(format_name(Format::Qcow2).to_owned());
     volume.actual_size = Some(actual);
     volume.status = "Ready".to_owned();
-    match inventory.create_volume(volume).await {
+    match desk.inventory.create_volume(volume).await {
         Ok(volume) => Ok(volume),
         Err(fault) => {
             // The record did not come about, so its file must not stay.
-            trash::remove_file(&storage.url, &full.to_string_lossy()).await?;
+            desk.remove(&storage, &path).await?;
             Err(fault)
         }
     }
@@ -112,42 +103,31 @@ pub async fn create(
 ///
 /// # Errors
 /// It leads outside the root, is no usable image, lacks a backing file, or belongs to a volume already.
-pub async fn adopt(
-    inventory: &Inventory,
-    new: &NewVolume,
-    storage: StorageId,
-    path: &str,
-) -> Result<Volume, Fault> {
-    let storage = inventory.storage(storage, "primaryStorageUuid").await?;
+pub async fn adopt(desk: &Desk, new: &NewVolume, storage: StorageId, path: &str) -> Result<Volume, Fault> {
+    let storage = desk.inventory.storage(storage, "primaryStorageUuid").await?;
     takes_volumes(&storage)?;
-    let (url, path) = (storage.url.clone(), path.to_owned());
-    let (full, info) = blocking(move || {
-        let root = open_root(&url)?;
-        let relative = root.relative(Path::new(&path))?;
-        let info = storage::probe(&root, &relative)?;
-        storage::layers(&root, &relative, info.format)?;
-        Ok((root.full(&relative), info))
-    })
-    .await?;
-    let mut volume = record(inventory, new);
+    let disk = desk.look(&storage, path).await?;
+    let mut volume = record(&desk.inventory, new);
     volume.storage = Some(storage.id);
-    volume.install_path = Some(full.to_string_lossy().into_owned());
-    volume.format = Some(format_name(info.format).to_owned());
-    volume.size = info.virtual_bytes;
-    volume.actual_size = Some(info.actual_bytes);
+    volume.install_path = Some(disk.path);
+    volume.format = Some(format_name(disk.info.format).to_owned());
+    volume.size = disk.info.virtual_bytes;
+    volume.actual_size = Some(disk.info.actual_bytes);
     volume.status = "Ready".to_owned();
-    inventory.create_volume(volume).await
+    desk.inventory.create_volume(volume).await
 }
 
 /// Deletes a volume: its bytes stay until it is expunged.
 ///
 /// # Errors
 /// It is deleted already, in use, or a job works on it.
-pub async fn delete(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
-    let now_ms = inventory.runtime().now_ms();
-    inventory.refuse_worked_on(id).await?;
-    refuse_held(&inventory.volume(id).await?).await?;
-    inventory
+pub async fn delete(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
+    let now_ms = desk.inventory.runtime().now_ms();
+    desk.inventory.refuse_worked_on(id).await?;
+    if let Some((storage, path)) = bytes_of(desk, &desk.inventory.volume(id).await?).await? {
+        desk.refuse_held(&storage, &path).await?;
+    }
+    desk.inventory
         .change_volume(id, |volume| {
             if volume.deleted_ms.is_some() {
                 return Err(Fault::failed(format!("volume[uuid:{id}] is already in status of deleted")));
@@ -164,8 +144,8 @@ pub async fn delete(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
 ///
 /// # Errors
 /// It is not deleted.
-pub async fn recover(inventory: &Inventory, id: VolumeId) -> Result<Volume, Fault> {
-    inventory
+pub async fn recover(desk: &Desk, id: VolumeId) -> Result<Volume, Fault> {
+    desk.inventory
         .change_volume(id, |volume| {
             if volume.status == EXPUNGING || volume.deleted_ms.take().is_none() {
                 return Err(Fault::failed(format!(
@@ -189,9 +169,12 @@ const EXPUNGING: &str = "Expunging";
 /// # Errors
 /// It is not deleted, a job works on it, or other images are made of it: nothing is touched. Bytes that a
 /// process holds stay in the trash.
-pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
-    refuse_backing(inventory, &inventory.volume(id).await?).await?;
-    let volume = inventory
+pub async fn expunge(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
+    if let Some((storage, path)) = bytes_of(desk, &desk.inventory.volume(id).await?).await? {
+        desk.refuse_backing(&storage, &path).await?;
+    }
+    let volume = desk
+        .inventory
         .change_volume(id, |volume| {
             if volume.deleted_ms.is_none() {
                 return Err(Fault::failed(format!(
@@ -203,10 +186,9 @@ pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
             Ok(())
         })
         .await?;
-    let Some((storage, path)) = volume.storage.zip(volume.install_path.clone()) else {
-        return give_up_on_refusal(inventory, id).await;
+    let Some((storage, path)) = bytes_of(desk, &volume).await? else {
+        return give_up_on_refusal(desk, id).await;
     };
-    let storage = inventory.storage(storage, "primaryStorageUuid").await?;
     let entry = Trash {
         id: 0,
         storage: storage.id,
@@ -217,19 +199,19 @@ pub async fn expunge(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
         kind: EXPUNGED.to_owned(),
         create_ms: 0,
     };
-    let entry = inventory.add_trash(entry).await?;
-    if let Err(fault) = give_up_on_refusal(inventory, id).await {
-        inventory.remove_trash(entry.id).await?;
+    let entry = desk.inventory.add_trash(entry).await?;
+    if let Err(fault) = give_up_on_refusal(desk, id).await {
+        desk.inventory.remove_trash(entry.id).await?;
         return Err(fault);
     }
-    trash::remove_file(&storage.url, &path).await?;
-    inventory.remove_trash(entry.id).await
+    desk.remove(&storage, &path).await?;
+    desk.inventory.remove_trash(entry.id).await
 }
 
 /// Removes the record; where a job works on it, it is a deleted volume as before.
-async fn give_up_on_refusal(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
-    let Err(fault) = inventory.delete_volume(id).await else { return Ok(()) };
-    let back = inventory.change_volume(id, |volume| {
+async fn give_up_on_refusal(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
+    let Err(fault) = desk.inventory.delete_volume(id).await else { return Ok(()) };
+    let back = desk.inventory.change_volume(id, |volume| {
         volume.status = "Deleted".to_owned();
         Ok(())
     });
@@ -241,23 +223,13 @@ async fn give_up_on_refusal(inventory: &Inventory, id: VolumeId) -> Result<(), F
 ///
 /// # Errors
 /// A job works on it.
-pub async fn forget(inventory: &Inventory, id: VolumeId) -> Result<(), Fault> {
-    inventory.volume(id).await?;
-    inventory.delete_volume(id).await
+pub async fn forget(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
+    desk.inventory.volume(id).await?;
+    desk.inventory.delete_volume(id).await
 }
 
-async fn refuse_backing(inventory: &Inventory, volume: &Volume) -> Result<(), Fault> {
-    let Some((storage, path)) = volume.storage.zip(volume.install_path.clone()) else { return Ok(()) };
-    let url = inventory.storage(storage, "primaryStorageUuid").await?.url;
-    blocking(move || storage::refuse_if_backing(&open_root(&url)?, Path::new(&path))).await
-}
-
-async fn refuse_held(volume: &Volume) -> Result<(), Fault> {
-    let Some(path) = volume.install_path.clone() else { return Ok(()) };
-    blocking(move || match storage::in_use(Path::new(&path)) {
-        Ok(holders) if !holders.is_empty() => Err(DiskError::InUse(holders)),
-        Ok(_) | Err(DiskError::NotFound(_)) => Ok(()),
-        Err(error) => Err(error),
-    })
-    .await
+/// The storage and the path of a volume's bytes, if it has any.
+async fn bytes_of(desk: &Desk, volume: &Volume) -> Result<Option<(Storage, String)>, Fault> {
+    let Some((storage, path)) = volume.storage.zip(volume.install_path.clone()) else { return Ok(None) };
+    Ok(Some((desk.inventory.storage(storage, "primaryStorageUuid").await?, path)))
 }

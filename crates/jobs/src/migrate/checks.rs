@@ -11,9 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Request, format_of};
 use crate::carry::CopySettings;
-use crate::manage::fault::from_disk;
 use crate::manage::volumes::takes_volumes;
-use crate::manage::{blocking, open_root};
+use crate::manage::{Desk, blocking, open_root};
 use crate::storage::{self, DiskError, Layer};
 
 /// Bytes per second that a plan reckons with where no limit is set.
@@ -23,11 +22,8 @@ const TABLES_SHARE: u64 = 256;
 const TABLES_MIN: u64 = 4 * 1024 * 1024;
 
 /// Checks a submission. A dry run collects what stands in the way instead of failing at the first.
-pub async fn check(
-    inventory: &Inventory,
-    settings: &CopySettings,
-    request: &CheckRequest,
-) -> Result<Checked, Fault> {
+pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest) -> Result<Checked, Fault> {
+    let inventory = &desk.inventory;
     let wanted = Request::read(&request.data)?;
     let volume = inventory.volume(wanted.volume).await?;
     if !request.admin && volume.account != request.account {
@@ -59,8 +55,8 @@ pub async fn check(
         }
     };
     if source.is_some() {
-        note(not_in_use(&path).await)?;
-        note(not_backing(&from, &path).await)?;
+        note(desk.refuse_held(&from, &path).await)?;
+        note(desk.refuse_backing(&from, &path).await)?;
     }
     // Of a chain, at most what the guest sees is copied; how much the layers hide of each other, nobody knows
     // before.
@@ -68,7 +64,7 @@ pub async fn check(
     let occupied: u64 = layers.iter().map(|layer| layer.actual_bytes).sum();
     let bytes = if layers.len() > 1 { occupied.min(volume.size) } else { occupied };
     let needed = bytes + (bytes / TABLES_SHARE).max(TABLES_MIN);
-    let free = match room(&to, needed).await {
+    let free = match desk.room(&to, needed).await {
         Ok(free) => free,
         Err((free, fault)) => {
             note(Err(fault))?;
@@ -160,9 +156,9 @@ pub fn usable(volume: &Volume, from: &Storage, to: &Storage) -> Result<(), Fault
 
 /// The files that the source is made of, the top first, after it was opened as the copier will open it.
 async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<Layer>, Fault> {
-    let (url, path, recorded) = (from.url.clone(), path.to_owned(), format_of(format));
+    let (from, path, recorded) = (from.clone(), path.to_owned(), format_of(format));
     blocking(move || {
-        let root = open_root(&url)?;
+        let root = open_root(&from)?;
         let relative = root.relative(Path::new(&path))?;
         let info = storage::probe(&root, &relative)?;
         if info.format != recorded && recorded == storage::Format::Qcow2 {
@@ -176,36 +172,4 @@ async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<
         storage::layers(&root, &relative, recorded)
     })
     .await
-}
-
-/// Whether a process holds the disk.
-pub async fn not_in_use(path: &str) -> Result<(), Fault> {
-    let path = path.to_owned();
-    blocking(move || {
-        let holders: Vec<_> = storage::in_use(Path::new(&path))?
-            .into_iter()
-            .filter(|h| h.pid.is_none_or(|pid| pid != std::process::id()))
-            .collect();
-        if holders.is_empty() { Ok(()) } else { Err(DiskError::InUse(holders)) }
-    })
-    .await
-}
-
-/// Whether other images are made of the disk: their backing file would go with it.
-async fn not_backing(from: &Storage, path: &str) -> Result<(), Fault> {
-    let (url, path) = (from.url.clone(), path.to_owned());
-    blocking(move || storage::refuse_if_backing(&open_root(&url)?, Path::new(&path))).await
-}
-
-/// Free bytes of the target; with the fault if it cannot be written or has not enough.
-async fn room(to: &Storage, needed: u64) -> Result<u64, (u64, Fault)> {
-    let url = to.url.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let root = open_root(&url).map_err(|e| (0, from_disk(e)))?;
-        let free = storage::capacity(&root).map_err(|e| (0, from_disk(e)))?.available_bytes;
-        storage::check_writable(&root).map_err(|e| (free, from_disk(e)))?;
-        storage::check_space(&root, needed).map_err(|e| (free, from_disk(e)))?;
-        Ok(free)
-    });
-    looked.await.unwrap_or_else(|_| Err((0, Fault::internal("looking at the target storage broke off"))))
 }

@@ -40,6 +40,13 @@ pub enum DiskError {
     ReadOnly(PathBuf),
     /// No such file or directory.
     NotFound(PathBuf),
+    /// The storage itself can't be reached at present: not mounted, or its cluster does not answer.
+    Away {
+        /// Its directory or pool.
+        path: PathBuf,
+        /// What is seen of that and what to do.
+        reason: String,
+    },
     /// The path leaves the storage's root, or the root is one that is never allowed.
     OutsideRoot(PathBuf),
     /// The name is taken; nothing was overwritten.
@@ -117,6 +124,7 @@ impl DiskError {
             Self::NoSpace { .. } => "no_space",
             Self::ReadOnly(_) => "read_only",
             Self::NotFound(_) => "not_found",
+            Self::Away { .. } => "away",
             Self::OutsideRoot(_) => "outside_root",
             Self::Exists(_) => "exists",
             Self::BadImage { .. } => "bad_image",
@@ -163,6 +171,7 @@ impl fmt::Display for DiskError {
             Self::NotFound(p) => {
                 write!(f, "{} does not exist; was it moved or deleted behind our back?", p.display())
             }
+            Self::Away { path, reason } => write!(f, "the storage at {} is away: {reason}", path.display()),
             Self::OutsideRoot(p) => write!(
                 f,
                 "{} leads outside of the storage's directory, which is never followed; give a path below it",

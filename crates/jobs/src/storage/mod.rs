@@ -12,6 +12,7 @@ pub mod lock;
 pub mod probe;
 pub mod root;
 pub mod scan;
+pub mod shared;
 
 pub use chain::{Layer, layers, overlays, refuse_if_backing};
 pub use error::{DiskError, InUse};

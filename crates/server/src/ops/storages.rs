@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use longhaul_engine::inventory::{StorageUpdate, not_found};
-use longhaul_jobs::manage::storages::{self, Item, NewLocal};
+use longhaul_jobs::manage::storages::{self, Item, NewDirectory};
 use longhaul_jobs::manage::{trash, volumes};
 use longhaul_model::query::{Filter, LIMIT_MAX, Page, Query, Resource, Rows};
-use longhaul_model::resource::{StorageState, Tagged};
+use longhaul_model::resource::{StorageKind, StorageState, Tagged};
 use longhaul_model::{Code, Fault, StorageId};
 use longhaul_wire::inventory::{
     self, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus, TrashInventory, ZONE,
@@ -17,25 +17,50 @@ use crate::answer::Answer;
 use crate::app::{App, Called};
 
 fn storage_id(called: &Called) -> Result<StorageId, Fault> {
-    let uuid = required(called, "uuid")?;
-    uuid.parse().map_err(|_| not_found("uuid", uuid, "PrimaryStorageVO"))
+    id_in(called, "uuid")
 }
 
-pub async fn add_local(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+fn id_in(called: &Called, field: &str) -> Result<StorageId, Fault> {
+    let uuid = required(called, field)?;
+    uuid.parse().map_err(|_| not_found(field, uuid, "PrimaryStorageVO"))
+}
+
+pub async fn add_directory(app: &Arc<App>, called: &Called, kind: StorageKind) -> Result<Answer, Fault> {
+    refuse_other_zone(called)?;
     let params = &called.call.params;
-    // One constant zone: clients that know of none are as welcome.
-    if let Some(zone) = params.text("zoneUuid").filter(|z| *z != ZONE) {
-        return Err(not_found("zoneUuid", zone, "ZoneVO"));
-    }
-    let new = NewLocal {
+    let new = NewDirectory {
         id: params.id("resourceUuid"),
         name: required(called, "name")?.to_owned(),
         description: params.owned("description"),
         url: required(called, "url")?.to_owned(),
     };
-    let storage = storages::add_local(&app.engine.inventory(), app.engine.host(), new).await?;
+    let storage = storages::add_directory(&app.desk(), app.engine.host(), kind, new).await?;
     tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
     Ok(Answer::Storage(Box::new(storage)))
+}
+
+/// One constant zone: clients that know of none are as welcome.
+fn refuse_other_zone(called: &Called) -> Result<(), Fault> {
+    match called.call.params.text("zoneUuid").filter(|z| *z != ZONE) {
+        Some(zone) => Err(not_found("zoneUuid", zone, "ZoneVO")),
+        None => Ok(()),
+    }
+}
+
+/// Looks anew whether the storage is there and how full it is.
+pub async fn reconnect(app: &Arc<App>, called: &Called, field: &str) -> Result<Answer, Fault> {
+    let storage = storages::refreshed(&app.desk(), id_in(called, field)?).await?;
+    if storage.status == "Connected" {
+        return Ok(Answer::Storage(Box::new(storage)));
+    }
+    // Why is not in the record, so it is asked for once more.
+    match app.desk().capacity(&storage).await {
+        Ok(_) => Ok(Answer::Storage(Box::new(storages::refreshed(&app.desk(), storage.id).await?))),
+        Err(why) => {
+            let told = format!("primary storage[uuid:{}] is still Disconnected", storage.id);
+            Err(Fault::failed(told).because(why))
+        }
+    }
 }
 
 pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
@@ -44,7 +69,7 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let known = app.engine.inventory().storage(id, "uuid").await?;
     if params.text("url").is_some_and(|url| !url.is_empty() && url != known.url) {
         return Err(Fault::invalid(format!(
-            "the url of a LocalStorage cannot change; add [{}] as another storage and migrate the volumes",
+            "the url of a primary storage cannot change; add [{}] as another storage and migrate the volumes",
             params.text("url").unwrap_or_default()
         )));
     }
@@ -73,7 +98,7 @@ pub async fn change_state(app: &Arc<App>, called: &Called) -> Result<Answer, Fau
 }
 
 pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    app.engine.inventory().delete_storage(storage_id(called)?).await.map(|()| Answer::Empty)
+    storages::delete(&app.desk(), storage_id(called)?).await.map(|()| Answer::Empty)
 }
 
 pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
@@ -93,7 +118,7 @@ pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 
 pub async fn clean_trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let only = called.call.params.int("trashId").and_then(|n| u64::try_from(n).ok());
-    let cleaned = trash::clean(&app.engine.inventory(), storage_id(called)?, only).await?;
+    let cleaned = trash::clean(&app.desk(), storage_id(called)?, only).await?;
     let mut items: Vec<_> = cleaned.into_iter().map(|c| (c.trash.id, Some(c.trash), c.error)).collect();
     if let (Some(id), true) = (only, items.is_empty()) {
         items.push((id, None, None)); // an unknown number is a success, as the contract has it
@@ -122,7 +147,7 @@ pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
         if !all && !wanted.contains(&row.id.to_string().as_str()) {
             continue;
         }
-        let storage = storages::refreshed(&app.engine.inventory(), row.id).await?;
+        let storage = storages::refreshed(&app.desk(), row.id).await?;
         sum.total_capacity += storage.total_bytes;
         sum.available_capacity += storage.available_bytes;
         sum.total_physical_capacity += storage.total_bytes;
@@ -133,10 +158,10 @@ pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
 
 pub async fn scan(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let id = storage_id(called)?;
-    let inventory = app.engine.inventory();
-    let root = inventory.storage(id, "uuid").await?.url;
+    let known = app.engine.inventory().storage(id, "uuid").await?;
+    let root = known.directory().unwrap_or_default();
     let rows: Vec<_> =
-        storages::scan(&inventory, id).await?.into_iter().map(|item| scan_item(&root, item)).collect();
+        storages::scan(&app.desk(), id).await?.into_iter().map(|item| scan_item(root, item)).collect();
     Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
 }
 

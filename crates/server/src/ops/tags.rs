@@ -47,7 +47,9 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::PrimaryStorageMigrateVolume
         | Op::ImportVolume => Some(known::JOB),
         Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
-        Op::AddLocalPrimaryStorage => Some(known::STORAGE),
+        Op::AddLocalPrimaryStorage | Op::AddSharedMountPointPrimaryStorage | Op::AddNfsPrimaryStorage => {
+            Some(known::STORAGE)
+        }
         _ => None,
     }
 }

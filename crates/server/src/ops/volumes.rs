@@ -75,8 +75,7 @@ pub async fn create(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let size = u64::try_from(params.int("diskSize").unwrap_or(0))
         .map_err(|_| Fault::invalid("unexpected disk size settings"))?;
     let new = new_volume(called, called.identity.account)?;
-    let volume =
-        volumes::create(&app.engine.inventory(), &new, size, params.id("primaryStorageUuid")).await?;
+    let volume = volumes::create(&app.desk(), &new, size, params.id("primaryStorageUuid")).await?;
     tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
     Ok(answer(volume))
 }
@@ -103,26 +102,26 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 
 pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     if let Some(volume) = owned_or_gone(app, called).await? {
-        volumes::delete(&app.engine.inventory(), volume.id).await?;
+        volumes::delete(&app.desk(), volume.id).await?;
     }
     Ok(Answer::Empty)
 }
 
 pub async fn recover(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let volume = owned(app, called, "uuid").await?;
-    Ok(answer(volumes::recover(&app.engine.inventory(), volume.id).await?))
+    Ok(answer(volumes::recover(&app.desk(), volume.id).await?))
 }
 
 pub async fn expunge(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     if let Some(volume) = owned_or_gone(app, called).await? {
-        volumes::expunge(&app.engine.inventory(), volume.id).await?;
+        volumes::expunge(&app.desk(), volume.id).await?;
     }
     Ok(Answer::Empty)
 }
 
 pub async fn forget(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let volume = owned(app, called, "uuid").await?;
-    volumes::forget(&app.engine.inventory(), volume.id).await.map(|()| Answer::Empty)
+    volumes::forget(&app.desk(), volume.id).await.map(|()| Answer::Empty)
 }
 
 pub async fn adopt(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
@@ -145,7 +144,7 @@ pub async fn adopt(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         storage.parse().map_err(|_| not_found("primaryStorageUuid", storage, "PrimaryStorageVO"))?;
     let new = new_volume(called, account)?;
     let path = required(called, "installPath")?;
-    let volume = volumes::adopt(&app.engine.inventory(), &new, storage, path).await?;
+    let volume = volumes::adopt(&app.desk(), &new, storage, path).await?;
     tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
     Ok(answer(volume))
 }

@@ -219,6 +219,30 @@ fn storages(stake: &Stake) -> Vec<Row> {
             json!({"params": {"name": "mine", "url": "/tmp", "zoneUuid": stake.node}}),
             admin_only,
         ),
+        asynchronous(
+            "post /primary-storage/smp",
+            "/primary-storage/smp".to_owned(),
+            json!({"params": {"name": "mine", "url": "/tmp", "zoneUuid": stake.node}}),
+            admin_only,
+        ),
+        asynchronous(
+            "post /primary-storage/nfs",
+            "/primary-storage/nfs".to_owned(),
+            json!({"params": {"name": "mine", "url": "h:/x", "zoneUuid": stake.node}}),
+            admin_only,
+        ),
+        asynchronous(
+            "put /primary-storage/{uuid}/actions reconnectPrimaryStorage",
+            format!("{one}/actions"),
+            json!({"reconnectPrimaryStorage": {}}),
+            admin_only,
+        ),
+        asynchronous(
+            "put /primary-storage/{primaryStorageUuid}/actions",
+            format!("{one}/actions"),
+            json!({"syncPrimaryStorageCapacity": {}}),
+            admin_only,
+        ),
         sync("get /primary-storage", "/primary-storage".to_owned(), Allowed),
         sync("get /primary-storage/{uuid}", one.clone(), Allowed),
         asynchronous(

@@ -27,6 +27,7 @@ mod polls;
 mod query;
 mod reference;
 mod sessions;
+mod shared;
 mod signed;
 mod tags;
 mod validation;

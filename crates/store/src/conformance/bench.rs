@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use longhaul_model::resource::{Account, ApiOutcome, ApiRecord, Storage, StorageState, Volume, WebHook};
+use longhaul_model::resource::{
+    Account, ApiOutcome, ApiRecord, Storage, StorageKind, StorageState, Volume, WebHook,
+};
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
     AccountId, ApiId, Change, Claim, Claimed, Clock, FreeSlots, HostId, Job, JobEvent, JobId, JobState,
@@ -212,8 +214,10 @@ impl Bench {
             id: StorageId::random(&*self.clock),
             name: "pool".to_owned(),
             description: None,
-            kind: "LocalStorage".to_owned(),
+            kind: StorageKind::Local,
             url: url.to_owned(),
+            mount: None,
+            pool: None,
             host: None,
             state: StorageState::Enabled,
             status: "Connected".to_owned(),

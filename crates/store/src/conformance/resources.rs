@@ -1,6 +1,6 @@
 //! Promises of `Resources` and `Ledger`.
 
-use longhaul_model::resource::{Intent, IntentKind, StorageState, Trash};
+use longhaul_model::resource::{CephPool, Intent, IntentKind, StorageKind, StorageState, Trash};
 use longhaul_model::{Claim, Clock, HostId, JobEvent, StorageId};
 
 use super::{Bench, SECOND};
@@ -17,6 +17,29 @@ pub async fn a_storage_reads_back(t: &Bench) {
     assert_eq!(stored, new);
     assert_eq!(t.store.storage(new.id).await, Ok(Some(new)));
     assert_eq!(t.store.storage(StorageId::random(&*t.clock)).await, Ok(None));
+}
+
+/// What a storage is made of reads back, for every kind, with all that is said of a pool.
+pub async fn a_storage_of_every_kind_reads_back(t: &Bench) {
+    for kind in StorageKind::ALL {
+        let mut new = t.new_storage(kind.name());
+        new.kind = kind;
+        new.mount = (kind == StorageKind::Nfs).then(|| "/mnt".to_owned());
+        new.pool = (kind == StorageKind::Ceph).then(|| CephPool {
+            monitors: vec!["10.0.0.1:3300".to_owned(), "10.0.0.2:6789".to_owned()],
+            conf: Some("/etc/ceph/ceph.conf".to_owned()),
+            user: "longhaul".to_owned(),
+            keyring: Some("/etc/ceph/ceph.client.longhaul.keyring".to_owned()),
+            pool: "disks".to_owned(),
+            fsid: "9f6a8a0e-6b1a-4a2e-8a53-3f6f2c1f0a11".to_owned(),
+        });
+        let stored = t.store.create_storage(new.clone()).await.unwrap();
+        assert_eq!((stored.kind, &stored.mount, &stored.pool), (new.kind, &new.mount, &new.pool));
+        let update = StorageUpdate { name: Some("renamed".to_owned()), ..StorageUpdate::default() };
+        t.store.update_storage(new.id, update).await.unwrap();
+        let read = t.store.storage(new.id).await.unwrap().unwrap();
+        assert_eq!((read.kind, read.mount, read.pool), (new.kind, new.mount, new.pool));
+    }
 }
 
 /// A directory of a host is one storage.

@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 5] = [
+pub const MIGRATIONS: [Migration; 6] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -32,6 +32,10 @@ pub const MIGRATIONS: [Migration; 5] = [
     Migration {
         file: "0005_global_config.sql",
         sql: include_str!("../../migrations/sqlite/0005_global_config.sql"),
+    },
+    Migration {
+        file: "0006_storage_kinds.sql",
+        sql: include_str!("../../migrations/sqlite/0006_storage_kinds.sql"),
     },
 ];
 

@@ -22,20 +22,23 @@ pub(super) fn read_volume(connection: &Connection, id: &str) -> Result<Option<Vo
 impl Tx<'_> {
     /// Stores a storage: a new one, or with `known` the new state of one that is there.
     pub(super) fn put_storage(&self, storage: &Storage, known: bool) -> Result<()> {
+        let pool = storage.pool.as_ref().map(serde_json::to_string);
+        let pool = pool.transpose().map_err(|e| StoreError::Corrupt(e.to_string()))?;
         let sql = if known {
             "UPDATE storage SET name = ?2, description = ?3, kind = ?4, url = ?5, host = ?6, state = ?7,
-                status = ?8, total_bytes = ?9, available_bytes = ?10, create_ms = ?11, last_op_ms = ?12
+                status = ?8, total_bytes = ?9, available_bytes = ?10, create_ms = ?11, last_op_ms = ?12,
+                mount = ?13, pool = ?14
              WHERE uuid = ?1"
         } else {
             "INSERT INTO storage (uuid, name, description, kind, url, host, state, status, total_bytes,
-                available_bytes, create_ms, last_op_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                available_bytes, create_ms, last_op_ms, mount, pool)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
         };
         taken_or(self.prepare(sql)?.execute(params![
             storage.id.to_string(),
             storage.name,
             storage.description,
-            storage.kind,
+            storage.kind.name(),
             storage.url,
             storage.host.map(|h| h.to_string()),
             storage.state.name(),
@@ -44,6 +47,8 @@ impl Tx<'_> {
             stored(storage.available_bytes),
             storage.create_ms,
             storage.last_op_ms,
+            storage.mount,
+            pool,
         ]))?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use longhaul_model::progress::Progress;
-use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageState, Tag, Volume};
+use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageKind, StorageState, Tag, Volume};
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason};
 use rusqlite::types::Type;
@@ -151,16 +151,18 @@ pub(super) fn node(row: &Row<'_>) -> Result<Node> {
 
 /// The columns of a storage, in the order that `storage` reads them.
 pub(super) const STORAGE: &str = "j.uuid, j.name, j.description, j.kind, j.url, j.host, j.state, j.status,
-    j.total_bytes, j.available_bytes, j.create_ms, j.last_op_ms";
+    j.total_bytes, j.available_bytes, j.create_ms, j.last_op_ms, j.mount, j.pool";
 
 pub(super) fn storage(row: &Row<'_>) -> Result<Storage> {
-    let state: String = row.get(6)?;
+    let (kind, state, pool): (String, String, Option<String>) = (row.get(3)?, row.get(6)?, row.get(13)?);
     Ok(Storage {
         id: id(row, 0)?,
         name: row.get(1)?,
         description: row.get(2)?,
-        kind: row.get(3)?,
+        kind: StorageKind::from_name(&kind).ok_or_else(|| damaged(3, "a kind of storage"))?,
         url: row.get(4)?,
+        mount: row.get(12)?,
+        pool: pool.map(|p| serde_json::from_str(&p)).transpose().map_err(|_| damaged(13, "a pool"))?,
         host: maybe_id(row, 5)?,
         state: StorageState::from_name(&state).ok_or_else(|| damaged(6, "a state"))?,
         status: row.get(7)?,

@@ -78,6 +78,14 @@ pub enum Op {
     QueryZone,
     /// `POST /primary-storage/local-storage`
     AddLocalPrimaryStorage,
+    /// `POST /primary-storage/smp`
+    AddSharedMountPointPrimaryStorage,
+    /// `POST /primary-storage/nfs`
+    AddNfsPrimaryStorage,
+    /// `PUT /primary-storage/{uuid}/actions` `reconnectPrimaryStorage`
+    ReconnectPrimaryStorage,
+    /// `PUT /primary-storage/{primaryStorageUuid}/actions` `syncPrimaryStorageCapacity`
+    SyncPrimaryStorageCapacity,
     /// `GET /primary-storage`, `GET /primary-storage/{uuid}`
     QueryPrimaryStorage,
     /// `PUT /primary-storage/{uuid}/actions` `updatePrimaryStorage`

@@ -40,6 +40,85 @@ pub(super) const ROWS: &[Operation] = &[
         )
     },
     Operation {
+        admin_only: true,
+        message_class: "org.zstack.storage.primary.smp.APIAddSharedMountPointPrimaryStorageMsg",
+        summary: "Add a directory that every node sees under the same path as a primary storage",
+        params: &[
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("zoneUuid", "The zone's uuid, see GET /v1/zones").of("ZoneVO"),
+            Param::text("url", "Absolute path of the mounted directory; not below /dev, /proc or /sys")
+                .required()
+                .max(2048),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            Param::text("type", "Accepted and ignored: it is always `SharedMountPoint`").max(NAME_MAX),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::AddSharedMountPointPrimaryStorage,
+            "AddSharedMountPointPrimaryStorage",
+            Method::Post,
+            "/primary-storage/smp",
+            Wrapper::Params,
+        )
+    },
+    Operation {
+        admin_only: true,
+        message_class: "org.zstack.storage.primary.nfs.APIAddNfsPrimaryStorageMsg",
+        summary: "Add an NFS export that is mounted on every node as a primary storage",
+        params: &[
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("zoneUuid", "The zone's uuid, see GET /v1/zones").of("ZoneVO"),
+            Param::text(
+                "url",
+                "The export, `host:/path`; it is mounted already, at the same place on every node",
+            )
+            .required()
+            .max(2048),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            Param::text("type", "Accepted and ignored: it is always `NFS`").max(NAME_MAX),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::AddNfsPrimaryStorage,
+            "AddNfsPrimaryStorage",
+            Method::Post,
+            "/primary-storage/nfs",
+            Wrapper::Params,
+        )
+    },
+    Operation {
+        admin_only: true,
+        message_class: "org.zstack.header.storage.primary.APIReconnectPrimaryStorageMsg",
+        summary: "Look anew whether a primary storage is there, and how full it is",
+        params: &[STORAGE],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::ReconnectPrimaryStorage,
+            "ReconnectPrimaryStorage",
+            Method::Put,
+            ACTIONS,
+            Wrapper::Action("reconnectPrimaryStorage"),
+        )
+    },
+    Operation {
+        admin_only: true,
+        message_class: "org.zstack.header.storage.primary.APISyncPrimaryStorageCapacityMsg",
+        summary: "Look anew how full a primary storage is",
+        params: &[Param::url_of("PrimaryStorageVO", "primaryStorageUuid", "The primary storage's uuid")],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::SyncPrimaryStorageCapacity,
+            "SyncPrimaryStorageCapacity",
+            Method::Put,
+            "/primary-storage/{primaryStorageUuid}/actions",
+            Wrapper::Action("syncPrimaryStorageCapacity"),
+        )
+    },
+    Operation {
         one_path: Some("/primary-storage/{uuid}"),
         kind: Kind::Query(Target::Stored(Resource::Storage)),
         message_class: "org.zstack.header.storage.primary.APIQueryPrimaryStorageMsg",

@@ -1,7 +1,7 @@
 //! Keys, types and envelopes of answers.
 
 use jiff::tz::TimeZone;
-use longhaul_model::resource::{Storage, StorageState, Trash, Volume};
+use longhaul_model::resource::{Storage, StorageKind, StorageState, Trash, Volume};
 use longhaul_model::{
     ADMIN, ApiId, Fault, HostId, Job, JobId, JobState, NodeId, Progress, StorageId, VolumeId,
 };
@@ -138,8 +138,10 @@ fn storages_and_volumes_have_their_keys() {
         id: StorageId::from_bits(3),
         name: "s".to_owned(),
         description: None,
-        kind: "LocalStorage".to_owned(),
+        kind: StorageKind::Local,
         url: "/data".to_owned(),
+        mount: None,
+        pool: None,
         host: Some(HostId::from_bits(4)),
         state: StorageState::Enabled,
         status: "Connected".to_owned(),

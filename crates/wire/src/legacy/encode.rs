@@ -19,12 +19,20 @@ const TEXT: &str = "text/plain;charset=utf-8";
 const HTML: &str = "text/html;charset=utf-8";
 
 /// Classes of answers that are not named after their message.
-const ANSWERS: [(&str, &str); 5] = [
+const ANSWERS: [(&str, &str); 7] = [
     ("org.zstack.header.identity.APILogInByAccountMsg", "org.zstack.header.identity.APILogInReply"),
     ("org.zstack.header.identity.APILogInByUserMsg", "org.zstack.header.identity.APILogInReply"),
     ("org.zstack.header.identity.login.APILogInMsg", "org.zstack.header.identity.APILogInReply"),
     (
         "org.zstack.storage.primary.local.APIAddLocalPrimaryStorageMsg",
+        "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
+    ),
+    (
+        "org.zstack.storage.primary.smp.APIAddSharedMountPointPrimaryStorageMsg",
+        "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
+    ),
+    (
+        "org.zstack.storage.primary.nfs.APIAddNfsPrimaryStorageMsg",
         "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
     ),
     // ZStack publishes another deletion's event here, and clients have seen no other.

@@ -1,6 +1,7 @@
 //! The closed lists of tables and columns behind resources and fields. The row's table is always called `j`.
 
 use longhaul_model::query::{Field, Resource};
+use longhaul_model::resource::StorageKind;
 
 use crate::derived;
 
@@ -75,7 +76,13 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         (Resource::Node, Field::HostName) => "j.host_name",
         (Resource::Node, Field::JoinDate) => "j.join_ms",
         (Resource::Node, Field::HeartBeat) => "j.heartbeat_ms",
-        (Resource::Storage, Field::Url | Field::MountPath) => "j.url",
+        (Resource::Storage, Field::Url) => "j.url",
+        (Resource::Storage, Field::MountPath) => {
+            return format!(
+                "CASE j.kind WHEN '{0}' THEN '{0}' ELSE coalesce(j.mount, j.url) END",
+                StorageKind::Ceph.name()
+            );
+        }
         (Resource::Storage, Field::ZoneUuid) => return format!("'{}'", derived::ZONE_UUID),
         (Resource::Storage, Field::TotalCapacity) => "j.total_bytes",
         (Resource::Storage, Field::AvailableCapacity) => "j.available_bytes",
