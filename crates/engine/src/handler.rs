@@ -109,8 +109,9 @@ impl fmt::Debug for Held {
 pub enum Ended {
     /// It was told to stop, and did.
     Stopped(Stopped),
-    /// It failed. `Code::Interrupted` and `Code::NodeGone` suspend the job, `Code::JobCanceled` cancels
-    /// it, everything else fails it.
+    /// It failed. `Code::Interrupted` and `Code::NodeGone` suspend the job; `Code::StorageAway` and
+    /// `Code::StorageFull` suspend it until `JobHandler::ready`, if its type can be resumed;
+    /// `Code::JobCanceled` cancels it, everything else fails it.
     Failed(Fault),
 }
 
@@ -151,6 +152,14 @@ pub trait JobHandler: Send + Sync + 'static {
     /// # Errors
     /// What could not be removed.
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault>;
+
+    /// Whether what a job waits for, suspended because of a storage, is there. Asked every few seconds.
+    ///
+    /// # Errors
+    /// It is not: why.
+    async fn ready(&self, _job: JobId, _data: &Value) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Whether a cancel of a running attempt is accepted now.
     ///

@@ -2,6 +2,7 @@
 //! takeover, live progress, and the trait a job type implements. No SQL, no JSON spelling of errors, no
 //! storages: those are in `longhaul-store`, `longhaul-wire`, `longhaul-jobs`.
 
+pub mod awaited;
 pub mod cancel;
 pub mod clean;
 pub mod config;

@@ -141,7 +141,10 @@ impl Engine {
             Err(Ended::Stopped(Stopped(Stop::LeaseLost))) => Outcome::Drop,
             Err(Ended::Failed(fault)) => match fault.code {
                 Code::Interrupted | Code::NodeGone => {
-                    Outcome::Transition(Box::new(interrupted(&fault, code_text)))
+                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Fault, code_text)))
+                }
+                Code::StorageAway | Code::StorageFull if handler.job_type().resumable => {
+                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Storage, code_text)))
                 }
                 Code::JobCanceled => self.undone(&context, &*handler).await,
                 _ => self.undo_and_fail(&context, &*handler, fault).await,
@@ -330,9 +333,9 @@ fn unknown_type(job_name: &str, code_text: fn(Code) -> &'static str) -> Outcome 
     failed(&Fault::failed(format!("{job_name} has no corresponding longjob on this node")), code_text)
 }
 
-fn interrupted(fault: &Fault, code_text: fn(Code) -> &'static str) -> Transition {
+fn suspended(fault: &Fault, why: SuspendReason, code_text: fn(Code) -> &'static str) -> Transition {
     let mut transition = Transition::plain(JobEvent::Suspend);
-    transition.suspend = Some(SuspendReason::Fault);
+    transition.suspend = Some(why);
     transition.result = Some(result::failure(fault, code_text));
     transition.detail = fault.to_string();
     transition

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
-use longhaul_model::{Fault, StorageId};
+use longhaul_model::{Fault, JobId, StorageId};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::attempt_io::Spawner;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
-use crate::manage::blocking;
+use crate::manage::{Desk, blocking};
 use crate::storage::{self, DiskError, Format, Root, SourceGuard};
 
 /// A child may die so often without a new checkpoint before the job fails.
@@ -125,6 +125,22 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
 async fn own_rate(context: &JobContext) -> Result<Option<u64>, Ended> {
     let tags = context.system_tags().await?;
     Ok(tags.iter().find_map(|t| t.strip_prefix(THROTTLE)).and_then(|n| n.parse().ok()))
+}
+
+/// Bytes that a job's artifact on `storage` occupies already; 0 if there is none.
+///
+/// # Errors
+/// The ledger does not answer.
+pub async fn written(desk: &Desk, job: JobId, storage: &Storage) -> Result<u64, Fault> {
+    let mut bytes = 0;
+    for intent in desk.inventory.all_intents().await? {
+        if let (true, IntentKind::Artifact { path }) = (intent.job == job, &intent.kind)
+            && intent.storage == Some(storage.id)
+        {
+            bytes += desk.occupied(storage, path).await.unwrap_or(0); // gone: nothing is written
+        }
+    }
+    Ok(bytes)
 }
 
 /// Ends the job's children and removes its artifacts. Answers what was removed.

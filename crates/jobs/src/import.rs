@@ -219,6 +219,16 @@ impl JobHandler for Import {
         })
     }
 
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        let request = Request::read(data, job)?;
+        let to = self.desk.inventory.storage(request.target, "primaryStorageUuid").await?;
+        migrate::connected(&to)?;
+        let (_, info) = look(&request).await?;
+        let there = carry::written(&self.desk, job, &to).await?;
+        let left = info.actual_bytes.saturating_sub(there);
+        self.desk.room(&to, left).await.map(|_| ()).map_err(|(_, fault)| fault)
+    }
+
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         let receipt = carry::undo(context).await?;
         let request = Request::read(context.data(), context.job().id)?;

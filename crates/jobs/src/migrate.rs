@@ -4,6 +4,8 @@
 
 mod checks;
 
+pub(crate) use checks::connected;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use async_trait::async_trait;
 use longhaul_engine::handler::{Ended, Held};
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
 use longhaul_model::resource::{Effect, Trash, Volume};
-use longhaul_model::{Fault, SlotClass, StorageId, VolumeId};
+use longhaul_model::{Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Order};
@@ -131,6 +133,18 @@ impl JobHandler for Migrate {
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         carry::undo(context).await
+    }
+
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        let request = Request::read(data)?;
+        let volume = self.desk.inventory.volume(request.volume).await?;
+        let (from, to) = checks::storages(&self.desk.inventory, &volume, &request).await?;
+        checks::connected(&from)?;
+        checks::connected(&to)?;
+        let source = self.desk.look(&from, volume.install_path.as_deref().unwrap_or_default()).await?;
+        let all: u64 = source.layers.iter().map(|layer| layer.actual_bytes).sum();
+        let there = carry::written(&self.desk, job, &to).await?;
+        self.desk.room(&to, all.saturating_sub(there)).await.map(|_| ()).map_err(|(_, fault)| fault)
     }
 }
 

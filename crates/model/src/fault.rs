@@ -57,11 +57,15 @@ pub enum Code {
     ResourceUuidTaken,
     /// The tag exists already.
     DuplicateTag,
+    /// A primary storage cannot be reached at present.
+    StorageAway,
+    /// A primary storage has not enough room.
+    StorageFull,
 }
 
 impl Code {
     /// Every code, for tables that must not forget one.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Internal,
         Self::Timeout,
         Self::CannotCreate,
@@ -87,6 +91,8 @@ impl Code {
         Self::NotSupported,
         Self::ResourceUuidTaken,
         Self::DuplicateTag,
+        Self::StorageAway,
+        Self::StorageFull,
     ];
 }
 

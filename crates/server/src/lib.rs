@@ -18,6 +18,7 @@ pub mod ops;
 pub mod quickstart;
 pub mod serve;
 pub mod settings;
+pub mod storage_watch;
 pub mod tempdir;
 
 pub use node::Node;

@@ -26,7 +26,7 @@ use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::settings::Settings;
-use crate::{demo, janitor, serve};
+use crate::{demo, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
 /// production, and harmless.
@@ -112,6 +112,7 @@ impl Node {
             demo::prepare(&app).await?;
         }
         janitor::start(&app);
+        storage_watch::start(&app);
         hooks::start(&app).await?;
         let serving = serve::start(app.clone(), listener);
         Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })

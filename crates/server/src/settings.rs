@@ -104,6 +104,11 @@ pub const SETTINGS: &[Setting] = &[
         "How long a stopping server waits for attempts to save a checkpoint, 0 to 3600.",
     ),
     setting(
+        "storage.watchSeconds",
+        "10",
+        "Primary storages are looked at, and jobs that wait for one, every so many seconds, 1 to 3600.",
+    ),
+    setting(
         "volume.expungeSeconds",
         "259200",
         "A deleted volume is expunged after so many seconds; 0 never.",
@@ -162,6 +167,8 @@ pub struct Settings {
     pub drain_s: u64,
     /// Until a deleted volume is expunged, s; 0 = never.
     pub volume_expunge_s: u64,
+    /// `storage.watchSeconds`
+    pub storage_watch_s: u64,
     /// Where web hooks may lead.
     pub egress_webhooks: Egress,
 }
@@ -310,6 +317,7 @@ impl Layers {
             keys_max: u32::try_from(self.number("accessKey.maxPerAccount", 1, 1000)?)?,
             store_cache_bytes: self.number("store.cacheBytes", 1 << 20, 1 << 36)?,
             drain_s: self.number("drainSeconds", 0, 3600)?,
+            storage_watch_s: self.number("storage.watchSeconds", 1, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
         })

@@ -55,6 +55,8 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
             ("LONG_JOB.1100", 409, "resourceUuid is already used by a different request")
         }
         Code::DuplicateTag => ("TAG.1000", 409, "Duplicated tag."),
+        Code::StorageAway => ("PS.1003", 503, "The primary storage is disconnected"),
+        Code::StorageFull => ("PS.1000", 409, "Unable to allocate primary storage"),
     }
 }
 

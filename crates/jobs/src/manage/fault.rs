@@ -17,11 +17,11 @@ pub fn from_disk(error: DiskError) -> Fault {
         DiskError::Io { .. } | DiskError::NotFound(_) => {
             Fault::failed("a file of the storage cannot be used").because(Fault::new(Code::Io, details))
         }
+        DiskError::Away { .. } => Fault::new(Code::StorageAway, details),
+        DiskError::NoSpace { .. } => Fault::new(Code::StorageFull, details),
         DiskError::Canceled => Fault::new(Code::JobCanceled, details),
         DiskError::LeaseExpired => Fault::new(Code::NodeGone, details),
         DiskError::InUse(_)
-        | DiskError::NoSpace { .. }
-        | DiskError::Away { .. }
         | DiskError::Exists(_)
         | DiskError::Backs { .. }
         | DiskError::Mismatch { .. }

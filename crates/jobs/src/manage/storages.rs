@@ -13,6 +13,8 @@ use crate::storage::{self, DiskError, Found, Root, shared};
 
 /// Directories below which no storage may be.
 const FORBIDDEN: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// A watched storage's free room is written down when it changed by more than this part of the storage.
+const WATCH_SHARE: u64 = 256;
 /// Most files one scan lists.
 pub const SCAN_MAX: usize = 10_000;
 
@@ -154,20 +156,31 @@ async fn refuse_nested(inventory: &Inventory, path: &Path) -> Result<(), Fault> 
 /// # Errors
 /// There is no such storage, or the store does not answer.
 pub async fn refreshed(desk: &Desk, id: StorageId) -> Result<Storage, Fault> {
-    let inventory = &desk.inventory;
-    let known = inventory.storage(id, "uuid").await?;
+    looked_at(desk, id, 0).await
+}
+
+/// The same, but what changed by less than a `WATCH_SHARE`th of the storage is not written down.
+///
+/// # Errors
+/// As `refreshed`.
+pub async fn watched(desk: &Desk, id: StorageId) -> Result<Storage, Fault> {
+    looked_at(desk, id, WATCH_SHARE).await
+}
+
+async fn looked_at(desk: &Desk, id: StorageId, share: u64) -> Result<Storage, Fault> {
+    let known = desk.inventory.storage(id, "uuid").await?;
     let seen = desk.capacity(&known).await;
-    let update = match seen {
-        Ok(capacity) => StorageUpdate {
-            capacity: Some((capacity.total_bytes, capacity.available_bytes)),
-            status: Some("Connected".to_owned()),
-            ..StorageUpdate::default()
-        },
-        Err(_) => StorageUpdate { status: Some("Disconnected".to_owned()), ..StorageUpdate::default() },
-    };
-    let same = update.status.as_deref() == Some(known.status.as_str())
-        && update.capacity.is_none_or(|c| c == (known.total_bytes, known.available_bytes));
-    if same { Ok(known) } else { inventory.update_storage(id, update).await }
+    let status = if seen.is_ok() { "Connected" } else { "Disconnected" };
+    let capacity = seen.ok().map(|c| (c.total_bytes, c.available_bytes));
+    let worth_noting = capacity.is_some_and(|(total, available)| {
+        let ignored = total.checked_div(share).unwrap_or(0);
+        total != known.total_bytes || available.abs_diff(known.available_bytes) > ignored
+    });
+    if known.status == status && !worth_noting {
+        return Ok(known);
+    }
+    let update = StorageUpdate { capacity, status: Some(status.to_owned()), ..StorageUpdate::default() };
+    desk.inventory.update_storage(id, update).await
 }
 
 /// What a scan found that is not as the records say.

@@ -140,6 +140,14 @@ pub async fn storages(
     Ok((from, to))
 }
 
+/// Whether the storage was there when it was last looked at.
+pub fn connected(storage: &Storage) -> Result<(), Fault> {
+    if storage.status == "Connected" {
+        return Ok(());
+    }
+    Err(Fault::new(Code::StorageAway, format!("primary storage[uuid:{}] is {}", storage.id, storage.status)))
+}
+
 /// Whether volume and storages take part.
 pub fn usable(volume: &Volume, from: &Storage, to: &Storage) -> Result<(), Fault> {
     if volume.status != "Ready" {

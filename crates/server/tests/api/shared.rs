@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::disks::Pool;
 use crate::support::server::TempDir;
-use crate::support::{Caller, Server, uuid};
+use crate::support::{Caller, Server, until, uuid};
 
 const MARK: &str = ".longhaul-storage";
 
@@ -119,4 +119,39 @@ fn an_export_that_is_not_mounted_is_refused_with_what_to_do() {
         assert_eq!(refused.0, "SYS.1007", "{url}");
         assert!(refused.1.contains(told), "{url}: {refused:?}");
     }
+}
+
+#[test]
+fn a_job_whose_storage_goes_away_is_suspended_and_goes_on_by_itself_when_it_is_back() {
+    let server = Server::start("fast", &["--set", "storage.watchSeconds=1"]);
+    let admin = server.admin();
+    let (local, shared) = (admin.pool(&json!({})), shared_pool(&admin));
+    let disk = admin.full_volume(&local, 8);
+    let bytes = fs::read(volume(&admin, &disk)["installPath"].as_str().expect("a path")).expect("the disk");
+    let data = json!({"volumeUuid": disk, "dstPrimaryStorageUuid": shared.uuid}).to_string();
+    let submission = json!({
+        "params": {"jobName": "APIPrimaryStorageMigrateVolumeMsg", "jobData": data},
+        "systemTags": ["longhaul::throttle::4194304"],
+    });
+    let job = admin.post("/longjobs", &submission).inventory();
+    let id = job["uuid"].as_str().expect("a uuid").to_owned();
+    until("the copy has begun", || shared.dir.0.join(&disk).exists().then_some(()));
+    let (point, aside) = (shared.dir.0.clone(), shared.dir.0.with_extension("aside"));
+    fs::rename(&point, &aside).expect("moved aside");
+    fs::create_dir(&point).expect("an empty mount point");
+    admin.wait_for(&id, "Suspended");
+    let told = admin.job(&id).expect("the job")["jobResult"].to_string();
+    assert!(told.contains("PS.1003") && told.contains("is away"), "{told}");
+    assert_eq!(
+        fs::read_dir(&point).expect("readable").count(),
+        0,
+        "nothing was written below the mount point"
+    );
+    fs::remove_dir(&point).expect("the empty directory");
+    fs::rename(&aside, &point).expect("mounted again");
+    admin.wait_for(&id, "Succeeded");
+    let moved = volume(&admin, &disk);
+    assert!(fs::read(moved["installPath"].as_str().expect("a path")).expect("the disk") == bytes);
+    let timeline = admin.get(&format!("/longjobs/{id}/timeline")).ok().to_string();
+    assert!(timeline.contains("what it waited for is there"), "{timeline}");
 }

@@ -2,12 +2,13 @@
 //! on when there is room again.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::client::{result, text};
 use crate::disks::Rig;
-use crate::place::{MIB, PATIENCE, Place, until};
+use crate::place::{MIB, PATIENCE, Place, shown, until};
 use crate::server::{Mounts, Plan};
 
 /// The simulator's flexible type.
@@ -85,12 +86,12 @@ fn a_full_disk_refuses_and_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn a_target_that_fills_up_in_the_middle_fails_the_job_with_what_is_missing_and_leaves_nothing() {
+fn a_target_that_fills_up_in_the_middle_suspends_the_job_with_what_is_missing_until_there_is_room() {
     let mut mounts = None;
     let rig = Rig::new("fills-up", "raw", 32 * MIB, |place, plan| {
         let to = place.dir("to");
         let made = Mounts::new(&format!("mount -t tmpfs -o size=48m tmpfs {to}"));
-        let plan = plan.inside(&made);
+        let plan = plan.inside(&made).set("storage.watchSeconds=1");
         mounts = Some(made);
         plan
     });
@@ -101,13 +102,24 @@ fn a_target_that_fills_up_in_the_middle_fails_the_job_with_what_is_missing_and_l
         (stage == "copying" && done >= 4 * MIB).then_some(())
     });
     mounts.sh(&format!("dd if=/dev/zero of={}/fill bs=64k 2>/dev/null || true", rig.to));
-    let ended = rig.client().final_job(&job, PATIENCE);
-    assert_eq!(ended["state"], "Failed", "{ended}");
-    let told = text(&result(&ended)["detail"]);
+    let waits = until("it is suspended", PATIENCE, || {
+        let job = rig.client().job(&job);
+        (job["state"] == "Suspended").then_some(job)
+    });
+    let told = text(&result(&waits)["detail"]);
     let words: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [needed, free, _more] = words[..] else { panic!("what is missing is not told: {told}") };
     assert!((MIB..=28 * MIB).contains(&needed) && free < needed, "{told}");
-    assert_eq!(mounts.sh(&format!("ls -A {}", rig.to)).trim(), "fill", "nothing of the copy is left");
     let volume = rig.client().volume(&rig.volume);
     assert_eq!((&volume["primaryStorageUuid"], &volume["status"]), (&json!(rig.from_uuid), &json!("Ready")));
+
+    // A round of the watch changes nothing while the disk is full.
+    let rounds = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < rounds {
+        assert_eq!(rig.client().job(&job)["state"], "Suspended");
+    }
+    mounts.sh(&format!("rm {}/fill", rig.to));
+    assert_eq!(rig.client().final_job(&job, PATIENCE)["state"], "Succeeded");
+    let moved = text(&rig.client().volume(&rig.volume)["installPath"]);
+    mounts.sh(&format!("cmp {} {moved}", shown(&rig.source)));
 }

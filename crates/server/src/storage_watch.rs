@@ -1,0 +1,75 @@
+//! Watches the primary storages: notes which are away and how full they are, and lets the jobs go on that were
+//! suspended because of one.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use longhaul_jobs::manage::storages;
+use longhaul_model::{Fault, StorageId};
+
+use crate::app::App;
+
+/// A round waits so long for a storage; one that takes longer is looked at again when it has answered.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts the rounds, for as long as the process lives.
+pub fn start(app: &Arc<App>) {
+    let app = app.clone();
+    let every = Duration::from_secs(app.settings.storage_watch_s);
+    let watch = Arc::new(Watch::default());
+    app.runtime.clone().spawn(
+        "storages",
+        Box::pin(async move {
+            loop {
+                app.runtime.sleep(every).await;
+                if let Err(fault) = watch.round(&app).await {
+                    tracing::warn!(%fault, "the primary storages could not be watched; tried again soon");
+                }
+            }
+        }),
+    );
+}
+
+/// What the rounds remember.
+#[derive(Default)]
+struct Watch {
+    /// Storages that have not answered yet: a hung mount is asked once, not once a round.
+    asked: Mutex<BTreeSet<StorageId>>,
+}
+
+impl Watch {
+    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<StorageId>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn round(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Fault> {
+        let known = app.engine.inventory().storages().await?;
+        let looks = known.into_iter().filter(|storage| self.asked().insert(storage.id)).map(|storage| {
+            let (answered, told) = tokio::sync::oneshot::channel();
+            let (app, watch, id) = (app.clone(), self.clone(), storage.id);
+            app.runtime.clone().spawn(
+                "storage",
+                Box::pin(async move {
+                    let seen = storages::watched(&app.desk(), id).await;
+                    watch.asked().remove(&id);
+                    let _ = answered.send(seen); // nobody waits any more: the next round asks again
+                }),
+            );
+            async move { (storage, told.await) }
+        });
+        let looks = std::pin::pin!(futures::future::join_all(looks));
+        if let futures::future::Either::Left((looked, _)) =
+            futures::future::select(looks, app.runtime.sleep(PATIENCE)).await
+        {
+            for (before, seen) in looked {
+                if let Ok(Ok(now)) = seen
+                    && now.status != before.status
+                {
+                    tracing::info!(storage = %now.id, name = %now.name, "the primary storage is {} now", now.status);
+                }
+            }
+        }
+        app.engine.resume_ready().await.map(|_| ())
+    }
+}
