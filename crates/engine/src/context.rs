@@ -16,6 +16,7 @@ use crate::fault::from_store;
 use crate::handler::Ended;
 use crate::inventory::Inventory;
 use crate::progress::Report;
+use crate::redaction::Redaction;
 use crate::runner::LOOK_AGAIN;
 
 /// Why an attempt is to stop.
@@ -39,6 +40,7 @@ pub struct JobContext {
     pub(crate) job: Job,
     pub(crate) claim: Claim,
     pub(crate) data: Value,
+    pub(crate) redaction: Redaction,
     pub(crate) checkpoint: Pages,
     pub(crate) taken_over: bool,
     pub(crate) stop: watch::Receiver<Option<Stop>>,
@@ -121,7 +123,8 @@ impl JobContext {
     }
 
     /// Tells how far the attempt is. Costs no I/O; reaches the store within about a second.
-    pub fn progress(&self, report: Report) {
+    pub fn progress(&self, mut report: Report) {
+        report.stage = self.redaction.text(report.stage);
         self.engine.progress.report(&self.job.api_id, report, &*self.engine.runtime);
     }
 

@@ -1,4 +1,6 @@
 //! What makes two submissions the same request: SHA-256 over canonical JSON. The API id is no part of it.
+//! Where there are secrets in it, the installation's key is hashed first: who has the store alone could else
+//! find a short password by trying.
 
 use longhaul_model::AccountId;
 use serde_json::{Value, json};
@@ -24,8 +26,12 @@ pub struct Request<'a> {
     pub user_tags: &'a [String],
 }
 
+/// What the key is used for here; elsewhere it encrypts.
+const PURPOSE: &[u8] = b"longhaul request hash\0";
+
 /// The hash of a request. Keys are sorted at every level and tags are a set, so order does not matter.
-pub fn request_hash(request: &Request<'_>) -> [u8; 32] {
+/// With `key` for a request with secrets.
+pub fn request_hash(request: &Request<'_>, key: Option<&[u8; 32]>) -> [u8; 32] {
     let sorted = |tags: &[String]| {
         let mut tags = tags.to_vec();
         tags.sort();
@@ -44,7 +50,18 @@ pub fn request_hash(request: &Request<'_>) -> [u8; 32] {
     });
     let mut text = String::new();
     write_canonical(&whole, &mut text);
-    Sha256::digest(text.as_bytes()).into()
+    match key {
+        None => Sha256::digest(text.as_bytes()).into(),
+        Some(key) => {
+            // Of a fixed length, so the key can be told from what follows.
+            Sha256::new()
+                .chain_update(PURPOSE)
+                .chain_update(key)
+                .chain_update(text.as_bytes())
+                .finalize()
+                .into()
+        }
+    }
 }
 
 fn write_canonical(value: &Value, out: &mut String) {
@@ -84,16 +101,19 @@ mod tests {
 
     fn hash(data: &str, tags: &[&str]) -> [u8; 32] {
         let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
-        request_hash(&Request {
-            account: ADMIN,
-            job_name: "A",
-            data: &serde_json::from_str(data).unwrap(),
-            name: None,
-            description: None,
-            target: None,
-            system_tags: &tags,
-            user_tags: &[],
-        })
+        request_hash(
+            &Request {
+                account: ADMIN,
+                job_name: "A",
+                data: &serde_json::from_str(data).unwrap(),
+                name: None,
+                description: None,
+                target: None,
+                system_tags: &tags,
+                user_tags: &[],
+            },
+            None,
+        )
     }
 
     #[test]

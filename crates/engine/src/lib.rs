@@ -17,6 +17,7 @@ pub mod heartbeat;
 pub mod inventory;
 pub mod pauses;
 pub mod progress;
+mod redaction;
 pub mod registry;
 pub mod rerun;
 pub mod result;

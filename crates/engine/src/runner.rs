@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use crate::context::{JobContext, Stop, Stopped};
 use crate::engine::{Engine, Running};
 use crate::handler::{Ended, Held, JobHandler, RestartRule, Success};
+use crate::redaction::Redaction;
 use crate::slots::Slot;
 use crate::{result, secrets};
 
@@ -107,6 +108,7 @@ impl Engine {
         let keep = rule == RestartRule::Resume || claimed.purpose == ClaimedFor::Undo || cut;
         let context = JobContext {
             engine: self.clone(),
+            redaction: claimed.sealed_data.as_ref().map(|_| Redaction::of(&data)).unwrap_or_default(),
             claim: claimed.claim,
             data,
             checkpoint: if keep { claimed.checkpoint } else { Pages::new() },
@@ -130,7 +132,9 @@ impl Engine {
             return self.undo_and_fail(&context, &*handler, fault).await;
         }
         match self.body(&context, &*handler, abort).await {
-            Ok(success) => {
+            Ok(mut success) => {
+                success.inventory = success.inventory.map(|inventory| context.redaction.value(inventory));
+                success.extra = context.redaction.object(success.extra);
                 let mut transition = Transition::plain(JobEvent::Succeed);
                 transition.result = Some(result::success(&success));
                 transition.effects = success.effects;
@@ -182,6 +186,10 @@ impl Engine {
         let body = std::pin::pin!(AssertUnwindSafe(handler.run(context)).catch_unwind());
         let dropped = std::pin::pin!(dropped);
         match select(body, dropped).await {
+            // Whatever it says from here on is for everybody who may see the job.
+            Either::Left((Ok(Err(Ended::Failed(fault))), _)) => {
+                Err(Ended::Failed(context.redaction.fault(fault)))
+            }
             Either::Left((Ok(result), _)) => result,
             Either::Left((Err(_), _)) => Err(Ended::Failed(Fault::internal(
                 "the job's body broke off; this is a bug of the job type, see the server's log",
@@ -231,8 +239,8 @@ impl Engine {
             context.lease().await?;
             let undoing = std::pin::pin!(AssertUnwindSafe(handler.undo(context)).catch_unwind());
             match select(undoing, std::pin::pin!(context.lost())).await {
-                Either::Left((Ok(Ok(receipt)), _)) => return Ok(receipt),
-                Either::Left((Ok(Err(fault)), _)) => last = fault,
+                Either::Left((Ok(Ok(receipt)), _)) => return Ok(context.redaction.object(receipt)),
+                Either::Left((Ok(Err(fault)), _)) => last = context.redaction.fault(fault),
                 Either::Left((Err(_), _)) => {
                     last = Fault::internal("undoing broke off; this is a bug of the job type");
                 }

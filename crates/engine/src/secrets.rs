@@ -11,21 +11,49 @@ use serde_json::Value;
 pub const MASK: &str = "******";
 const NONCE_BYTES: usize = 24;
 
-/// Whether a field of this name is a secret.
-pub fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word))
-        || key == "key"
-        || key.ends_with("_key")
-        || key.ends_with("privatekey")
-        || key.ends_with("secretkey")
-        || key.ends_with("accesskey")
-        || key.ends_with("apikey")
-        || key.ends_with("userkey")
+/// Texts that are JSON are looked into this deep: JSON in JSON in JSON.
+const TEXTS_MAX: usize = 4;
+
+/// Whether a field of this name is a secret: one with password, secret, token or the like in it, in any case,
+/// or whose last word is key.
+pub fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let plain: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
+    ["password", "passwd", "passphrase", "secret", "token"].iter().any(|word| plain.contains(word))
+        || is_key(name, &plain)
 }
 
-/// Masks every secret in place; answers whether there was one.
+/// `key`, `sshKey`, `SSH_KEY`, `api-key`; where a name has no words to tell apart, those that are usual. Not
+/// `monkey`, and not what is meant to be public.
+fn is_key(name: &str, plain: &str) -> bool {
+    let name = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
+    let plain = plain.strip_suffix('s').unwrap_or(plain);
+    if !plain.ends_with("key") || plain.ends_with("publickey") {
+        return false;
+    }
+    let before = singular.get(..singular.len().saturating_sub(3)).unwrap_or_default();
+    let word = &singular[before.len()..];
+    let starts_a_word = match before.chars().next_back() {
+        None => true,
+        Some(last) if !last.is_ascii_alphanumeric() => true,
+        Some(last) => (last.is_ascii_lowercase() || last.is_ascii_digit()) && word.starts_with('K'),
+    };
+    let usual = ["access", "api", "auth", "encryption", "host", "master", "private", "ssh", "user"];
+    starts_a_word || usual.iter().any(|what| plain.ends_with(&format!("{what}key")))
+}
+
+/// Masks every secret in place, also in texts that are JSON themselves; answers whether there was one.
 pub fn mask(value: &mut Value) -> bool {
+    walk(value, TEXTS_MAX, &mut |_| {})
+}
+
+/// The same, and hands each value that is a secret to `found` before it is masked.
+pub(crate) fn mask_and_tell(value: &mut Value, found: &mut dyn FnMut(&Value)) -> bool {
+    walk(value, TEXTS_MAX, found)
+}
+
+fn walk(value: &mut Value, texts: usize, tell: &mut dyn FnMut(&Value)) -> bool {
     match value {
         Value::Object(object) => {
             let mut found = false;
@@ -33,17 +61,31 @@ pub fn mask(value: &mut Value) -> bool {
                 let plain =
                     matches!(inner, Value::String(_) | Value::Number(_) | Value::Array(_) | Value::Object(_));
                 if is_secret(key) && plain {
+                    tell(inner);
                     *inner = Value::String(MASK.to_owned());
                     found = true;
                 } else {
-                    found |= mask(inner);
+                    found |= walk(inner, texts, tell);
                 }
             }
             found
         }
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| mask(item) | found),
-        _ => false,
+        Value::Array(items) => items.iter_mut().fold(false, |found, item| walk(item, texts, tell) | found),
+        Value::String(text) => {
+            let Some(mut inner) = json_in(text).filter(|_| texts > 0) else { return false };
+            let found = walk(&mut inner, texts - 1, tell);
+            if found {
+                *text = inner.to_string();
+            }
+            found
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// The object or list that a text is.
+pub(crate) fn json_in(text: &str) -> Option<Value> {
+    text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// What the secrets of `jobData` are bound to.
@@ -94,5 +136,51 @@ mod tests {
             json!({"url": "http://x", "sshPassword": MASK, "a": [{"accessKey": MASK, "n": 1}], "keyboard": "us", "monkey": 1})
         );
         assert!(!mask(&mut json!({"volumeUuid": "x", "token": null})));
+    }
+
+    #[test]
+    fn a_name_is_a_secrets_in_any_case_and_with_any_joints() {
+        for name in [
+            "key",
+            "KEY",
+            "Keys",
+            "sshKey",
+            "ssh_key",
+            "SSH-KEY",
+            "apikey",
+            "accessKeys",
+            "cephKey",
+            "s3Key",
+            "keyPassword",
+            "PassWord",
+            "pass_word",
+            "rootPasswd",
+            "passPhrase",
+            "client-secret",
+            "Secrets",
+            "xAuthToken",
+            "TOKEN",
+            "_key_",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in
+            ["monkey", "keyboard", "turkeys", "Monkey", "keyId", "publicKey", "volumeUuid", "", "k", "é"]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_texts_that_are_json_are_masked_and_other_texts_stay_as_they_are() {
+        let inner = json!({"cephx": {"key": "k"}, "n": 1}).to_string();
+        let twice = json!([inner]).to_string();
+        let mut data = json!({"config": inner, "more": [twice], "plain": " {\"n\": 1}", "text": "{password"});
+        assert!(mask(&mut data));
+        let masked = json!({"cephx": {"key": MASK}, "n": 1}).to_string();
+        assert_eq!(
+            data,
+            json!({"config": masked, "more": [json!([masked]).to_string()], "plain": " {\"n\": 1}", "text": "{password"})
+        );
     }
 }

@@ -14,6 +14,7 @@ use crate::engine::{Caller, Engine};
 use crate::fault::from_store;
 use crate::handler::{CheckRequest, JobHandler};
 use crate::hash::{Request, request_hash};
+use crate::redaction::Redaction;
 use crate::secrets;
 use crate::slots::Slot;
 
@@ -67,7 +68,10 @@ impl Engine {
         let handler = self.handler_for(&request.job_name, caller)?;
         let job_type = handler.job_type();
         let id = request.resource_uuid.unwrap_or_else(|| JobId::random(&*self.runtime));
-        let hash = request_hash(&Request {
+        let (job_data, sealed_data) = self.mask_and_seal(&request)?;
+        let redaction = Redaction::of(&request.data);
+        let key = sealed_data.as_ref().map(|_| &self.config.secret_key);
+        let parts = Request {
             account: caller.account,
             job_name: &request.job_name,
             data: &request.data,
@@ -76,7 +80,8 @@ impl Engine {
             target: request.target.as_deref(),
             system_tags: &request.system_tags,
             user_tags: &request.user_tags,
-        });
+        };
+        let hash = request_hash(&parts, key);
         let check = CheckRequest {
             job: id,
             account: caller.account,
@@ -88,12 +93,14 @@ impl Engine {
         let checked = match handler.check(&check).await {
             Ok(checked) => checked,
             // A repeated submission is the same job even if it could not be submitted afresh by now.
-            Err(fault) => return self.same_as_before(caller, &request, hash, fault).await,
+            Err(fault) => {
+                let fault = redaction.fault(fault);
+                return self.same_as_before(caller, &request, hash, fault).await;
+            }
         };
         if request.dry_run {
-            return Ok(SubmitAnswer::Plan(checked.plan));
+            return Ok(SubmitAnswer::Plan(redaction.object(checked.plan)));
         }
-        let (job_data, sealed_data) = self.mask_and_seal(&request)?;
         let slot = self.slot_for_new(job_type.class);
         let new = NewJob {
             id,

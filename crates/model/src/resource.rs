@@ -223,7 +223,8 @@ pub struct ApiRecord {
 /// Where an asynchronous call's answer is to be sent when it is there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebHook {
-    /// The whole URL. It may hold a secret: it is for the receiver, not for logs.
+    /// The whole URL. It may hold a secret: it is for the receiver, not for logs, and the server stores it
+    /// encrypted.
     pub url: String,
     /// Whether the body shall carry the schema map.
     pub wants_schema: bool,

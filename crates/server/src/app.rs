@@ -146,7 +146,13 @@ impl App {
         };
         let hook = match (&call.web_hook, form, &identity) {
             (None, _, _) | (_, Form::AtOnce | Form::Patient, _) => None,
-            (Some(url), Form::Accepted, Ok(_)) => Some(self.hooks.admit(url, wants_schema).await?),
+            (Some(url), Form::Accepted, Ok(_)) => {
+                let hook = self.hooks.admit(url, wants_schema).await?;
+                match self.vault.seal_hook(&hook.url) {
+                    Ok(url) => Some(WebHook { url, ..hook }),
+                    Err(fault) => return Ok(Reply::fault(profile, caller, &fault)),
+                }
+            }
             // Nobody is called for somebody who has no session, and who waits to be called would not poll.
             (Some(_), Form::Accepted, Err(fault)) => return Ok(Reply::fault(profile, caller, fault)),
         };

@@ -80,7 +80,7 @@ impl Hooks {
         }
     }
 
-    /// The hook of a call that asks for one. Told at the call, since a caller that waits to be called would
+    /// The hook of a call that asks for one, its URL in clear. Told at the call, since a caller that waits to be called would
     /// wait for ever: what is wrong with the URL, or that its host means addresses that no rule allows. A host
     /// that cannot be resolved now may be later.
     ///
@@ -190,8 +190,7 @@ async fn tell(app: Arc<App>, delivery: Delivery, place: OwnedSemaphorePermit) {
     } else {
         one_try(&app, &id, &hook, &outcome).await
     };
-    let receiver =
-        Target::parse(&hook.url).map_or_else(|_| "an unreadable URL".to_owned(), |t| t.to_string());
+    let receiver = target(&app, &hook).map_or_else(|_| "an unreadable URL".to_owned(), |t| t.to_string());
     let noted = if tried.is_ok() || tries >= TRIES_MAX {
         app.store.end_delivery(&id).await
     } else {
@@ -213,8 +212,13 @@ async fn tell(app: Arc<App>, delivery: Delivery, place: OwnedSemaphorePermit) {
     app.hooks.wake(); // a place is free, and there may be a next try to wait for
 }
 
+/// Where a stored hook leads.
+fn target(app: &App, hook: &WebHook) -> Result<Target, String> {
+    Target::parse(&app.vault.open_hook(&hook.url).map_err(|fault| fault.details)?)
+}
+
 async fn one_try(app: &App, id: &ApiId, hook: &WebHook, outcome: &ApiOutcome) -> Result<(), String> {
-    let target = Target::parse(&hook.url)?;
+    let target = target(app, hook)?;
     let reply = app.told(outcome, hook.wants_schema).await.map_err(|fault| fault.to_string())?;
     let message = Message { id: id.clone(), reply };
     post::post(&target, &message, &app.hooks, &*app.runtime).await

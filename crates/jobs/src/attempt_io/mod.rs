@@ -26,3 +26,6 @@ pub const PARENT_PID: &str = "LONGHAUL_PARENT_PID";
 /// Environment of the child, for tests: while the file that it names exists, the child waits before it
 /// reads the target back. Unset in production, and harmless: the child still answers and can be canceled.
 pub const PAUSE_BEFORE_VERIFY: &str = "LONGHAUL_PAUSE_BEFORE_VERIFY";
+/// What of its own environment a parent leaves to the child. The rest is none of its business, and may hold
+/// the admin's password.
+pub const INHERITED: [&str; 4] = [PAUSE_BEFORE_VERIFY, "RUST_BACKTRACE", "TMPDIR", "TZ"];

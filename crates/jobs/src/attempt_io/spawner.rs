@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::parent::Attempt;
-use super::{ARGUMENT, PARENT_PID};
+use super::{ARGUMENT, INHERITED, PARENT_PID};
 
 /// How often children that nobody waits for are looked after.
 const REAP_INTERVAL: Duration = Duration::from_millis(200);
@@ -59,6 +59,8 @@ impl Spawner {
         let mut command = Command::new(&self.program);
         command
             .arg(ARGUMENT)
+            .env_clear()
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env(PARENT_PID, std::process::id().to_string())
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))

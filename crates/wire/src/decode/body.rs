@@ -18,7 +18,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Map<String, Value>>, Misuse> 
     if nesting(text) > NESTING_MAX {
         return Err(Misuse::BadJson(format!("it is nested more than {NESTING_MAX} deep")));
     }
-    serde_json::from_str(text).map(Some).map_err(|e| Misuse::BadJson(e.to_string()))
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        // The parser quotes what else than an object it found, which may be a secret.
+        Misuse::BadJson(if error.is_data() {
+            "it is another JSON value".to_owned()
+        } else {
+            error.to_string()
+        })
+    })
 }
 
 /// How deep objects and lists are nested in a JSON text; brackets in strings do not count.
@@ -64,6 +71,27 @@ mod tests {
         assert!(matches!(parse(b"{}"), Ok(Some(o)) if o.is_empty()));
         for bad in [&b"[]"[..], b"\"x\"", b"1", b"null", b"{", b"{a:1}", b"{} {}", b"\xff"] {
             assert!(matches!(parse(bad), Err(Misuse::BadJson(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_parser_says_quotes_nothing_of_the_body() {
+        for bad in [
+            "\"hunter2\"",
+            "hunter2",
+            "[\"hunter2\"]",
+            "{\"password\":\"hunter2\"",
+            "{\"a\":\"hunter2\\q\"}",
+            "1234567",
+            "{\"a\":1}hunter2",
+            "{hunter2:1}",
+        ] {
+            match parse(bad.as_bytes()) {
+                Err(Misuse::BadJson(told)) => {
+                    assert!(!told.contains("hunter2") && !told.contains("1234567"), "{told}")
+                }
+                other => panic!("{bad}: {other:?}"),
+            }
         }
     }
 }
