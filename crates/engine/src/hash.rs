@@ -130,4 +130,25 @@ mod tests {
         assert_ne!(hash(r#"{"a":[1,2]}"#, &[]), hash(r#"{"a":[2,1]}"#, &[]));
         assert_ne!(hash("{}", &[]), hash("{}", &["x"]));
     }
+
+    #[test]
+    fn with_a_key_the_hash_cannot_be_found_by_trying_and_is_still_the_same_for_the_same_request() {
+        let data = serde_json::json!({"password": "hunter2"});
+        let of = |key: Option<&[u8; 32]>| {
+            let request = Request {
+                account: ADMIN,
+                job_name: "A",
+                data: &data,
+                name: None,
+                description: None,
+                target: None,
+                system_tags: &[],
+                user_tags: &[],
+            };
+            request_hash(&request, key)
+        };
+        assert_eq!(of(Some(&[7; 32])), of(Some(&[7; 32])));
+        assert_ne!(of(Some(&[7; 32])), of(Some(&[8; 32])));
+        assert_ne!(of(Some(&[7; 32])), of(None));
+    }
 }
