@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use longhaul_jobs::attempt_io::process::start_time;
-use longhaul_jobs::attempt_io::{FromChild, Spawner, ToChild, child};
+use longhaul_jobs::attempt_io::{FromChild, INHERITED, PARENT_PID, Spawner, ToChild, child};
 use longhaul_jobs::copy::control::boottime_ns;
 use longhaul_jobs::storage::{Format, Root, delete_artifact};
 
@@ -29,6 +29,21 @@ async fn nothing_is_written_before_go() {
     assert!(matches!(attempt.next_event().await.unwrap(), Some(FromChild::Canceled)));
     assert!(attempt.wait().await.unwrap().success());
     assert!(!place.path("vol").exists());
+}
+
+#[tokio::test]
+async fn a_child_is_given_nothing_of_its_parents_environment_but_what_is_listed() {
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "the parent has what the child must not have");
+    let spawner = Spawner::new(child_program()).env("GIVEN", "1");
+    let mut attempt = spawner.spawn().await.unwrap();
+    let Some(FromChild::Hello { pid, .. }) = attempt.next_event().await.unwrap() else { panic!("no hello") };
+    let environ = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    let names = environ.split_terminator('\0').filter_map(|entry| entry.split('=').next());
+    let mut names: Vec<&str> = names.filter(|name| !INHERITED.contains(name)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["GIVEN", PARENT_PID]);
+    attempt.send(&ToChild::Cancel).await.unwrap();
+    assert!(attempt.wait().await.unwrap().success());
 }
 
 #[tokio::test]

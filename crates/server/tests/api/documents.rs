@@ -46,3 +46,33 @@ fn every_line_of_the_differences_is_numbered_once_without_a_gap() {
         page.lines().filter_map(|line| line.strip_prefix("| D")?.split(' ').next()?.parse().ok()).collect();
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
 }
+
+#[test]
+fn every_test_that_the_page_of_reliability_names_exists() {
+    let check = |page: &std::path::Path| {
+        let out = Command::new(root().join("scripts/check-reliability.py")).arg(page).output();
+        let out = out.expect("the script runs");
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let page = root().join("docs/reliability.md");
+    assert_eq!(check(&page), (true, String::new()));
+    let text = std::fs::read_to_string(&page).expect("the page");
+    let dir = crate::support::server::TempDir::new("page");
+    let broken = dir.0.join("page.md");
+    for (from, to, told) in [
+        (
+            "`every_seed_keeps_every_promise`",
+            "`every_seed_keeps_no_promise`",
+            "no test every_seed_keeps_no_promise",
+        ),
+        ("`tests/docs/run.sh`", "`tests/docs/ran.sh`", "no tests/docs/ran.sh"),
+        ("`LONGHAUL_SIM_SEEDS`", "`LONGHAUL_SIM_SAPLINGS`", "nothing reads LONGHAUL_SIM_SAPLINGS"),
+        ("`gate tables`", "`gate chairs`", "no gate chairs"),
+        ("| claim |", "| claims |", "0 claims"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&broken, text.replacen(from, to, 1)).expect("written");
+        let (passed, said) = check(&broken);
+        assert!(!passed && said.contains(told), "{from}: {said}");
+    }
+}
