@@ -13,19 +13,19 @@ use crate::support::until;
 pub struct World {
     dir: TempDir,
     profile: &'static str,
-    password: String,
+    password: Option<String>,
     child: Option<Child>,
     /// Where it listens now.
     pub address: SocketAddr,
 }
 
 impl World {
-    /// Starts a server whose admin has this password.
-    pub fn start(profile: &'static str, password: &str) -> Self {
+    /// Starts a server whose admin has this password, or one that the server makes up.
+    pub fn start(profile: &'static str, password: Option<&str>) -> Self {
         let dir = TempDir::new("canaries");
         fs::create_dir(dir.0.join("tmp")).expect("a directory");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut world = Self { dir, profile, password: password.to_owned(), child: None, address };
+        let mut world = Self { dir, profile, password: password.map(str::to_owned), child: None, address };
         world.run();
         world
     }
@@ -50,7 +50,8 @@ impl World {
             .arg("--simulator-journal")
             .arg(self.dir.0.join("journal"))
             .args(["--set", "egress.webhooks=127.0.0.0/8:*", "--set", "copy.bytesPerSecond=1048576"])
-            .env("LONGHAUL_ADMIN_PASSWORD", &self.password)
+            .env_remove("LONGHAUL_ADMIN_PASSWORD")
+            .envs(self.password.iter().map(|password| ("LONGHAUL_ADMIN_PASSWORD", password)))
             .env("LONGHAUL_LOG", "trace")
             .env("TMPDIR", self.dir.0.join("tmp"))
             .stdout(open("stdout"))

@@ -28,7 +28,7 @@ impl Cast {
     fn new(profile: &'static str) -> Self {
         let mut canaries = Canaries::default();
         let password = canaries.text("the admin's password", &[]);
-        let world = World::start(profile, &password);
+        let world = World::start(profile, Some(&password));
         let nobody = crate::ground::nobody(world.address);
         let mut cast = Self {
             admin: nobody.clone(),
@@ -130,6 +130,30 @@ impl Cast {
         let log = String::from_utf8_lossy(&self.world.read("stderr")).into_owned();
         assert!(!log.contains("panicked"), "{log}");
     }
+}
+
+#[test]
+fn a_password_that_the_server_makes_up_is_in_its_file_alone() {
+    let mut canaries = Canaries::default();
+    let ground = Ground::default();
+    let mut world = World::start("fast", None);
+    let file = world.data_dir().join("admin-password");
+    let password = std::fs::read_to_string(&file).expect("the password").trim().to_owned();
+    canaries.known("the first password", &password, &["file data/admin-password"]);
+    let admin = Caller::log_in(world.address, Kind::Java, "admin", &password);
+    ground.ask("admin", &admin, "GET", "/accounts", "").ok();
+    let said = world.cli("", &password, &["login", "--account", "admin", "--password-file", "-"]);
+    ground.keep("cli", &said);
+    world.restart();
+    world.kill();
+    ground.keep("stdout", &world.read("stdout"));
+    ground.keep("stderr", &world.read("stderr"));
+    ground.keep_files("data", &world.data_dir());
+    ground.keep_store(&world.copy_of_data().join("longhaul.db"));
+    let path = file.display().to_string();
+    canaries.known("where it is, no secret", &path, &["stdout"]);
+    let complaints = ground.complaints(&canaries);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 fn nothing_leaks(profile: &'static str) {
