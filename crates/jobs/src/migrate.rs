@@ -19,7 +19,8 @@ use serde_json::{Map, Value, json};
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::Desk;
-use crate::storage::{Format, SourceGuard};
+pub(crate) use crate::manage::volumes::format_of;
+use crate::storage::SourceGuard;
 
 /// `jobName`.
 pub const MIGRATE: &str = "APIPrimaryStorageMigrateVolumeMsg";
@@ -67,10 +68,6 @@ pub(crate) fn id<T: std::str::FromStr>(data: &Value, field: &str, kind: &str) ->
         ))
     })?;
     text.parse().map_err(|_| longhaul_engine::inventory::not_found(field, text, kind))
-}
-
-pub(crate) fn format_of(name: Option<&str>) -> Format {
-    if name == Some("qcow2") { Format::Qcow2 } else { Format::Raw }
 }
 
 #[async_trait]
@@ -141,7 +138,14 @@ impl JobHandler for Migrate {
         let (from, to) = checks::storages(&self.desk.inventory, &volume, &request).await?;
         checks::connected(&from)?;
         checks::connected(&to)?;
-        let source = self.desk.look(&from, volume.install_path.as_deref().unwrap_or_default()).await?;
+        let source = self
+            .desk
+            .look(
+                &from,
+                volume.install_path.as_deref().unwrap_or_default(),
+                Some(format_of(volume.format.as_deref())),
+            )
+            .await?;
         let all: u64 = source.layers.iter().map(|layer| layer.actual_bytes).sum();
         let there = carry::written(&self.desk, job, &to).await?;
         self.desk.room(&to, all.saturating_sub(there)).await.map(|_| ()).map_err(|(_, fault)| fault)

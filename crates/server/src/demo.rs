@@ -90,7 +90,7 @@ async fn disks(app: &Arc<App>) -> Result<()> {
         description: Some("the volume of the public API reference".to_owned()),
     };
     let storage = SOURCE_STORAGE.parse().map_err(|_| anyhow!("the demo's storage uuid"))?;
-    volumes::adopt(&desk, &new, storage, &path.to_string_lossy()).await.map_err(|f| anyhow!("{f}"))?;
+    volumes::adopt(&desk, &new, storage, &path.to_string_lossy(), None).await.map_err(|f| anyhow!("{f}"))?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRu
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::import::Import;
-use longhaul_jobs::manage::Desk;
+use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::simulator::{Journal, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
@@ -108,6 +108,7 @@ impl Node {
             settings,
             born_ms,
         });
+        storages::mark_known(&app.desk()).await.map_err(|fault| anyhow!("the primary storages: {fault}"))?;
         if app.settings.demo {
             demo::prepare(&app).await?;
         }

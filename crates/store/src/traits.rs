@@ -217,7 +217,7 @@ pub trait Resources: Send + Sync {
     /// # Errors
     /// `NotFound`; `InUse` while a volume, or an intent, lies on it.
     async fn delete_storage(&self, id: StorageId) -> Result<()>;
-    /// Stores a volume.
+    /// Stores a volume. What lies in the trash at its path lies there no more, in the same transaction.
     ///
     /// # Errors
     /// `Taken`: the uuid, or the path on its storage.

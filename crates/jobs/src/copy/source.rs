@@ -116,6 +116,13 @@ fn layer(
         );
         return Err(DiskError::bad_image(&full, reason));
     }
+    if header.bitmaps > 0 {
+        let reason = format!(
+            "it holds {} dirty bitmaps, which a copy would lose; remove them with qemu-img bitmap --remove",
+            header.bitmaps
+        );
+        return Err(DiskError::bad_image(&full, reason));
+    }
     let below = match &header.backing {
         Some(name) => Some(below(root, relative, &full, name, &header, held)?),
         None => None,

@@ -24,6 +24,7 @@ pub fn from_disk(error: DiskError) -> Fault {
         DiskError::InUse(_)
         | DiskError::Exists(_)
         | DiskError::Backs { .. }
+        | DiskError::Touched(_)
         | DiskError::Mismatch { .. }
         | DiskError::SourceChanged(_) => Fault::failed(details),
     }

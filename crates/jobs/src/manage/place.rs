@@ -1,15 +1,20 @@
 //! What is asked of a primary storage and done to it, whatever it is made of. The records are not touched
 //! here; what a kind can do is in `storage`.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::Inventory;
 use longhaul_model::Fault;
-use longhaul_model::resource::{Storage, StorageKind};
+use longhaul_model::resource::Storage;
 
 use super::fault::from_disk;
 use crate::attempt_io::Spawner;
-use crate::storage::{self, Capacity, DiskError, Format, ImageInfo, Layer, Root, shared};
+use crate::storage::{self, Access, Capacity, DiskError, Format, ImageInfo, Layer, Root, lock, shared};
+
+/// A file may be touched so long after the moment that its trash tells, in ms: clocks and file systems round.
+const CLOCK_SLACK_MS: i64 = 2_000;
 
 /// What management works with.
 #[derive(Clone)]
@@ -50,21 +55,21 @@ pub async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Opens the directory of a storage; of one that several nodes see, only if it is what is mounted there.
+/// Opens the directory of a storage, only if it is the one that was added: by its path and by its mark.
 ///
 /// # Errors
-/// `Away`, `NotFound`, `Io`; `BadImage` when another storage is mounted there, or it has no directory.
+/// `Away`, `NotFound`, `Io`; `BadImage` when it is another storage's, or it has none.
 pub(crate) fn open_root(storage: &Storage) -> Result<Root, DiskError> {
     let Some(directory) = storage.directory() else {
         return Err(DiskError::bad_image(Path::new(&storage.url), "it is a pool and has no directory"));
     };
     let root = Root::open(Path::new(directory))?;
-    match storage.kind {
-        StorageKind::Local | StorageKind::Ceph => {}
-        StorageKind::SharedMountPoint | StorageKind::Nfs => {
-            shared::check_mark(&root, &storage.id.to_string())?;
-        }
+    if root.path() != Path::new(directory) {
+        let reason =
+            format!("that leads to {} now; put the directory itself back there", root.path().display());
+        return Err(DiskError::Away { path: directory.into(), reason });
     }
+    shared::check_mark(&root, &storage.id.to_string())?;
     Ok(root)
 }
 
@@ -94,18 +99,41 @@ impl Desk {
         looked.await.unwrap_or_else(|_| Err((0, Fault::internal("looking at the target storage broke off"))))
     }
 
-    /// What the disk at `path` is, and what it is made of.
+    /// What the disk at `path` is, and what it is made of; `said` is its format, if that is known.
     ///
     /// # Errors
     /// It is not there, leads outside of the storage, or is no image that we can use.
-    pub async fn look(&self, storage: &Storage, path: &str) -> Result<Disk, Fault> {
+    pub async fn look(&self, storage: &Storage, path: &str, said: Option<Format>) -> Result<Disk, Fault> {
+        let (storage, path) = (storage.clone(), PathBuf::from(path));
+        blocking(move || looked_at(&open_root(&storage)?, &path, said)).await
+    }
+
+    /// The same for a disk that is to become a volume, which is kept from being removed meanwhile.
+    ///
+    /// # Errors
+    /// As `look`; it is being removed or filled, has a second name, or its name cannot be written down.
+    pub async fn hold(
+        &self,
+        storage: &Storage,
+        path: &str,
+        said: Option<Format>,
+    ) -> Result<(Disk, File), Fault> {
         let (storage, path) = (storage.clone(), PathBuf::from(path));
         blocking(move || {
             let root = open_root(&storage)?;
             let relative = root.relative(&path)?;
-            let info = storage::probe(&root, &relative)?;
-            let layers = storage::layers(&root, &relative, info.format)?;
-            Ok(Disk { path: root.full(&relative).to_string_lossy().into_owned(), info, layers })
+            let file = root.open_file(&relative, Access::Read)?;
+            lock::hold_present(&file, &root.full(&relative))?;
+            let disk = looked_at(&root, &path, said)?;
+            let names = file.metadata().map_err(|e| DiskError::io("stat", &path, e))?.nlink();
+            if names > 1 {
+                let reason = format!(
+                    "the file has {names} names (hard links), and what is done under one happens to all; copy it, \
+                     or remove the others"
+                );
+                return Err(DiskError::bad_image(&root.full(&relative), reason));
+            }
+            Ok((disk, file))
         })
         .await
     }
@@ -147,10 +175,25 @@ impl Desk {
     /// Refuses when other images are made of the disk at `path`.
     ///
     /// # Errors
-    /// They are named.
+    /// They are named; those in the trash with their numbers there.
     pub async fn refuse_backing(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
-        let (storage, path) = (storage.clone(), PathBuf::from(path));
-        blocking(move || storage::refuse_if_backing(&open_root(&storage)?, &path)).await
+        let (of, path) = (storage.clone(), PathBuf::from(path));
+        let found = blocking(move || match storage::refuse_if_backing(&open_root(&of)?, &path) {
+            Err(DiskError::Backs { path, overlays }) => Ok(Some((path, overlays))),
+            other => other.map(|()| None),
+        });
+        let Some((path, overlays)) = found.await? else { return Ok(()) };
+        let trash = self.inventory.trash(storage.id).await?;
+        let swept: Vec<_> = trash
+            .iter()
+            .filter(|item| overlays.iter().any(|overlay| overlay.as_path() == Path::new(&item.install_path)))
+            .map(|item| format!("{} is item {} of the trash", item.install_path, item.id))
+            .collect();
+        let mut fault = from_disk(DiskError::Backs { path, overlays });
+        if !swept.is_empty() {
+            fault.details.push_str(&format!("; {}: clean it from there", swept.join(", ")));
+        }
+        Err(fault)
     }
 
     /// Refuses when a process other than this holds the disk at `path`; a disk that is gone is held by nobody.
@@ -171,29 +214,62 @@ impl Desk {
         .await
     }
 
-    /// Removes the disk at `path`. One that is gone already is no error; one that is in use, or that other images
-    /// are made of, is.
+    /// Removes the disk at `path`, which is nobody's any more. One that is gone already is no error; one that is
+    /// in use, that a volume points at, or that other images are made of, is. With `since_ms`, one that was
+    /// touched after that moment (ms since 1970) is kept: it is not what was left there then.
     ///
     /// # Errors
-    /// It leads outside or is a symbolic link, is held by a process, is a backing file, or cannot be removed.
-    pub async fn remove(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
-        let (storage, path) = (storage.clone(), PathBuf::from(path));
+    /// It leads outside or over a symbolic link, is held by a process, is a backing file, was touched, or
+    /// cannot be removed.
+    pub async fn remove(&self, storage: &Storage, path: &str, since_ms: Option<i64>) -> Result<(), Fault> {
+        let (of, recorded) = (storage.clone(), PathBuf::from(path));
+        let held = blocking(move || {
+            let root = open_root(&of)?;
+            let relative = beneath(&root, &recorded)?;
+            let file = match root.open_plain_file(&relative) {
+                Err(DiskError::NotFound(_)) => return Ok(None),
+                other => other?,
+            };
+            lock::hold_target(&file, &recorded)?;
+            let changed = file.metadata().map_err(|e| DiskError::io("stat", &recorded, e))?;
+            let changed_ms =
+                changed.ctime().saturating_mul(1000).saturating_add(changed.ctime_nsec() / 1_000_000);
+            if since_ms.is_some_and(|since| changed_ms > since.saturating_add(CLOCK_SLACK_MS)) {
+                return Err(DiskError::Touched(recorded));
+            }
+            storage::refuse_if_backing(&root, &relative)?;
+            Ok(Some((root, relative, file)))
+        });
+        let Some((root, relative, file)) = held.await? else { return Ok(()) };
+        // The lock keeps an adoption out, so what the records say now stays true until the file is gone.
+        let owners = self.inventory.volumes_on(storage.id).await?;
+        if let Some(owner) = owners.iter().find(|v| v.install_path.as_deref() == Some(path)) {
+            return Err(Fault::failed(format!(
+                "{path} is the file of volume[uuid:{}, name:{}]; it is not removed",
+                owner.id, owner.name
+            )));
+        }
         blocking(move || {
-            let root = open_root(&storage)?;
-            // The recorded name itself: a symbolic link that took its place must not lead to another file.
-            let relative =
-                path.strip_prefix(root.path()).map_err(|_| DiskError::OutsideRoot(path.clone()))?;
-            if path.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
-                return Err(DiskError::OutsideRoot(path.clone()));
-            }
-            match storage::in_use(&path) {
-                Ok(holders) if !holders.is_empty() => return Err(DiskError::InUse(holders)),
-                Ok(_) | Err(DiskError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-            storage::refuse_if_backing(&root, relative)?;
-            storage::delete_artifact(&root, relative)
+            let _held = file;
+            storage::delete_artifact(&root, &relative)
         })
         .await
     }
+}
+
+/// The recorded name itself below the root: a symbolic link that took its place must not lead to another file.
+fn beneath(root: &Root, recorded: &Path) -> Result<PathBuf, DiskError> {
+    let relative = recorded.strip_prefix(root.path());
+    relative.map(Path::to_owned).map_err(|_| DiskError::OutsideRoot(recorded.to_owned()))
+}
+
+fn looked_at(root: &Root, path: &Path, said: Option<Format>) -> Result<Disk, DiskError> {
+    let relative = root.relative(path)?;
+    let info = storage::probe_as(root, &relative, said)?;
+    let layers = storage::layers(root, &relative, info.format)?;
+    let full = root.full(&relative);
+    let Some(path) = full.to_str().map(str::to_owned) else {
+        return Err(DiskError::bad_image(&full, "its name is not UTF-8; rename it"));
+    };
+    Ok(Disk { path, info, layers })
 }

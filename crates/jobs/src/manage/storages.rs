@@ -31,12 +31,12 @@ pub struct NewDirectory {
     pub url: String,
 }
 
-/// Adds a directory as a storage: `Local` belongs to `host`; the others are marked, so that every node can
-/// tell whether it sees the same directory.
+/// Adds a directory as a storage and marks it, so that nothing else that is found under its path is taken for
+/// it, and no other server or path makes it a storage twice. `Local` belongs to `host`.
 ///
 /// # Errors
-/// The url is not an absolute directory that we may read and, for the others, write, is below `/dev`, `/proc`,
-/// `/sys`, is not mounted, or is a storage already, or one lies inside the other.
+/// The url is not an absolute directory that we may read and write, is below `/dev`, `/proc`, `/sys`, is not
+/// mounted, or is a storage already, or one lies inside the other.
 pub async fn add_directory(
     desk: &Desk,
     host: HostId,
@@ -61,10 +61,10 @@ pub async fn add_directory(
     let inventory = &desk.inventory;
     refuse_nested(inventory, &path).await?;
     let id = new.id.unwrap_or_else(|| StorageId::random(&**inventory.runtime()));
-    let shared = kind != StorageKind::Local;
-    if shared {
-        let path = path.clone();
-        blocking(move || shared::mark(&Root::open(&path)?, &id.to_string())).await?;
+    let known = inventory.storages().await?.into_iter().any(|s| s.directory().map(Path::new) == Some(&*path));
+    let marked = path.clone();
+    if !known {
+        blocking(move || shared::mark(&Root::open(&marked)?, &id.to_string())).await?;
     }
     let directory = path.to_string_lossy().into_owned();
     let created = inventory.create_storage(Storage {
@@ -75,7 +75,7 @@ pub async fn add_directory(
         url: if mount.is_some() { new.url } else { directory.clone() },
         mount: mount.map(|_| directory),
         pool: None,
-        host: (!shared).then_some(host),
+        host: (kind == StorageKind::Local).then_some(host),
         state: StorageState::Enabled,
         status: "Connected".to_owned(),
         total_bytes: capacity.total_bytes,
@@ -84,13 +84,37 @@ pub async fn add_directory(
         last_op_ms: 0,
     });
     match created.await {
-        Err(fault) if shared => {
+        Err(fault) if !known => {
             // The directory is not the storage's after all.
             blocking(move || shared::unmark(&Root::open(&path)?, &id.to_string())).await?;
             Err(fault)
         }
         other => other,
     }
+}
+
+/// Marks the directories of storages that were added before there were marks: those that hold a file that a
+/// record points at, or of which no record knows a file.
+///
+/// # Errors
+/// The store does not answer. A directory that cannot be marked is told in the log and stays away.
+pub async fn mark_known(desk: &Desk) -> Result<(), Fault> {
+    for storage in desk.inventory.storages().await? {
+        let Some(directory) = storage.directory().map(str::to_owned) else { continue };
+        let paths = desk.inventory.known_paths(storage.id).await?;
+        let marked = blocking(move || {
+            let root = Root::open(Path::new(&directory))?;
+            let unmarked = !root.path().join(shared::MARK).exists();
+            if unmarked && (paths.is_empty() || paths.iter().any(|path| Path::new(path).exists())) {
+                shared::mark(&root, &storage.id.to_string())?;
+            }
+            Ok(())
+        });
+        if let Err(fault) = marked.await {
+            tracing::warn!(storage = %storage.id, %fault, "a primary storage could not be marked");
+        }
+    }
+    Ok(())
 }
 
 /// Where an export is mounted on this host.
@@ -123,8 +147,7 @@ pub async fn delete(desk: &Desk, id: StorageId) -> Result<(), Fault> {
         Err(fault) => return Err(fault),
     };
     desk.inventory.delete_storage(id).await?;
-    let marked = matches!(known.kind, StorageKind::SharedMountPoint | StorageKind::Nfs);
-    if let (true, Some(directory)) = (marked, known.directory().map(str::to_owned)) {
+    if let Some(directory) = known.directory().map(str::to_owned) {
         let gone = blocking(move || shared::unmark(&Root::open(Path::new(&directory))?, &id.to_string()));
         if let Err(fault) = gone.await {
             // The record is gone, which is what was asked; a later addition tells of the mark.
@@ -217,7 +240,8 @@ pub async fn scan(desk: &Desk, id: StorageId) -> Result<Vec<Item>, Fault> {
 fn compare(root: &Root, volume: Volume) -> Option<Item> {
     let path = PathBuf::from(volume.install_path.as_deref()?);
     let seen = root.relative(&path).and_then(|relative| {
-        let info = storage::probe(root, &relative)?;
+        let recorded = super::volumes::format_of(volume.format.as_deref());
+        let info = storage::probe_as(root, &relative, Some(recorded))?;
         storage::layers(root, &relative, info.format).map_err(|error| match error {
             DiskError::NotFound(gone) => DiskError::bad_image(&path, format!("{} is gone", gone.display())),
             other => other,

@@ -4,6 +4,7 @@ use longhaul_model::resource::{Storage, Trash};
 use longhaul_model::{Fault, StorageId};
 
 use super::Desk;
+use super::volumes::EXPUNGED;
 
 /// What became of one entry.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub async fn clean(desk: &Desk, id: StorageId, only: Option<u64>) -> Result<Vec<
 }
 
 async fn remove(desk: &Desk, storage: &Storage, trash: &Trash) -> Result<(), Fault> {
-    desk.remove(storage, &trash.install_path).await?;
+    // What was expunged was nobody's when it came here, whatever happened to it since.
+    let since = (trash.kind != EXPUNGED).then_some(trash.create_ms);
+    desk.remove(storage, &trash.install_path, since).await?;
     desk.inventory.remove_trash(trash.id).await
 }

@@ -52,6 +52,11 @@ pub fn format_name(format: Format) -> &'static str {
     }
 }
 
+/// The format of that name; raw where there is none.
+pub(crate) fn format_of(name: Option<&str>) -> Format {
+    if name == Some("qcow2") { Format::Qcow2 } else { Format::Raw }
+}
+
 /// Refuses a storage that takes no new volume.
 ///
 /// # Errors
@@ -93,20 +98,27 @@ pub async fn create(
         Ok(volume) => Ok(volume),
         Err(fault) => {
             // The record did not come about, so its file must not stay.
-            desk.remove(&storage, &path).await?;
+            desk.remove(&storage, &path, None).await?;
             Err(fault)
         }
     }
 }
 
-/// Makes a file below a storage's root a volume, without copying a byte.
+/// Makes a file below a storage's root a volume, without copying a byte. If it was in the trash, it is so no
+/// more. `format` is that of the file, where its first bytes are not to decide.
 ///
 /// # Errors
 /// It leads outside the root, is no usable image, lacks a backing file, or belongs to a volume already.
-pub async fn adopt(desk: &Desk, new: &NewVolume, storage: StorageId, path: &str) -> Result<Volume, Fault> {
+pub async fn adopt(
+    desk: &Desk,
+    new: &NewVolume,
+    storage: StorageId,
+    path: &str,
+    format: Option<Format>,
+) -> Result<Volume, Fault> {
     let storage = desk.inventory.storage(storage, "primaryStorageUuid").await?;
     takes_volumes(&storage)?;
-    let disk = desk.look(&storage, path).await?;
+    let (disk, held) = desk.hold(&storage, path, format).await?;
     let mut volume = record(&desk.inventory, new);
     volume.storage = Some(storage.id);
     volume.install_path = Some(disk.path);
@@ -114,7 +126,9 @@ pub async fn adopt(desk: &Desk, new: &NewVolume, storage: StorageId, path: &str)
     volume.size = disk.info.virtual_bytes;
     volume.actual_size = Some(disk.info.actual_bytes);
     volume.status = "Ready".to_owned();
-    desk.inventory.create_volume(volume).await
+    let adopted = desk.inventory.create_volume(volume).await;
+    drop(held); // until the record is there, nobody removes the file
+    adopted
 }
 
 /// Deletes a volume: its bytes stay until it is expunged.
@@ -204,7 +218,7 @@ pub async fn expunge(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
         desk.inventory.remove_trash(entry.id).await?;
         return Err(fault);
     }
-    desk.remove(&storage, &path).await?;
+    desk.remove(&storage, &path, None).await?;
     desk.inventory.remove_trash(entry.id).await
 }
 

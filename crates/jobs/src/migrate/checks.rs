@@ -75,7 +75,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         0 => ESTIMATE_BYTES_PER_S,
         limit => limit,
     };
-    let plan = json!({
+    let mut plan = json!({
         "volumeUuid": volume.id.to_string(),
         "srcPrimaryStorageUuid": from.id.to_string(),
         "dstPrimaryStorageUuid": to.id.to_string(),
@@ -87,6 +87,10 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         "estimateSeconds": bytes.div_ceil(rate),
         "blockers": blockers,
     });
+    if let (true, Value::Object(plan)) = (source.is_none(), &mut plan) {
+        // The source could not be looked at: how much there is to copy, nobody knows.
+        plan.retain(|key, _| !["layers", "bytes", "neededBytes", "estimateSeconds"].contains(&key.as_str()));
+    }
     let plan = if let Value::Object(plan) = plan { plan } else { Map::new() };
     Ok(Checked { target: Some(volume.id.to_string()), plan })
 }
@@ -168,7 +172,7 @@ async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<
     blocking(move || {
         let root = open_root(&from)?;
         let relative = root.relative(Path::new(&path))?;
-        let info = storage::probe(&root, &relative)?;
+        let info = storage::probe_as(&root, &relative, Some(recorded))?;
         if info.format != recorded && recorded == storage::Format::Qcow2 {
             return Err(DiskError::bad_image(
                 Path::new(&path),

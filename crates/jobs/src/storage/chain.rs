@@ -30,6 +30,8 @@ pub fn backing_path(root: &Root, relative: &Path, name: &str) -> Result<PathBuf,
         names: name.to_owned(),
         reason: reason.to_owned(),
     };
+    // QEMU takes a name of its file protocol as well.
+    let name = name.strip_prefix("file:").unwrap_or(name);
     let path = relative.parent().unwrap_or(Path::new("")).join(name);
     root.relative(&path).map_err(|e| match e {
         DiskError::OutsideRoot(_) => refuse(
@@ -75,15 +77,27 @@ fn below(root: &Root, relative: &Path) -> Result<Option<(PathBuf, Format)>, Disk
     Ok(Some((backing_path(root, relative, name)?, format)))
 }
 
-/// Images below the root whose backing file is `base`, in the order of their paths: without it they are lost.
-/// An image that names a backing file outside of the root cannot have it there.
+/// The file that holds the data of the qcow2 image `relative`, where that is another one.
+fn data_file(root: &Root, relative: &Path) -> Result<Option<PathBuf>, DiskError> {
+    let file = root.open_file(relative, Access::Read)?;
+    match header::read(&file, &root.full(relative))?.and_then(|h| h.data_file_name) {
+        Some(name) => backing_path(root, relative, &name).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Images below the root whose backing file or data file is `base`, in the order of their paths: without it
+/// they are lost. An image that names a file outside of the root cannot have it there.
 ///
 /// # Errors
 /// As `scan`.
 pub fn overlays(root: &Root, base: &Path) -> Result<Vec<PathBuf>, DiskError> {
     let Ok(base) = root.relative(base) else { return Ok(Vec::new()) };
     let files = super::stray_files(root, &std::collections::BTreeSet::from([base.clone()]))?;
-    let has_base = |path: &PathBuf| below(root, path).is_ok_and(|b| b.is_some_and(|(p, _)| p == base));
+    let has_base = |path: &PathBuf| {
+        below(root, path).is_ok_and(|b| b.is_some_and(|(p, _)| p == base))
+            || data_file(root, path).is_ok_and(|p| p.as_ref() == Some(&base))
+    };
     Ok(files.into_iter().filter(has_base).collect())
 }
 

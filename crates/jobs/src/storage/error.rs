@@ -74,6 +74,8 @@ pub enum DiskError {
         /// The images that name it as their backing file; never empty.
         overlays: Vec<PathBuf>,
     },
+    /// The file was written to, replaced or renamed since it was left.
+    Touched(PathBuf),
     /// The target does not hold what was written there.
     Mismatch {
         /// Guest byte offset of the first difference.
@@ -130,6 +132,7 @@ impl DiskError {
             Self::BadImage { .. } => "bad_image",
             Self::BackingFile { .. } => "backing_file",
             Self::Backs { .. } => "backs",
+            Self::Touched(_) => "touched",
             Self::Mismatch { .. } => "mismatch",
             Self::SourceChanged(_) => "source_changed",
             Self::Io { .. } => "io",
@@ -197,6 +200,12 @@ impl fmt::Display for DiskError {
                     "; migrate those first, which makes them whole, or rebase them with qemu-img rebase"
                 )
             }
+            Self::Touched(p) => write!(
+                f,
+                "{} was written to, replaced or renamed since it was moved away, so it is not what was left \
+                 there; adopt it to keep it, or remove the file yourself and clean again",
+                p.display()
+            ),
             Self::Mismatch { offset } => write!(
                 f,
                 "the target does not hold what was written, first at guest byte offset {offset}; the source \

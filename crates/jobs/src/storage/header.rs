@@ -17,6 +17,8 @@ pub const MAX_DISK_BYTES: u64 = 1 << 46;
 const L1_MAX_BYTES: u64 = 32 << 20;
 const L1_OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
 const EXT_BACKING_FORMAT: u32 = 0xE279_2ACA;
+const EXT_DATA_FILE: u32 = 0x4441_5441;
+const EXT_BITMAPS: u32 = 0x2385_2875;
 const INCOMPATIBLE_DIRTY: u64 = 1;
 const INCOMPATIBLE_CORRUPT: u64 = 1 << 1;
 const INCOMPATIBLE_DATA_FILE: u64 = 1 << 2;
@@ -34,6 +36,10 @@ pub struct Qcow2Header {
     pub backing_format: Option<String>,
     /// The guest's data are in another file.
     pub data_file: bool,
+    /// The name of that file, as written there.
+    pub data_file_name: Option<String>,
+    /// Dirty bitmaps that outlive a run, which a copy would lose.
+    pub bitmaps: u32,
     /// Not closed cleanly: its refcounts may be wrong.
     pub dirty: bool,
     /// Marked as corrupt by whoever found out.
@@ -87,12 +93,14 @@ pub fn read(file: &File, path: &Path) -> Result<Option<Qcow2Header>, DiskError> 
         return Err(bad(format!("its header claims to be {header_len} bytes long")));
     }
     let backing = backing_name(file, path, &head, cluster)?;
-    let backing_format = backing_format(file, path, header_len, cluster)?;
+    let extensions = extensions(file, path, header_len, cluster)?;
     Ok(Some(Qcow2Header {
         virtual_bytes,
         cluster_bytes: cluster,
         backing,
-        backing_format,
+        backing_format: extensions.backing_format,
+        data_file_name: extensions.data_file,
+        bitmaps: extensions.bitmaps,
         data_file: incompatible & INCOMPATIBLE_DATA_FILE != 0,
         dirty: incompatible & INCOMPATIBLE_DIRTY != 0,
         corrupt: incompatible & INCOMPATIBLE_CORRUPT != 0,
@@ -151,11 +159,20 @@ fn backing_name(file: &File, path: &Path, head: &[u8], cluster: u64) -> Result<O
     Ok(Some(String::from_utf8_lossy(&name).into_owned()))
 }
 
-/// Walks the header extensions for the format of the backing file.
-fn backing_format(file: &File, path: &Path, mut at: u64, cluster: u64) -> Result<Option<String>, DiskError> {
+/// What the header extensions say.
+#[derive(Default)]
+struct Extensions {
+    backing_format: Option<String>,
+    data_file: Option<String>,
+    bitmaps: u32,
+}
+
+fn extensions(file: &File, path: &Path, mut at: u64, cluster: u64) -> Result<Extensions, DiskError> {
+    let io = |e| DiskError::io("read", path, e);
+    let mut found = Extensions::default();
     while at + 8 <= cluster {
         let mut ext = [0u8; 8];
-        if read_up_to(file, &mut ext, at).map_err(|e| DiskError::io("read", path, e))? < 8 {
+        if read_up_to(file, &mut ext, at).map_err(io)? < 8 {
             break;
         }
         let (kind, len) = (be32(&ext, 0), u64::from(be32(&ext, 4)));
@@ -165,14 +182,20 @@ fn backing_format(file: &File, path: &Path, mut at: u64, cluster: u64) -> Result
         if outside(at + 8, len, cluster) {
             return Err(DiskError::bad_image(path, "its header extensions leave the first cluster"));
         }
-        if kind == EXT_BACKING_FORMAT {
-            let mut name = vec![0u8; len as usize];
-            file.read_exact_at(&mut name, at + 8).map_err(|e| DiskError::io("read", path, e))?;
-            return Ok(Some(String::from_utf8_lossy(&name).into_owned()));
+        if [EXT_BACKING_FORMAT, EXT_DATA_FILE, EXT_BITMAPS].contains(&kind) {
+            let mut bytes = vec![0u8; len as usize];
+            file.read_exact_at(&mut bytes, at + 8).map_err(io)?;
+            let text = || String::from_utf8_lossy(&bytes).into_owned();
+            match kind {
+                EXT_BACKING_FORMAT => found.backing_format = Some(text()),
+                EXT_DATA_FILE => found.data_file = Some(text()),
+                _ if len >= 4 => found.bitmaps = be32(&bytes, 0),
+                _ => {}
+            }
         }
         at += 8 + len.next_multiple_of(8);
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn outside(at: u64, len: u64, file_len: u64) -> bool {

@@ -97,19 +97,20 @@ pub fn create_volume(root: &Root, relative: &Path, format: Format, bytes: u64) -
     }
 }
 
-/// Deletes a file and, when it was the last in it, its directory; durably. A file that is gone
-/// already is no error, so a caller may always repeat it.
+/// Deletes a file and, when it was the last in it and is one that we make, its directory; durably. A file that
+/// is gone already is no error, so a caller may always repeat it. No symbolic link is followed: what took the
+/// place of a directory must not lead to another file.
 ///
 /// The caller proves first that nobody writes to it any more: `in_use`, or its child was waited for.
 ///
 /// # Errors
-/// `OutsideRoot`, `ReadOnly`, `Io`.
+/// `OutsideRoot`, also for a symbolic link on the way; `ReadOnly`, `Io`.
 pub fn delete_artifact(root: &Root, relative: &Path) -> Result<(), DiskError> {
     root.check(relative)?;
     let full = root.full(relative);
     let parent = relative.parent().unwrap_or(Path::new(""));
     let Some(name) = relative.file_name() else { return Err(DiskError::OutsideRoot(full)) };
-    let dir = match root.open_dir(parent) {
+    let dir = match root.open_plain_dir(parent) {
         Ok(dir) => dir,
         Err(DiskError::NotFound(_)) => return Ok(()),
         Err(e) => return Err(e),
@@ -120,13 +121,25 @@ pub fn delete_artifact(root: &Root, relative: &Path) -> Result<(), DiskError> {
     }
     rustix::fs::fsync(&dir).map_err(|e| DiskError::io("fsync", &full, e))?;
     drop(dir);
-    let Some(dir_name) = parent.file_name() else { return Ok(()) };
-    let grand = root.open_dir(parent.parent().unwrap_or(Path::new("")))?;
+    let Some(dir_name) = parent.file_name().filter(|name| is_ours(name)) else { return Ok(()) };
+    let grand = root.open_plain_dir(parent.parent().unwrap_or(Path::new("")))?;
     match unlinkat(&grand, dir_name, AtFlags::REMOVEDIR) {
         Ok(()) => rustix::fs::fsync(&grand).map_err(|e| DiskError::io("fsync", &full, e)),
-        Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Ok(()),
+        Err(
+            rustix::io::Errno::NOTEMPTY
+            | rustix::io::Errno::EXIST
+            | rustix::io::Errno::NOENT
+            | rustix::io::Errno::BUSY,
+        ) => Ok(()),
         Err(e) => Err(DiskError::io("rmdir", &root.full(parent), e)),
     }
+}
+
+/// Whether a directory has a name that we give: a volume's uuid, or `vol-` and one.
+fn is_ours(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_str().unwrap_or_default();
+    let uuid = name.strip_prefix("vol-").unwrap_or(name);
+    uuid.len() == 32 && uuid.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Bytes that a file occupies on the storage.

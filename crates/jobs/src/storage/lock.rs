@@ -116,6 +116,17 @@ impl SourceGuard {
     }
 }
 
+/// Keeps `file` from being removed or filled by another of us for as long as it is open; any number may.
+///
+/// # Errors
+/// `InUse` when somebody does so now.
+pub fn hold_present(file: &File, path: &Path) -> Result<(), DiskError> {
+    if set(file, Mode::Read, COPIER).map_err(|e| DiskError::io("lock", path, e))? {
+        return Ok(());
+    }
+    Err(DiskError::InUse(in_use::holders(path, &[COPIER])))
+}
+
 /// Takes the target for this process alone: our own byte against another copier, QEMU's bytes so
 /// that no QEMU opens a half-filled image.
 ///

@@ -86,7 +86,8 @@ pub fn probe_as(root: &Root, relative: &Path, said: Option<Format>) -> Result<Im
     let file = root.open_file(relative, Access::Read)?;
     let full = root.full(relative);
     let meta = file.metadata().map_err(|e| DiskError::io("stat", &full, e))?;
-    let qcow2 = header::read(&file, &full)?;
+    // A guest may have written anything to the beginning of a raw disk.
+    let qcow2 = if said == Some(Format::Raw) { None } else { header::read(&file, &full)? };
     if qcow2.is_none() && meta.len() == 0 {
         return Err(DiskError::bad_image(&full, "it is empty"));
     }

@@ -90,6 +90,29 @@ impl Root {
         self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// The same, but refuses a symbolic link anywhere on the way.
+    ///
+    /// # Errors
+    /// As `open_dir`.
+    pub(super) fn open_plain_dir(&self, relative: &Path) -> Result<OwnedFd, DiskError> {
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        self.open_resolved(relative, OFlags::RDONLY | OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// Opens a regular file for writing, as `open_file` does, but refuses a symbolic link anywhere on the way.
+    ///
+    /// # Errors
+    /// As `open_file`.
+    pub fn open_plain_file(&self, relative: &Path) -> Result<File, DiskError> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK;
+        let file = File::from(self.open_resolved(relative, flags, ResolveFlags::NO_SYMLINKS)?);
+        let full = self.full(relative);
+        if !file.metadata().map_err(|e| DiskError::io("stat", &full, e))?.is_file() {
+            return Err(DiskError::bad_image(&full, "it is not a regular file"));
+        }
+        Ok(file)
+    }
+
     /// Makes a creation or deletion in the directory that holds `relative` durable.
     ///
     /// # Errors
@@ -111,7 +134,7 @@ impl Root {
         for name in parent.components() {
             let dir = self.open_dir(&above)?;
             let made = above.join(name);
-            match rustix::fs::mkdirat(&dir, name.as_os_str(), Mode::from_raw_mode(0o755)) {
+            match rustix::fs::mkdirat(&dir, name.as_os_str(), Mode::from_raw_mode(0o711)) {
                 // One that exists may have been made by a process that ended before it was durable.
                 Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                 Err(e) => return Err(DiskError::io("mkdir", &self.full(&made), e)),
@@ -138,8 +161,18 @@ impl Root {
 
     fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, DiskError> {
         self.check(relative)?;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
+        self.open_resolved(relative, flags, ResolveFlags::empty())
+    }
+
+    fn open_resolved(
+        &self,
+        relative: &Path,
+        flags: OFlags,
+        further: ResolveFlags,
+    ) -> Result<OwnedFd, DiskError> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | further;
+        // A guest's disk is nobody else's to read.
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o600) } else { Mode::empty() };
         openat2(&self.dir, relative, flags | OFlags::CLOEXEC, mode, resolve).map_err(|e| {
             let full = self.full(relative);
             match e {

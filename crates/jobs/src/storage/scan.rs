@@ -31,7 +31,11 @@ pub struct Found {
 pub fn scan(root: &Root, managed: &BTreeSet<PathBuf>) -> Result<Vec<Found>, DiskError> {
     let mut found = Vec::new();
     for path in stray_files(root, managed)? {
-        let image = probe(root, &path);
+        // As an adoption would see it, with all that it is made of.
+        let image = probe(root, &path).and_then(|info| {
+            super::layers(root, &path, info.format)?;
+            Ok(info)
+        });
         if looks_like_image(&path, &image) {
             found.push(Found { path, image });
         }

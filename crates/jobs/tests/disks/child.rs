@@ -13,7 +13,10 @@ use crate::support::{MIB, Pages, Place, child_program, dense, done, outcome, spe
 
 fn slow(place: &Place) -> longhaul_jobs::attempt_io::AttemptSpec {
     dense(&place.path("disk.raw"), 32 * MIB, 4);
-    let mut work = spec(place.disk("disk.raw", Format::Raw), place.disk("vol/job-7", Format::Raw));
+    let mut work = spec(
+        place.disk("disk.raw", Format::Raw),
+        place.disk("0123456789abcdef0123456789abcdef/job-7", Format::Raw),
+    );
     work.bytes_per_s = MIB;
     work
 }
@@ -28,7 +31,7 @@ async fn nothing_is_written_before_go() {
     attempt.send(&ToChild::Cancel).await.unwrap();
     assert!(matches!(attempt.next_event().await.unwrap(), Some(FromChild::Canceled)));
     assert!(attempt.wait().await.unwrap().success());
-    assert!(!place.path("vol").exists());
+    assert!(!place.path("0123456789abcdef0123456789abcdef").exists());
 }
 
 #[tokio::test]
@@ -58,9 +61,9 @@ async fn a_canceled_copy_answers_and_leaves_nothing_once_its_artifact_is_deleted
     assert!(matches!(outcome(&mut attempt, &mut pages).await, Some(FromChild::Canceled)));
     assert!(attempt.wait().await.unwrap().success());
     let root = Root::open(&place.0).unwrap();
-    delete_artifact(&root, "vol/job-7".as_ref()).unwrap();
-    delete_artifact(&root, "vol/job-7".as_ref()).unwrap();
-    assert!(!place.path("vol").exists());
+    delete_artifact(&root, "0123456789abcdef0123456789abcdef/job-7".as_ref()).unwrap();
+    delete_artifact(&root, "0123456789abcdef0123456789abcdef/job-7".as_ref()).unwrap();
+    assert!(!place.path("0123456789abcdef0123456789abcdef").exists());
 }
 
 #[tokio::test]
@@ -121,7 +124,7 @@ fn the_death_of_the_parent_ends_the_child() {
     let place = Place::new("parent-death");
     slow(&place);
     let mut parent = Command::new(child_program())
-        .args(["hold", place.0.to_str().unwrap(), "disk.raw", "vol/job-7"])
+        .args(["hold", place.0.to_str().unwrap(), "disk.raw", "0123456789abcdef0123456789abcdef/job-7"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -76,14 +76,20 @@ fn an_empty_volume_is_made_and_deleted_without_a_trace() {
     let place = Place::new("volume");
     let root = Root::open(&place.0).unwrap();
     for (format, bytes) in [(Format::Raw, 5 * MIB + 3), (Format::Qcow2, 64 << 30)] {
-        let path = PathBuf::from("uuid/artifact");
+        let path = PathBuf::from("0123456789abcdef0123456789abcdef/artifact");
         create_volume(&root, &path, format, bytes).unwrap();
         let info = probe(&root, &path).unwrap();
         assert_eq!((info.format, info.virtual_bytes), (format, bytes));
         assert!(actual_bytes(&root, &path).unwrap() <= MIB);
         if format == Format::Qcow2 {
-            assert_clean(&place.path("uuid/artifact"));
-            assert!(qemu_img(&["info", place.path("uuid/artifact").to_str().unwrap()]).contains("64 GiB"));
+            assert_clean(&place.path("0123456789abcdef0123456789abcdef/artifact"));
+            assert!(
+                qemu_img(&[
+                    "info",
+                    place.path("0123456789abcdef0123456789abcdef/artifact").to_str().unwrap()
+                ])
+                .contains("64 GiB")
+            );
         }
         let again = create_volume(&root, &path, format, bytes);
         assert!(matches!(again, Err(DiskError::Exists(_))));
@@ -93,13 +99,19 @@ fn an_empty_volume_is_made_and_deleted_without_a_trace() {
 }
 
 #[test]
-fn a_directory_with_something_else_in_it_is_not_deleted() {
+fn only_an_empty_directory_with_a_name_of_ours_goes_with_its_last_file() {
     let place = Place::new("shared-directory");
     let root = Root::open(&place.0).unwrap();
-    create_volume(&root, "v/one".as_ref(), Format::Raw, 10).unwrap();
-    create_volume(&root, "v/two".as_ref(), Format::Raw, 10).unwrap();
-    delete_artifact(&root, "v/one".as_ref()).unwrap();
-    assert!(place.path("v/two").exists());
+    let ours = "0123456789abcdef0123456789abcdef";
+    for directory in [ours, "vol-0123456789abcdef0123456789abcdef", "theirs"] {
+        let [one, two] = ["one", "two"].map(|name| format!("{directory}/{name}"));
+        create_volume(&root, one.as_ref(), Format::Raw, 10).unwrap();
+        create_volume(&root, two.as_ref(), Format::Raw, 10).unwrap();
+        delete_artifact(&root, one.as_ref()).unwrap();
+        assert!(place.path(&two).exists());
+        delete_artifact(&root, two.as_ref()).unwrap();
+        assert_eq!(place.path(directory).exists(), directory == "theirs", "{directory}");
+    }
 }
 
 #[test]
@@ -175,13 +187,13 @@ fn inside_a_small_storage() {
     let root = Root::open(&dir).unwrap();
     let room = capacity(&root).unwrap().total_bytes > 9 * MIB;
     for format in [Format::Raw, Format::Qcow2] {
-        let target = DiskRef { root: dir.clone(), path: "v/t".into(), format };
+        let target = DiskRef { root: dir.clone(), path: "0123456789abcdef0123456789abcdef/t".into(), format };
         let copied = copy_here(place.disk("disk.raw", Format::Raw), target);
         assert!(
             if room { copied.is_ok() } else { matches!(copied, Err(DiskError::NoSpace { .. })) },
             "{copied:?}"
         );
-        delete_artifact(&root, "v/t".as_ref()).unwrap();
+        delete_artifact(&root, "0123456789abcdef0123456789abcdef/t".as_ref()).unwrap();
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
     }
 }

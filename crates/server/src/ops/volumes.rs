@@ -6,6 +6,7 @@ use std::time::Duration;
 use longhaul_engine::inventory::not_found;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_jobs::manage::volumes::{self, NewVolume};
+use longhaul_jobs::storage::Format;
 use longhaul_jobs::{import, migrate};
 use longhaul_model::resource::{Tagged, Volume};
 use longhaul_model::{AccountId, Fault, VolumeId, is_choosable_uuid};
@@ -144,7 +145,12 @@ pub async fn adopt(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         storage.parse().map_err(|_| not_found("primaryStorageUuid", storage, "PrimaryStorageVO"))?;
     let new = new_volume(called, account)?;
     let path = required(called, "installPath")?;
-    let volume = volumes::adopt(&app.desk(), &new, storage, path).await?;
+    let format = match params.text("format") {
+        Some("raw") => Some(Format::Raw),
+        Some("qcow2") => Some(Format::Qcow2),
+        _ => None,
+    };
+    let volume = volumes::adopt(&app.desk(), &new, storage, path, format).await?;
     tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
     Ok(answer(volume))
 }

@@ -30,5 +30,6 @@ mod sessions;
 mod shared;
 mod signed;
 mod tags;
+mod trash;
 mod validation;
 mod zql;

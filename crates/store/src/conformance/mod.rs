@@ -188,6 +188,7 @@ macro_rules! conformance_suite {
         $crate::conformance_family!($open, resources: [
             a_storage_reads_back,
             a_storage_of_every_kind_reads_back,
+            what_becomes_a_volume_leaves_the_trash,
             a_storage_url_is_used_once_per_host,
             a_storage_update_changes_what_is_given,
             a_storage_in_use_is_not_deleted,

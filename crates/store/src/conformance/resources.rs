@@ -42,6 +42,18 @@ pub async fn a_storage_of_every_kind_reads_back(t: &Bench) {
     }
 }
 
+/// What becomes a volume is in the trash no more; other trash stays.
+pub async fn what_becomes_a_volume_leaves_the_trash(t: &Bench) {
+    let (here, there) = (t.storage("/a").await, t.storage("/b").await);
+    for (storage, path) in [(here.id, "/a/1"), (here.id, "/a/2"), (there.id, "/a/1")] {
+        t.store.add_trash(trash(storage, path)).await.unwrap();
+    }
+    t.store.create_volume(t.new_volume(here.id, "/a/1")).await.unwrap();
+    let left = t.store.trash(here.id).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.install_path.as_str()).collect::<Vec<_>>(), ["/a/2"]);
+    assert_eq!(t.store.trash(there.id).await.unwrap().len(), 1);
+}
+
 /// A directory of a host is one storage.
 pub async fn a_storage_url_is_used_once_per_host(t: &Bench) {
     let stored = t.storage("/a").await;

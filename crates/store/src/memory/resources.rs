@@ -66,6 +66,10 @@ impl Resources for MemoryStore {
         volume.create_ms = now_ms;
         volume.last_op_ms = now_ms;
         db.volumes.insert(volume.id, volume.clone());
+        let taken_back = |t: &Trash| {
+            Some(t.storage) == volume.storage && Some(&t.install_path) == volume.install_path.as_ref()
+        };
+        db.trash.retain(|_, t| !taken_back(t));
         Ok(volume)
     }
 

@@ -63,6 +63,10 @@ impl Resources for SqliteStore {
             volume.create_ms = tx.now_ms;
             volume.last_op_ms = tx.now_ms;
             tx.put_volume(&volume, false)?;
+            tx.execute(
+                "DELETE FROM trash WHERE storage = ?1 AND install_path = ?2",
+                rusqlite::params![volume.storage.map(|s| s.to_string()), volume.install_path],
+            )?;
             Ok(volume)
         })
         .await

@@ -94,6 +94,8 @@ pub(super) const ROWS: &[Operation] = &[
                 .max(4096),
             NAME.required(),
             DESCRIPTION,
+            Param::text("format", "Format of the file; absent: told by its first bytes")
+                .one_of(&["raw", "qcow2"]),
             Param::text("accountUuid", "The account that shall own the volume; absent: the caller")
                 .of("AccountVO"),
             RESOURCE_UUID,
