@@ -109,7 +109,8 @@ pub fn body(fault: &Fault) -> String {
     crate::inventory::to_json(&ErrorAnswer { error: ErrorBody::of(fault) })
 }
 
-fn cut(details: &str) -> String {
+/// `details` of at most `DETAILS_MAX` units.
+pub(crate) fn cut(details: &str) -> String {
     if details.len() <= DETAILS_MAX || details.encode_utf16().count() <= DETAILS_MAX {
         return details.to_owned();
     }

@@ -4,6 +4,7 @@
 
 use longhaul_model::{Code, Fault};
 
+use crate::error::cut;
 use crate::profile::{Caller, Profile};
 use crate::query::OPERATORS;
 
@@ -82,8 +83,13 @@ impl Misuse {
         Self::WrongType(field.to_owned(), expected, super::params::kind_of(found))
     }
 
-    /// The text as `profile` answers it. They differ only where ZStack says nothing.
+    /// The text as `profile` answers it. They differ only where ZStack says nothing. What it quotes of the
+    /// request may be as long as a body; the text is cut as the details of an error are.
     pub fn text(&self, profile: Profile) -> String {
+        cut(&self.whole_text(profile))
+    }
+
+    fn whole_text(&self, profile: Profile) -> String {
         match self {
             Self::NoApi(path) => format!("no api mapping to {path}"),
             Self::UnknownMethod(method) => format!("Request method '{method}' not supported"),

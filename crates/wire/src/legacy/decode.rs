@@ -10,6 +10,7 @@ use super::query;
 use crate::api::{Kind, Op, Operation, not_here, operations};
 use crate::decode::Call;
 use crate::decode::{Misuse, Params, object, texts};
+use crate::error::cut;
 use crate::profile::{Caller, Profile};
 
 /// A message that could be read.
@@ -29,7 +30,7 @@ pub struct Message {
 /// The text that is answered bare.
 pub fn decode(body: &[u8]) -> Result<Message, String> {
     read(body).map_err(|error| match error {
-        Unreadable::Text(text) => text,
+        Unreadable::Text(text) => cut(&text),
         Unreadable::Misuse(misuse) => misuse.text(Profile::Fast),
     })
 }
