@@ -74,7 +74,10 @@ fn conditions(fields: &Map<String, Value>) -> Result<Result<Vec<RawCondition>, F
 
 fn condition(item: &Map<String, Value>) -> Result<Result<RawCondition, Fault>, Misuse> {
     let missing = |key: &str| {
-        let shown = Value::Object(item.clone());
+        // Only what a condition has: what else a client put here is not for a text that goes into logs.
+        let known = ["name", "op", "value"].into_iter();
+        let shown = known.filter_map(|key| Some((key.to_owned(), item.get(key)?.clone()))).collect();
+        let shown = Value::Object(shown);
         Fault::invalid(format!("'{key}' of query condition {shown} cannot be null"))
     };
     let (name, op, value) = (scalar(item, "name")?, scalar(item, "op")?, scalar(item, "value")?);
