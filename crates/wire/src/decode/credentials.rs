@@ -48,7 +48,11 @@ fn signed(request: &Request<'_>, key: &str) -> Result<Signed, Misuse> {
     let date = request.headers.date.ok_or(Misuse::NoDate)?;
     date::check(date, request.now_ms, request.zone)?;
     let path = route::without_context(request.path);
+    let slashes = path.matches('/').count();
     let path = super::url::unescape(path, false).ok_or(Misuse::NotUtf8("path"))?;
+    if path.matches('/').count() != slashes {
+        return Err(Misuse::EscapedSlash); // else `/longjobs/a/actions` signs for `/longjobs/a%2Factions` too
+    }
     Ok(Signed {
         access_id: access_id.to_owned(),
         signature: signature.to_owned(),

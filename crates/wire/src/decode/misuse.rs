@@ -55,6 +55,8 @@ pub enum Misuse {
     BadDate,
     /// The `Date` header is more than 15 minutes off.
     SkewedDate,
+    /// A segment of a signed path holds an escaped slash, which the signature does not tell from a slash.
+    EscapedSlash,
     /// `X-Job-UUID` has not exactly 32 characters.
     BadJobUuid,
     /// `X-Job-UUID` names a call that is known already. Found by the server.
@@ -125,6 +127,10 @@ impl Misuse {
                 "'Date' format error, correct format is 'EEE, dd MMM yyyy HH:mm:ss z'".to_owned()
             }
             Self::SkewedDate => "requestTimeTooSkewed".to_owned(),
+            Self::EscapedSlash => {
+                "the path of a signed request holds an escaped slash; no id has one, so send the path without it"
+                    .to_owned()
+            }
             Self::BadJobUuid => "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped".to_owned(),
             Self::DuplicateJobUuid(id) => format!("Duplicate job uuid[{id}]"),
             Self::BadTimeout(value) => {
@@ -167,6 +173,7 @@ impl Misuse {
             | Self::AccessKeyFormat
             | Self::NoDate
             | Self::BadDate
+            | Self::EscapedSlash
             | Self::BadJobUuid
             | Self::DuplicateJobUuid(_)
             | Self::BadWebHook(_)
