@@ -88,7 +88,8 @@ impl Parser<'_> {
     pub(super) fn dotted(&mut self, what: &str) -> Result<String, Refusal> {
         let mut name = self.word(what)?;
         while self.takes_sign(".") {
-            name = format!("{name}.{}", self.word(what)?);
+            name.push('.');
+            name.push_str(&self.word(what)?);
         }
         Ok(name)
     }
