@@ -6,8 +6,9 @@
 #   ./test.sh --tests        the suites alone
 #   ./test.sh --write-floor  the suites, then raises scripts/test-floor.txt to what was counted
 #
-# LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated. Tests that kill processes in rounds read
-# LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in full. Last line: `N passed, N failed`.
+# LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated, LONGHAUL_FUZZ_SECONDS (3) for how long each fuzz target
+# runs. Tests that kill processes in rounds read LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in
+# full. Last line: `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
