@@ -2,32 +2,23 @@
 //! `Authorization` header. Nobody who edits it has the secret, so what is signed must be what a key has signed in the
 //! corpus, to the byte, at a time near enough to now.
 
-use std::sync::{Arc, LazyLock};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::tz::TimeZone;
-use longhaul_model::resource::{AccessKey, Account};
-use longhaul_model::{AccountId, Code, KeyId};
-use longhaul_server::auth::{Identity, Signatures, Vault};
-use longhaul_store::conformance::HandClock;
-use longhaul_store::{MemoryStore, Store, StoreOptions};
+use longhaul_model::{AccountId, Code, Fault};
+use longhaul_server::auth::Identity;
+use longhaul_wire::Profile;
 use longhaul_wire::decode::Signed;
-use longhaul_wire::{Call, Headers, Misuse, Profile, Request, decode};
-use tokio::runtime::Builder;
 
+use crate::door::{KEYS, SECRET, Sent, identify};
 use crate::support::corpus::{self, Member, named};
 use crate::support::cost;
 use crate::support::promises::{self, Secrets, Seen};
 use crate::support::run::Target;
 
-/// What signed the corpus.
-const SECRET: &str = "3dLs8GmWq0ZbX1yVtR7nKpJcUeHiOa5QfN2wT9vB";
-/// The enabled key with that secret, and the disabled one.
-const KEYS: [(&str, bool); 2] = [("key0000001", true), ("key0000003", false)];
-/// Tuesday, 2017-11-14 14:20:57 UTC: now, wherever the input is judged.
-const NOW_MS: i64 = 1_510_669_257_000;
 /// Members that nobody may be let in with, though their signatures are right: the date is far from now or none, the
 /// path is not what was signed.
 const UNSIGNED: [&str; 5] = ["stale", "next-year", "bad-date", "bad-weekday", "escaped-slash"];
@@ -89,46 +80,6 @@ const WORDS: [&str; 54] = [
     "AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 ];
 
-/// The server's side: a store with the keys.
-struct Door {
-    signatures: Signatures,
-    runtime: tokio::runtime::Runtime,
-}
-
-static DOOR: LazyLock<Door> = LazyLock::new(|| {
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let clock = HandClock::new();
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), StoreOptions::default()));
-    let vault = Arc::new(Vault::new([1; 32], clock.clone()));
-    runtime.block_on(async {
-        let account = Account {
-            id: AccountId::random(&*clock),
-            name: "ann".to_owned(),
-            description: None,
-            admin: false,
-            password_hash: String::new(),
-            create_ms: 0,
-            last_op_ms: 0,
-        };
-        let account = store.create_account(account).await.expect("an account").id;
-        for (access_id, enabled) in KEYS {
-            let id = KeyId::random(&*clock);
-            let key = AccessKey {
-                id,
-                account,
-                description: None,
-                access_id: access_id.to_owned(),
-                sealed_secret: vault.seal_key(id, SECRET).expect("a sealed secret"),
-                enabled,
-                create_ms: 0,
-                last_op_ms: 0,
-            };
-            store.create_key(key, 8).await.expect("a key").expect("room for it");
-        }
-    });
-    Door { signatures: Signatures::new(store, clock, vault), runtime }
-});
-
 /// What the corpus's members are: each with its path in segments.
 static SIGNED: LazyLock<Vec<Sent>> = LazyLock::new(|| {
     let members = corpus::load(env!("CARGO_MANIFEST_DIR"), "keys");
@@ -136,88 +87,18 @@ static SIGNED: LazyLock<Vec<Sent>> = LazyLock::new(|| {
     near.map(|member| Sent::of(&String::from_utf8_lossy(&member.bytes))).collect()
 });
 
-/// The parts of an input that are signed, and the signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Sent {
-    method: String,
-    target: String,
-    date: Option<String>,
-    authorization: Option<String>,
-}
-
-impl Sent {
-    fn of(text: &str) -> Self {
-        let mut lines = text.split('\n');
-        let first = lines.next().unwrap_or_default();
-        let (method, target) = first.split_once(' ').unwrap_or((first, ""));
-        let mut header = || lines.next().map(str::to_owned);
-        Self { method: method.to_owned(), target: target.to_owned(), date: header(), authorization: header() }
-    }
-
-    /// The segments of the path after the context, each decoded: what routing compares.
-    fn segments(&self) -> Vec<Vec<u8>> {
-        let path = self.target.split('?').next().unwrap_or_default();
-        let path = path.strip_prefix("/zstack").filter(|rest| rest.starts_with("/v1")).unwrap_or(path);
-        path.split('/').map(decoded).collect()
-    }
-
-    fn decode(&self) -> Result<Call, Misuse> {
-        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
-        let headers = Headers {
-            authorization: self.authorization.as_deref(),
-            date: self.date.as_deref(),
-            ..Headers::default()
-        };
-        let zone = TimeZone::get("Asia/Shanghai").expect("the zone");
-        decode(&Request {
-            method: &self.method,
-            path,
-            query: Some(query),
-            body: b"{\"params\":{},\"cancelLongJob\":{}}",
-            headers,
-            now_ms: NOW_MS,
-            zone: &zone,
-        })
-    }
-}
-
-/// Percent escapes resolved.
-fn decoded(segment: &str) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), segment.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let escape = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
-}
-
-fn target(property: &(dyn Fn(&[u8]) -> Result<Seen, String> + std::panic::RefUnwindSafe)) -> Target<'_> {
+fn target(property: &(dyn Fn(&[u8]) -> Result<Seen, String> + RefUnwindSafe)) -> Target<'_> {
     let corpus = corpus::load(env!("CARGO_MANIFEST_DIR"), "keys");
     Target { name: "keys", corpus, dictionary: &WORDS, property }
 }
 
 /// What must hold of an input.
 fn property(input: &[u8]) -> Result<Seen, String> {
-    with(input, |signed| {
-        DOOR.runtime.block_on(DOOR.signatures.identify(signed)).map_err(|f| (f.code, f.details))
-    })
+    with(input, identify)
 }
 
 /// The same with another judge of signatures.
-fn with(
-    input: &[u8],
-    identify: impl Fn(&Signed) -> Result<Identity, (Code, String)>,
-) -> Result<Seen, String> {
+fn with(input: &[u8], identify: impl Fn(&Signed) -> Result<Identity, Fault>) -> Result<Seen, String> {
     let text = String::from_utf8_lossy(input);
     let sent = Sent::of(&text);
     let secrets = Secrets::of_target("", &text);
@@ -245,7 +126,7 @@ fn with(
     }
     match identify(signed) {
         Ok(_) => signed_by_the_key(&sent, signed),
-        Err((Code::BadCredentials, details)) => {
+        Err(Fault { code: Code::BadCredentials, details, .. }) => {
             promises::text(&details, &secrets)?;
             promises::sized(&details)?;
             if details.contains(SECRET) || told(&details) {
@@ -336,14 +217,13 @@ fn a_change_of_any_byte_of_method_path_date_or_signature_is_refused() {
 /// Negative controls: a door that looks at less lets in what nobody has signed, and the target sees it.
 #[test]
 fn a_door_that_looks_at_the_signature_alone_is_found() {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     let open = |signed: &Signed| {
         let known = SIGNED
             .iter()
             .filter_map(|sent| sent.authorization.as_deref())
             .any(|a| a.ends_with(&signed.signature));
         let who = Identity { account: AccountId::from_bits(1), admin: false };
-        if known { Ok(who) } else { Err((Code::BadCredentials, "no".to_owned())) }
+        if known { Ok(who) } else { Err(Fault::new(Code::BadCredentials, "no")) }
     };
     let broken = |input: &[u8]| with(input, open);
     let run = || target(&broken).fuzz_for(Duration::from_secs(300), Duration::ZERO);
