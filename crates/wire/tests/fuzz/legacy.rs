@@ -147,6 +147,7 @@ fn read_again(
     let object: Map<String, Value> = serde_json::from_str(text.trim_start_matches('\u{feff}'))
         .map_err(|e| format!("read, though it is no object: {e}"))?;
     let object = Value::Object(object);
+    bodies::shallow(&object)?;
     for again in [object.to_string(), format!("\n{object:#} ")] {
         let second = decode(again.as_bytes());
         if second.as_ref().ok() != Some(message) {
