@@ -16,6 +16,9 @@ use crate::profile::Profile;
 const TEXT_STATUSES: [u16; 6] = [400, 403, 404, 405, 413, 500];
 /// Statuses that misuse has in `fast` beside those of the error table.
 const MISUSE_STATUSES: [u16; 4] = [400, 404, 405, 413];
+/// What is refused before it is a request, without a body, in both profiles.
+const UNREAD: [(u16, &str); 2] =
+    [(414, "The first line is longer than 64 KiB"), (431, "There are more headers than are read")];
 
 /// The responses of a group.
 pub(super) fn responses(group: &Group, profile: Profile) -> Responses {
@@ -34,7 +37,7 @@ pub(super) fn responses(group: &Group, profile: Profile) -> Responses {
     }
     for (name, _) in errors(profile) {
         let status = name.trim_start_matches("Error").to_owned();
-        let fits = !poll || matches!(status.as_str(), "404" | "405" | "503");
+        let fits = !poll || matches!(status.as_str(), "404" | "405" | "414" | "431" | "503");
         if fits {
             responses.responses.insert(status, RefOr::Ref(Ref::from_response_name(name)));
         }
@@ -79,7 +82,8 @@ fn answers(row: &Operation, profile: Profile) -> Vec<String> {
 
 /// The error responses of a profile, by component name.
 pub(super) fn errors(profile: Profile) -> impl Iterator<Item = (String, Response)> {
-    let mut all: BTreeMap<u16, Response> = BTreeMap::new();
+    let unread = |(status, about)| (status, ResponseBuilder::new().description(about).build());
+    let mut all: BTreeMap<u16, Response> = UNREAD.into_iter().map(unread).collect();
     match profile {
         Profile::Zstack => {
             for status in TEXT_STATUSES {

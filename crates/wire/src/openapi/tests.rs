@@ -157,12 +157,27 @@ fn every_error_body_is_the_error_schema_and_misuse_is_text_in_zstack_only() {
             for (status, answer) in op["responses"].as_object().into_iter().flatten() {
                 let answer = target(&doc, answer).unwrap_or(answer);
                 let content = answer["content"].as_object().cloned().unwrap_or_default();
+                if ["414", "431"].contains(&status.as_str()) {
+                    assert_eq!(answer["content"], json!(null), "{place} {status}: refused before it is read");
+                    continue;
+                }
                 let text = profile == Profile::Zstack && status.starts_with(['4', '5']) && status != "503";
                 let want = if text { "text/plain" } else { "application/json" };
                 assert_eq!(content.keys().collect::<Vec<_>>(), [want], "{place} {status}");
                 if status.starts_with(['4', '5']) && !text {
                     assert_eq!(content[want]["schema"], error, "{place} {status}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_operation_says_what_is_refused_before_it_is_a_request() {
+    for profile in Profile::ALL {
+        for (place, op) in each_operation(&parsed(profile)) {
+            for status in ["414", "431"] {
+                assert!(op["responses"][status].is_object(), "{place} {status}");
             }
         }
     }
