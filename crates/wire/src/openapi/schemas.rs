@@ -2,7 +2,7 @@
 //! request bodies.
 
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::schema::{AdditionalProperties, Array, Object, Schema, Type as Json};
+use utoipa::openapi::schema::{AdditionalProperties, AnyOf, Array, Object, Schema, Type as Json};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -67,6 +67,11 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ZqlValue>(&mut all, OWN_SINCE);
     all.push(("Accepted".to_owned(), accepted()));
     all.extend(operations().filter_map(|r| envelope(r.answer, matches!(r.kind, Kind::Query(_)))));
+    for row in operations().filter(|r| matches!(r.kind, Kind::Query(_))) {
+        if let Answer::Inventories(name) = row.answer {
+            all.extend(some_keys(&all, name));
+        }
+    }
     all.extend(request::body_schemas());
     all
 }
@@ -92,6 +97,20 @@ pub(super) fn answer_name(answer: Answer, query: bool) -> String {
     }
 }
 
+fn some_keys_name(inventory: &str) -> String {
+    format!("{}Fields", inventory.trim_end_matches("Inventory"))
+}
+
+/// An inventory of which `fields` chose keys: nothing in it must be there.
+fn some_keys(all: &[Named], inventory: &str) -> Option<Named> {
+    let (_, schema) = all.iter().find(|(name, _)| name == inventory)?;
+    let RefOr::T(Schema::Object(whole)) = schema else { return None };
+    let mut part = whole.clone();
+    part.required.clear();
+    part.description = Some(format!("The keys of {inventory} that `fields` asked for"));
+    Some((some_keys_name(inventory), part.into()))
+}
+
 /// The schema of an answer that is no type of its own.
 fn envelope(answer: Answer, query: bool) -> Option<Named> {
     let object = Object::builder().schema_type(Json::Object);
@@ -105,7 +124,14 @@ fn envelope(answer: Answer, query: bool) -> Option<Named> {
             .required("inventory")
             .property("schema", schema_map()),
         Answer::Inventories(name) => {
-            let mut list = Array::new(Ref::from_schema_name(name));
+            let whole = Ref::from_schema_name(name);
+            let mut list = if query {
+                let rows = AnyOf::builder().item(whole).item(Ref::from_schema_name(some_keys_name(name)));
+                let rows = rows.description(Some("Whole, or the keys that `fields` asked for")).build();
+                Array::new(Schema::AnyOf(rows))
+            } else {
+                Array::new(whole)
+            };
             list.max_items = Some(longhaul_model::query::LIMIT_MAX as usize);
             list.description = Some("The resources; absent if only their number was asked for".to_owned());
             let object =

@@ -173,6 +173,27 @@ fn every_error_body_is_the_error_schema_and_misuse_is_text_in_zstack_only() {
 }
 
 #[test]
+fn rows_of_a_query_may_be_the_keys_that_fields_asked_for() {
+    for profile in Profile::ALL {
+        let doc = parsed(profile);
+        let schemas = &doc["components"]["schemas"];
+        let queries = schemas.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("QueryAnswer"));
+        let mut seen = 0;
+        for (name, answer) in queries {
+            let rows = &answer["properties"]["inventories"]["items"]["anyOf"];
+            let [whole, part] = [0, 1].map(|at| {
+                let reference = rows[at]["$ref"].as_str().unwrap_or_default();
+                &schemas[reference.rsplit('/').next().unwrap_or_default()]
+            });
+            assert_eq!(part["properties"], whole["properties"], "{name}");
+            assert!(whole["required"].is_array() && part["required"].is_null(), "{name}");
+            seen += 1;
+        }
+        assert!(seen >= 9, "{seen} kinds of queries");
+    }
+}
+
+#[test]
 fn every_operation_says_what_is_refused_before_it_is_a_request() {
     for profile in Profile::ALL {
         for (place, op) in each_operation(&parsed(profile)) {
