@@ -8,7 +8,7 @@
 #
 # LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated, LONGHAUL_FUZZ_SECONDS (3) for how long each fuzz target
 # runs. Tests that kill processes in rounds read LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in
-# full. Last line: `N passed, N failed`.
+# full. How much schemathesis asks is said in tests/schemathesis/run.sh. Last line: `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -2,10 +2,19 @@
 # What the server's own OpenAPI document says, asked of the server by schemathesis, in both reply profiles:
 #   tests/schemathesis/run.sh SERVER_BINARY OUT_DIR
 #
-# Writes nothing outside of OUT_DIR. LONGHAUL_SCHEMATHESIS_EXAMPLES (6) is the number of generated requests for each
-# operation beside the systematic ones, LONGHAUL_SCHEMATHESIS_SEED (1) chooses them, PYTHON the interpreter. The last
-# line is `N passed, M failed`: operations, and what holds of a whole run. What is demanded is in `demands.py`, what
-# is kept from being destroyed in `given.py`.
+# Writes nothing outside of OUT_DIR. The last line is `N passed, M failed`: operations, what holds of a whole run, and
+# negative controls, all for each profile. What is demanded is in `demands.py`, what requests are given in `given.py`
+# and `bodies.py`, that what is wrong would be noticed in `controls.py`.
+#
+# LONGHAUL_SCHEMATHESIS_REPEATS (1)   systematic requests of one kind and operation; 100 sends all that there are
+# LONGHAUL_SCHEMATHESIS_EXAMPLES (4)  generated requests for each operation beside them
+# LONGHAUL_SCHEMATHESIS_SEED (1)      chooses the generated ones; it is printed at the end of a run
+# PYTHON                              the interpreter
+#
+# To replay a failure, run this again with the seed that was printed and the same two numbers: the same requests come
+# in the same order. One case alone: start `longhaul serve --simulator --replies PROFILE`, log in, and send the `curl`
+# line that is printed below the failure with the session in its Authorization header; ids in it are of the run's
+# own world, so name such things of yours.
 set -uo pipefail
 
 [[ $# -eq 2 && -x $1 ]] || { echo "usage: $0 SERVER_BINARY OUT_DIR" >&2; exit 2; }

@@ -17,17 +17,22 @@ def sha512(clear):
 class Server:
     """`serve --simulator` on a free port, with its data below `out`."""
 
-    def __init__(self, binary, profile, out):
+    def __init__(self, binary, profile, out, hook_port):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LONGHAUL_")}
         environment.update(LONGHAUL_ADMIN_PASSWORD=PASSWORD, TZ="UTC")
+        self.profile = profile
+        self.scratch = os.path.join(out, "scratch")
+        os.makedirs(self.scratch)
         self.log_path = os.path.join(out, "server.log")
         # Logins that fail are not limited here: behind the limit, nothing else of a login would be asked.
-        unlimited = [f"--set=login.{limit}=0" for limit in ("failuresPerAccount", "failuresPerAddress")]
+        sets = [f"--set={setting}" for setting in (
+            "login.failuresPerAccount=0", "login.failuresPerAddress=0", "engine.cancelDeadlineSeconds=5",
+            "session.maxPerAccount=100000", "accessKey.maxPerAccount=1000", "engine.maxRunning=100000",
+            f"egress.webhooks=127.0.0.1:{hook_port}")]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [binary, "serve", "--simulator", "--listen", "127.0.0.1:0", "--replies", profile,
-                 "--data-dir", os.path.join(out, "data"), "--set", "engine.cancelDeadlineSeconds=1",
-                 "--set", "session.maxPerAccount=100000", *unlimited],
+                 "--data-dir", os.path.join(out, "data"), *sets],
                 stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on http://"):
@@ -67,9 +72,9 @@ class Client:
         answer.raise_for_status()
         return answer.json()["inventory"]["uuid"]
 
-    def call(self, method, path, body=None):
+    def call(self, method, path, body=None, headers=None):
         """The last answer of a call; polls what is answered with 202."""
-        answer = self.http.request(method, self.base + path, json=body, timeout=60)
+        answer = self.http.request(method, self.base + path, json=body, headers=headers, timeout=60)
         return self.polled(answer)
 
     def polled(self, answer, tries=1000):
@@ -80,9 +85,10 @@ class Client:
             tries -= 1
         return answer
 
-    def inventory(self, method, path, body):
-        """The inventory of a call that must succeed."""
+    def inventory(self, method, path, body=None):
+        """The inventory of a call that must succeed; of a query the first."""
         answer = self.call(method, path, body)
         if answer.status_code != 200:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer.json().get("inventory")
+        told = answer.json()
+        return told["inventories"][0] if "inventories" in told else told.get("inventory")

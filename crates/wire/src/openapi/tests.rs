@@ -177,7 +177,8 @@ fn rows_of_a_query_may_be_the_keys_that_fields_asked_for() {
     for profile in Profile::ALL {
         let doc = parsed(profile);
         let schemas = &doc["components"]["schemas"];
-        let queries = schemas.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("QueryAnswer"));
+        let queries =
+            schemas.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("QueryAnswer"));
         let mut seen = 0;
         for (name, answer) in queries {
             let rows = &answer["properties"]["inventories"]["items"]["anyOf"];
