@@ -104,7 +104,17 @@ impl Reply {
 }
 
 /// Where to poll: absolute, with the literal part that the SDKs look for. `host` is the request's `Host`
-/// header, or the server's own address where there is none; `scheme` is `http` or `https`.
+/// header, or the server's own address where there is none; `scheme` is `http` or `https`. Callers choose the
+/// id, any 32 characters: what has a meaning in a URL or none at all is escaped, so that the poll finds it.
 pub fn location(scheme: &str, host: &str, id: &ApiId) -> String {
-    format!("{scheme}://{host}/zstack/v1/api-jobs/{id}")
+    let mut url = format!("{scheme}://{host}/zstack/v1/api-jobs/");
+    for byte in id.to_string().bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
 }

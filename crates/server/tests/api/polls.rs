@@ -70,6 +70,34 @@ fn the_202_has_a_literal_location_in_its_body_and_the_time_limit_in_milliseconds
 }
 
 #[test]
+fn the_location_leads_to_an_id_of_any_characters() {
+    for server in servers() {
+        let java = server.admin().as_kind(Kind::Java);
+        for chosen in [
+            "pi\t'xS\":b2[D!Grtt1f{O%F44|8s>6o6",
+            "a/b?c#d%2Fe+f&g=h;i j..k~l-m_n.0",
+            "../../../../../../../../../../..",
+        ] {
+            assert_eq!(chosen.len(), 32);
+            let body = submission(&uuid(), &json!({"durationMs": 0})).to_string();
+            let answer = java.once("POST", "/longjobs", &[("X-Job-UUID", chosen)], body.as_bytes());
+            assert_eq!(answer.status, 202, "{chosen}");
+            let answer = answer.json();
+            let location = answer["location"].as_str().expect("a location");
+            let path = location.strip_prefix(&format!("http://{}", server.address)).expect("absolute");
+            let id = path.strip_prefix("/zstack/v1/api-jobs/").expect("the literal part");
+            assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)), "{location}");
+            let polled = until("the answer", || {
+                let answer = http::send(server.address, "GET", path, &[], b"");
+                (answer.status != 202).then_some(answer)
+            });
+            assert_eq!(polled.status, 200, "{location}: {}", polled.text());
+            assert_eq!(polled.json()["inventory"]["apiId"], chosen);
+        }
+    }
+}
+
+#[test]
 fn a_poll_needs_no_session_and_answers_the_same_again_and_again() {
     for server in servers() {
         let python = server.admin().as_kind(Kind::Python);
