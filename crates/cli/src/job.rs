@@ -3,6 +3,7 @@
 
 pub mod ending;
 mod list;
+mod members;
 mod show;
 pub mod submit;
 

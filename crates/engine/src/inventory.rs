@@ -82,12 +82,17 @@ impl Inventory {
     /// The uuid or the directory is used already.
     pub async fn create_storage(&self, storage: Storage) -> Result<Storage, Fault> {
         let (id, url) = (storage.id, storage.url.clone());
-        self.store.create_storage(storage).await.map_err(|error| match error {
-            StoreError::Taken => Fault::invalid(format!(
-                "the uuid[{id}] or the url[{url}] already belongs to a primary storage; choose another"
-            )),
-            other => from_store(other, &storage_text(id)),
-        })
+        match self.store.create_storage(storage).await {
+            Err(StoreError::Taken) => Err(match self.store.storage(id).await {
+                Ok(Some(_)) => Fault::invalid(format!(
+                    "the uuid[{id}] already belongs to a primary storage; choose another"
+                )),
+                _ => Fault::invalid(format!(
+                    "the url[{url}] already belongs to a primary storage; choose another, or use that one"
+                )),
+            }),
+            other => other.map_err(|error| from_store(error, &storage_text(id))),
+        }
     }
 
     /// Changes a storage's record.
@@ -121,12 +126,17 @@ impl Inventory {
     /// The uuid or the path is used already.
     pub async fn create_volume(&self, volume: Volume) -> Result<Volume, Fault> {
         let (id, path) = (volume.id, volume.install_path.clone().unwrap_or_default());
-        self.store.create_volume(volume).await.map_err(|error| match error {
-            StoreError::Taken => Fault::invalid(format!(
-                "the uuid[{id}] or the path[{path}] already belongs to a volume; choose another"
-            )),
-            other => from_store(other, &volume_text(id)),
-        })
+        match self.store.create_volume(volume).await {
+            Err(StoreError::Taken) => Err(match self.store.volume(id).await {
+                Ok(Some(_)) => {
+                    Fault::invalid(format!("the uuid[{id}] already belongs to a volume; choose another"))
+                }
+                _ => Fault::invalid(format!(
+                    "the path[{path}] already belongs to a volume; choose another, or use that volume"
+                )),
+            }),
+            other => other.map_err(|error| from_store(error, &volume_text(id))),
+        }
     }
 
     /// Reads a volume, lets `change` change it, writes it if nobody was faster; else again, 8 times.

@@ -30,6 +30,7 @@ pub mod submit;
 pub mod takeover;
 pub mod tokio_runtime;
 pub mod tuning;
+mod unknown;
 pub mod update;
 
 pub use config::EngineConfig;

@@ -9,6 +9,7 @@ use crate::handler::{JobHandler, JobType};
 #[derive(Default, Clone)]
 pub struct Registry {
     handlers: BTreeMap<&'static str, Arc<dyn JobHandler>>,
+    absent: BTreeMap<&'static str, &'static str>,
 }
 
 impl Registry {
@@ -17,6 +18,18 @@ impl Registry {
     pub fn with(mut self, handler: Arc<dyn JobHandler>) -> Self {
         self.handlers.insert(handler.job_type().name, handler);
         self
+    }
+
+    /// Says why the job type of that name is not here, for those who ask for it.
+    #[must_use]
+    pub fn without(mut self, job_name: &'static str, why: &'static str) -> Self {
+        self.absent.insert(job_name, why);
+        self
+    }
+
+    /// What to tell who asks for a job type that is not here: why, or where those that are here are listed.
+    pub fn why_absent(&self, job_name: &str) -> &'static str {
+        self.absent.get(job_name).copied().unwrap_or("GET /v1/job-types lists the job types of this server")
     }
 
     /// The job type of that name.

@@ -17,6 +17,7 @@ use crate::hash::{Request, request_hash};
 use crate::redaction::Redaction;
 use crate::secrets;
 use crate::slots::Slot;
+use crate::unknown::unknown_members;
 
 /// A submission as a caller states it.
 #[derive(Debug, Clone)]
@@ -99,7 +100,12 @@ impl Engine {
             }
         };
         if request.dry_run {
-            return Ok(SubmitAnswer::Plan(redaction.object(checked.plan)));
+            let mut plan = checked.plan;
+            let unknown = unknown_members(&(job_type.schema)(), &request.data);
+            if !unknown.is_empty() {
+                plan.insert("warnings".to_owned(), unknown.into());
+            }
+            return Ok(SubmitAnswer::Plan(redaction.object(plan)));
         }
         let slot = self.slot_for_new(job_type.class);
         let new = NewJob {
@@ -181,8 +187,9 @@ impl Engine {
 
     /// The job type, if `caller` may submit it.
     pub(crate) fn handler_for(&self, job_name: &str, caller: &Caller) -> Result<Arc<dyn JobHandler>, Fault> {
-        let handler =
-            self.registry.get(job_name).ok_or_else(|| Fault::invalid(format!("{job_name} is not an API")))?;
+        let absent =
+            || Fault::invalid(format!("{job_name} is not an API; {}", self.registry.why_absent(job_name)));
+        let handler = self.registry.get(job_name).ok_or_else(absent)?;
         if handler.job_type().admin_only && !caller.admin {
             return Err(Fault::new(
                 Code::PermissionDenied,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use longhaul_server::global_config::{Bounds, InForce, ROWS};
-use longhaul_server::settings::{Layers, SETTINGS, variable};
+use longhaul_server::settings::{Layers, SETTINGS, VARIABLES, variable};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -41,6 +41,10 @@ fn configuration() -> String {
             setting.meaning.replace('|', "\\|")
         );
         page.push_str(&line);
+    }
+    page.push_str("\n## Other variables\n\nOf `longhaul serve`, in the environment only:\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in VARIABLES {
+        page.push_str(&format!("| `{name}` | {} |\n", meaning.replace('|', "\\|")));
     }
     page.push_str(&global_configurations());
     page

@@ -156,7 +156,7 @@ impl App {
             // Nobody is called for somebody who has no session, and who waits to be called would not poll.
             (Some(_), Form::Accepted, Err(fault)) => return Ok(Reply::fault(profile, caller, fault)),
         };
-        let checked = identity.and_then(|identity| permitted(&call, identity));
+        let checked = identity.and_then(|identity| permitted(&call, identity, profile));
         let identity = match (checked, form) {
             (Ok(identity), _) => identity,
             (Err(fault), Form::Accepted) => {
@@ -358,8 +358,12 @@ fn accepted(kept: Result<(), Fault>, location: &str, timeout_ms: u64) -> Reply {
 }
 
 /// Whether `identity` may make this call, as far as can be told before: its values, its account.
-pub(crate) fn permitted(call: &Call, identity: Identity) -> Result<Identity, Fault> {
-    validate::check(call)?;
+pub(crate) fn permitted(
+    call: &Call,
+    identity: Identity,
+    profile: longhaul_wire::Profile,
+) -> Result<Identity, Fault> {
+    validate::check(call, profile)?;
     if call.operation.admin_only && !identity.admin {
         return Err(validate::admin_only(call));
     }

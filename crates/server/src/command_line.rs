@@ -43,7 +43,7 @@ pub struct ServeArgs {
     /// Directory of the embedded store [default: ./longhaul-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where jobs are kept; the embedded store if absent
+    /// Where jobs are kept; this release has the embedded store only, so leave it out
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Offer the simulator's job types
@@ -52,7 +52,8 @@ pub struct ServeArgs {
     /// File to which simulated bodies append what they do
     #[arg(long, value_name = "FILE")]
     simulator_journal: Option<PathBuf>,
-    /// Throw-away data with the resources of the public API reference; loopback only
+    /// The resources of the public API reference, with its published credentials; loopback only. The data are
+    /// thrown away, unless --data-dir keeps them: that directory then stays a demo's
     #[arg(long)]
     demo: bool,
     /// How callers are answered: fast or zstack

@@ -1,5 +1,5 @@
-//! The server's directory: the lock that one process holds, the secret key, the first admin password. The
-//! embedded store's files lie in it too.
+//! The server's directory: the lock that one process holds, the mark of a demo, the secret key, the first admin
+//! password. The embedded store's files lie in it too.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
+
+/// A directory of this name marks a data directory as a demo's. The demo's disks lie in it.
+pub const DEMO_MARK: &str = "demo";
+/// The file of the first admin password.
+const PASSWORD_FILE: &str = "admin-password";
+/// The embedded store's file.
+const STORE_FILE: &str = "longhaul.db";
 
 /// The locked directory. Dropping it lets another process in.
 #[derive(Debug)]
@@ -58,13 +65,38 @@ impl DataDir {
         &self.path
     }
 
+    /// Makes the directory a demo's at its first start, and holds it to what it was then: a demo has credentials
+    /// that everybody knows, so it must never become another server's data, nor the other way round.
+    ///
+    /// # Errors
+    /// It is a demo's and `demo` is not asked for, or it is none and has data; it cannot be written.
+    pub fn hold_to(&self, demo: bool) -> Result<()> {
+        let mark = self.path.join(DEMO_MARK);
+        match (demo, mark.is_dir()) {
+            (true, true) | (false, false) => Ok(()),
+            (false, true) => bail!(
+                "the data directory {} is a demo's, as the directory {DEMO_MARK} in it says: its session and its admin password are published; start it with --demo, or choose another with --data-dir",
+                self.path.display()
+            ),
+            (true, false) if self.path.join(STORE_FILE).exists() => bail!(
+                "the data directory {} has data of a server that is no demo; choose another with --data-dir, or leave --data-dir out and the demo has a temporary one",
+                self.path.display()
+            ),
+            (true, false) => fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&mark)
+                .and_then(|()| File::open(&self.path)?.sync_all())
+                .with_context(|| format!("{} cannot be made: is the disk full?", mark.display())),
+        }
+    }
+
     /// The embedded store's file: readable by its owner only, also where the directory is open to others. What
     /// the store puts beside it is as private.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn store_path(&self) -> Result<PathBuf> {
-        let path = self.path.join("longhaul.db");
+        let path = self.path.join(STORE_FILE);
         OpenOptions::new()
             .append(true)
             .create(true)
@@ -105,9 +137,20 @@ impl DataDir {
     /// # Errors
     /// It cannot be written.
     pub fn keep_admin_password(&self, password: &str) -> Result<PathBuf> {
-        let path = self.path.join("admin-password");
+        let path = self.path.join(PASSWORD_FILE);
         write_private(&path, format!("{password}\n").as_bytes())?;
         Ok(path)
+    }
+}
+
+/// Removes the file of the first admin password in `data_dir`, which is not the password any more. None is fine.
+///
+/// # Errors
+/// It is there and cannot be removed.
+pub fn forget_admin_password(data_dir: &Path) -> std::io::Result<()> {
+    match fs::remove_file(data_dir.join(PASSWORD_FILE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -142,6 +185,25 @@ mod tests {
         drop(first);
         DataDir::open(&dir).unwrap();
         fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_demos_directory_stays_a_demos_and_no_other_becomes_one() {
+        let path = std::env::temp_dir().join(format!("longhaul-mark-{}", std::process::id()));
+        let (demo, other) = (path.join("a"), path.join("b"));
+        let dir = DataDir::open(&demo).unwrap();
+        dir.hold_to(true).unwrap();
+        dir.hold_to(true).unwrap();
+        let refused = dir.hold_to(false).unwrap_err().to_string();
+        assert!(refused.contains("is a demo's") && refused.contains("--demo"), "{refused}");
+        let dir = DataDir::open(&other).unwrap();
+        dir.hold_to(false).unwrap();
+        dir.store_path().unwrap();
+        dir.hold_to(false).unwrap();
+        let refused = dir.hold_to(true).unwrap_err().to_string();
+        assert!(refused.contains("is no demo") && refused.contains("--data-dir"), "{refused}");
+        assert!(!other.join(DEMO_MARK).exists(), "a refused directory is not marked");
+        fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! `serve --demo`: the resources of the public API reference under their literal uuids, with its literal
-//! session, on throw-away data. Loopback only.
+//! session. Loopback only, and on a data directory that is a demo's for ever.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,6 +18,7 @@ use longhaul_model::{ADMIN, JobState, SessionId};
 use serde_json::json;
 
 use crate::app::App;
+use crate::data_dir::DEMO_MARK;
 
 /// The admin password of a demo.
 pub const PASSWORD: &str = "password";
@@ -67,7 +68,7 @@ async fn session(app: &Arc<App>) -> Result<()> {
 
 async fn disks(app: &Arc<App>) -> Result<()> {
     let desk = app.desk();
-    let root = std::fs::canonicalize(&app.settings.data_dir)?.join("demo");
+    let root = std::fs::canonicalize(&app.settings.data_dir)?.join(DEMO_MARK);
     for (uuid, name) in [(SOURCE_STORAGE, "ceph-a"), (TARGET_STORAGE, "ceph-b")] {
         let directory = root.join(name);
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;

@@ -73,7 +73,7 @@ async fn checked(app: &App, message: &legacy::Message) -> Result<Identity, Fault
     if let Some(fault) = &message.no_session {
         return Err(fault.clone());
     }
-    let identity = permitted(&message.call, app.identify(&message.call).await?)?;
+    let identity = permitted(&message.call, app.identify(&message.call).await?, app.format.profile())?;
     match &message.refusal {
         Some(fault) => Err(fault.clone()),
         None => Ok(identity),

@@ -11,7 +11,7 @@ use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
-use longhaul_jobs::simulator::{Journal, Simulator};
+use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
 use longhaul_model::{ADMIN, Code, Fault, Runtime};
 
@@ -72,6 +72,7 @@ impl Node {
     ) -> Result<Self> {
         settings.listen = listener.local_addr()?;
         let data_dir = DataDir::open(&settings.data_dir)?;
+        data_dir.hold_to(settings.demo)?;
         let secret_key = data_dir.secret_key()?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
@@ -174,6 +175,10 @@ fn registry(
         registry = registry
             .with(Arc::new(Simulator::flexible(journal.clone(), error::from_wire)))
             .with(Arc::new(Simulator::rigid(journal, error::from_wire)));
+    } else {
+        for name in [SIMULATE, SIMULATE_RIGID] {
+            registry = registry.without(name, "it exists only with serve --simulator");
+        }
     }
     Ok(registry)
 }

@@ -14,6 +14,7 @@ mod tags;
 mod volumes;
 mod zql;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use longhaul_model::resource::StorageKind;
@@ -152,6 +153,19 @@ pub(crate) fn foreign(uuid: &dyn std::fmt::Display, called: &Called) -> Fault {
             called.identity.account
         ),
     )
+}
+
+/// `fault`, or, where the path that the caller typed into `field` is not there at all, that: it was never the
+/// server's, so nobody has moved it.
+pub(crate) fn typed(fault: Fault, field: &str, path: &str) -> Fault {
+    let io = fault.cause.as_ref().is_some_and(|cause| cause.code == Code::Io);
+    let typed = Path::new(path);
+    if io && typed.is_absolute() && matches!(typed.try_exists(), Ok(false)) {
+        return Fault::invalid(format!(
+            "the {field}[{path}] does not exist on the server's machine; is it spelled right, and is what holds it mounted?"
+        ));
+    }
+    fault
 }
 
 /// A value that `validate` has found to be there; its absence is a bug of the table.

@@ -40,13 +40,17 @@ pub const SETTINGS: &[Setting] = &[
         "./longhaul-data",
         "Directory of the embedded store and the server's own files; made at the first start.",
     ),
-    setting("store", "", "Where jobs are kept; empty is the embedded store in dataDir."),
+    setting(
+        "store",
+        "",
+        "Where jobs are kept. This release has the embedded store in dataDir only, so leave it empty.",
+    ),
     setting("simulator", "false", "Whether the simulator's job types exist."),
     setting("simulatorJournal", "", "File to which simulated bodies append what they do."),
     setting(
         "demo",
         "false",
-        "Throw-away data with the resources of the public API reference; loopback only.",
+        "The resources of the public API reference with its published credentials; loopback only. Its data are thrown away unless dataDir is set; such a directory stays a demo's.",
     ),
     setting("api.replies", "fast", "How callers are answered: fast or zstack."),
     setting("api.compatVersion", "5.2.1", "The version that getVersion answers."),
@@ -117,6 +121,19 @@ pub const SETTINGS: &[Setting] = &[
         hooks::EGRESS_KEY,
         "public,private",
         "Where web hooks may lead: public, private, ADDRESS:PORTS, NETWORK/PREFIX:PORTS, HOST:PORTS, at most 256. Loopback, link-local, multicast and metadata addresses need a rule with their address; a demo has one for loopback.",
+    ),
+];
+
+/// Variables of the environment that are no settings: name and meaning.
+pub const VARIABLES: &[(&str, &str)] = &[
+    (
+        "LONGHAUL_ADMIN_PASSWORD",
+        "The password, in clear, that the account admin gets at the first start on a data directory. Without it one is made up and left in the file `admin-password` of the data directory, which is removed when the password changes. Ignored at later starts and in a demo.",
+    ),
+    ("LONGHAUL_CONFIG", "The file of settings, where `--config` names none."),
+    (
+        "LONGHAUL_LOG",
+        "What is logged on stderr: `error`, `warn`, `info` (the default), `debug`, `trace`, or by module, as `info,longhaul_server::hooks=debug`.",
     ),
 ];
 

@@ -81,6 +81,8 @@ pub struct Call {
     pub caller: Caller,
     /// The query, for operations that are one.
     pub query: Option<RawQuery>,
+    /// The member that should hold the parameters and is not in the body; for texts.
+    pub no_wrapper: Option<&'static str>,
 }
 
 impl Call {
@@ -153,6 +155,7 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
         Ok(params::list_in(&pairs, key))
     };
     let (system_tags, user_tags) = (tags("systemTags")?, tags("userTags")?);
+    let no_wrapper = operation.wrapper.key().filter(|_| !from_url && wrapper.is_none());
     params.put_vars(operation, &chosen.vars);
     Ok(Call {
         system_tags,
@@ -162,6 +165,7 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
         job_uuid,
         api_timeout_s,
         web_hook: request.headers.web_hook.map(str::to_owned),
+        no_wrapper,
         ..bare(operation, params, caller, request.headers.json_schema)
     })
 }
@@ -180,5 +184,6 @@ fn bare(operation: &'static Operation, params: Params, caller: Caller, wants_sch
         wants_schema,
         caller,
         query: None,
+        no_wrapper: None,
     }
 }

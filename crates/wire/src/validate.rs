@@ -8,6 +8,7 @@ use longhaul_model::{Code, Fault, JOB_DATA_MAX_BYTES, JobId};
 
 use crate::api::{Method, Op, Param};
 use crate::decode::{Call, Value};
+use crate::profile::Profile;
 
 mod keys;
 
@@ -27,7 +28,16 @@ pub(crate) const PRINTED: &str = "org.zstack.header.message.ApiMessageParamValid
 ///
 /// # Errors
 /// SYS.1007 for a value out of bounds; SYS.1003 for a text that cannot be the uuid it is to be.
-pub fn check(call: &Call) -> Result<(), Fault> {
+pub fn check(call: &Call, profile: Profile) -> Result<(), Fault> {
+    if profile == Profile::Fast
+        && let Some(key) = call.no_wrapper
+        && let Some(missing) = first_missing(call)
+    {
+        return Err(Fault::invalid(format!(
+            "{}; the body has no member [{key}], which holds the parameters: {{\"{key}\": {{\"{missing}\": …}}}}",
+            mandatory(missing)
+        )));
+    }
     for param in call.operation.params {
         bounds(param, call.params.get(param.name))?;
     }
@@ -80,12 +90,20 @@ pub fn admin_only(call: &Call) -> Fault {
     )
 }
 
+fn mandatory(name: &str) -> String {
+    format!("field[{name}] of message[{PRINTED}] is mandatory, can not be null")
+}
+
+/// The first parameter that must be there and is not, which a body without its wrapper is refused for.
+fn first_missing(call: &Call) -> Option<&'static str> {
+    let missing = |param: &&Param| param.required && call.params.get(param.name).is_none();
+    call.operation.params.iter().find(missing).map(|param| param.name)
+}
+
 fn bounds(param: &Param, value: Option<&Value>) -> Result<(), Fault> {
     let name = param.name;
     match value {
-        None if param.required => {
-            Err(Fault::invalid(format!("field[{name}] of message[{PRINTED}] is mandatory, can not be null")))
-        }
+        None if param.required => Err(Fault::invalid(mandatory(name))),
         None | Some(Value::Bool(_)) => Ok(()),
         Some(Value::Text(text)) => text_bounds(param, text),
         Some(Value::Int(number)) => match param.range {

@@ -4,7 +4,7 @@ use clap::Args;
 use longhaul_model::JobId;
 use serde_json::{Value, json};
 
-use super::ending;
+use super::{ending, members};
 use crate::client::inventory;
 use crate::error::ClientError;
 use crate::exit::Exit;
@@ -34,8 +34,9 @@ pub struct SubmitArgs {
     /// Uuid of the resource that it works on
     #[arg(long, value_name = "UUID")]
     target: Option<String>,
-    /// Its uuid; the same submit sent twice is one job [default: a random one]
-    #[arg(long, value_name = "UUID")]
+    /// Its uuid, of version 1 to 5; dashes and capitals are taken. The same submit sent twice is one job
+    /// [default: a random one]
+    #[arg(long, value_name = "UUID", value_parser = plain_uuid)]
     uuid: Option<String>,
     /// A system tag, as longhaul::throttle::1048576; may be repeated
     #[arg(long, value_name = "TAG")]
@@ -65,7 +66,9 @@ pub async fn submit(context: &mut Context, args: SubmitArgs) -> Result<Exit, Cli
             params[key] = Value::from(value);
         }
     }
+    let data = params["jobData"].as_str().unwrap_or_default().to_owned();
     let answer = send(context, params, &args.system_tag, &args.user_tag).await?;
+    members::warn_of_unknown(context, &args.job_name, &data).await;
     if args.system_tag.iter().any(|tag| tag == DRY_RUN) {
         context.console.json(&answer)?;
         return Ok(Exit::Ok);
@@ -99,6 +102,11 @@ pub async fn send(
     }
     let console = &mut context.console;
     context.client.submit(&body, &mut |text| console.note(text)).await
+}
+
+/// A uuid as the API wants it: people's tools print dashes and capitals. Whether it is one is the server's to say.
+fn plain_uuid(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.replace('-', "").to_ascii_lowercase())
 }
 
 /// A random uuid.

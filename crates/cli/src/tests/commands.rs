@@ -34,12 +34,43 @@ async fn a_submit_whose_connection_is_lost_is_sent_again_under_the_same_uuid() {
     let ran = run(&fake, &words).await;
     assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
     let asked = fake.asked();
-    assert_eq!(asked.len(), 3);
+    let asked = &asked[..3]; // then it looks whether the job type knows the data
+    assert!(fake.asked().iter().skip(3).all(|a| a.method == "GET"));
     assert!(asked.iter().all(|a| a.body == asked[0].body));
     assert!(asked[0].body["params"]["resourceUuid"].as_str().is_some_and(is_uuid));
     assert_eq!(asked[0].body["params"]["jobData"], "{\"durationMs\": 1}", "as it was written");
     assert_eq!(asked[0].body["systemTags"], json!(["longhaul::x"]));
     assert_eq!(ran.err.matches("sending the same submit again").count(), 2, "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_submit_warns_of_members_that_the_job_type_does_not_know() {
+    let fake = Fake::start(|asked, _| {
+        if asked.path.ends_with("/job-types") {
+            let schema = r#"{"properties": {"durationMs": {}}}"#;
+            return rows(vec![json!({"jobName": "APISimulateJobMsg", "jobDataSchema": schema})]);
+        }
+        Reply::Json(200, json!({"inventory": job("Running")}))
+    });
+    let submit = |data| ["job", "submit", "APISimulateJobMsg", "--data", data];
+    let ran = run(&fake, &submit("{\"durationMS\": 1}")).await;
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    assert_eq!(ran.err, "warning: APISimulateJobMsg ignores durationMS in its data; it knows durationMs\n");
+    assert_eq!(run(&fake, &submit("{\"durationMs\": 1}")).await.err, "");
+    let old = Fake::start(|asked, _| match asked.method.as_str() {
+        "GET" => failed(404, "SYS.1007", "no such API"),
+        _ => Reply::Json(200, json!({"inventory": job("Running")})),
+    });
+    let ran = run(&old, &submit("{\"durationMS\": 1}")).await;
+    assert_eq!((ran.exit, ran.err.as_str()), (Exit::Ok, ""), "a server that has no job types");
+}
+
+#[tokio::test]
+async fn a_uuid_is_sent_without_its_dashes_and_capitals() {
+    let fake = Fake::start(|_, _| Reply::Json(200, json!({"inventory": job("Running")})));
+    let uuid = "1E9F3BB0-C5A8-4A6D-B1A2-C3D4E5F60718";
+    run(&fake, &["job", "submit", "APISimulateJobMsg", "--uuid", uuid]).await;
+    assert_eq!(fake.asked()[0].body["params"]["resourceUuid"], "1e9f3bb0c5a84a6db1a2c3d4e5f60718");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::required;
 use crate::answer::Answer;
 use crate::app::{App, Called};
 use crate::auth::password;
+use crate::data_dir::forget_admin_password;
 
 pub async fn create(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let params = &called.call.params;
@@ -67,6 +68,9 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Ok(account) => {
             if changes_password {
                 app.sessions.forget_account(id);
+                if id == ADMIN {
+                    forget_first_password(app);
+                }
             }
             Ok(Answer::Account(Box::new(account)))
         }
@@ -100,6 +104,14 @@ pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
             Err(Fault::failed(format!("account[uuid: {id}] still owns {by}; delete or end them first")))
         }
         Err(error) => Err(from_store(error, "the account")),
+    }
+}
+
+/// The generated password that the data directory keeps for its first reader is wrong from now on. The password
+/// has changed all the same if the file stays.
+fn forget_first_password(app: &App) {
+    if let Err(error) = forget_admin_password(&app.settings.data_dir) {
+        tracing::warn!(%error, "the file of the first admin password could not be removed; its password is not valid any more");
     }
 }
 

@@ -12,7 +12,7 @@ use longhaul_wire::inventory::{
     self, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus, TrashInventory, ZONE,
 };
 
-use super::{required, tags};
+use super::{required, tags, typed};
 use crate::answer::Answer;
 use crate::app::{App, Called};
 
@@ -34,7 +34,10 @@ pub async fn add_directory(app: &Arc<App>, called: &Called, kind: StorageKind) -
         description: params.owned("description"),
         url: required(called, "url")?.to_owned(),
     };
-    let storage = storages::add_directory(&app.desk(), app.engine.host(), kind, new).await?;
+    let url = new.url.clone();
+    let added = storages::add_directory(&app.desk(), app.engine.host(), kind, new).await;
+    let storage =
+        added.map_err(|fault| if kind == StorageKind::Nfs { fault } else { typed(fault, "url", &url) })?;
     tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
     Ok(Answer::Storage(Box::new(storage)))
 }

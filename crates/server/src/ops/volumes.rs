@@ -13,9 +13,12 @@ use longhaul_model::{AccountId, Fault, VolumeId, is_choosable_uuid};
 use longhaul_wire::Profile;
 use serde_json::json;
 
-use super::{foreign, required, tags};
+use super::{foreign, required, tags, typed};
 use crate::answer::Answer;
 use crate::app::{App, Called};
+
+/// Longest name of a job, in UTF-16 units.
+const JOB_NAME_MAX_UNITS: usize = 255;
 
 /// The volume of a path variable, if the caller may touch it.
 async fn owned(app: &Arc<App>, called: &Called, field: &str) -> Result<Volume, Fault> {
@@ -150,9 +153,20 @@ pub async fn adopt(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Some("qcow2") => Some(Format::Qcow2),
         _ => None,
     };
-    let volume = volumes::adopt(&app.desk(), &new, storage, path, format).await?;
+    let volume = volumes::adopt(&app.desk(), &new, storage, path, format).await;
+    let volume = volume.map_err(|fault| typed(fault, "installPath", path))?;
     tags::put_on(app, called, Tagged::Volume(volume.id)).await?;
     Ok(answer(volume))
+}
+
+/// The name of the job that imports the volume of that name, cut to what a job's name may have.
+fn import_name(volume: &str) -> String {
+    let mut units = 0;
+    let fits = |c: &char| {
+        units += c.len_utf16();
+        units <= JOB_NAME_MAX_UNITS
+    };
+    format!("import {volume}").chars().take_while(fits).collect()
 }
 
 fn submission(app: &Arc<App>, called: &Called, job_name: &str, data: serde_json::Value) -> SubmitRequest {
@@ -182,7 +196,11 @@ pub async fn import(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         "description": params.owned("description"),
         "format": params.owned("format"),
     });
-    submitted(app, app.engine.submit(&called.caller, submission(app, called, import::IMPORT, data)).await?)
+    let name = import_name(required(called, "name")?);
+    let request = SubmitRequest { name: Some(name), ..submission(app, called, import::IMPORT, data) };
+    let path = required(called, "path")?;
+    let answer = app.engine.submit(&called.caller, request).await;
+    submitted(app, answer.map_err(|fault| typed(fault, "path", path))?)
 }
 
 /// The direct call: a long job underneath, waited for.

@@ -11,6 +11,7 @@ mod credentials;
 mod disks;
 mod documents;
 mod family;
+mod first_steps;
 mod global_config;
 mod hooks;
 mod inventory;

@@ -63,7 +63,6 @@ fn a_submission_is_checked_field_by_field_with_the_contracts_texts() {
     let upper = UNKNOWN.to_uppercase();
     let no_version = "45a53d3d93380433add8ead7616586cf";
     let rows = [
-        (json!({}), mandatory("jobName")),
         (json!({"params": null}), mandatory("jobName")),
         (submit(json!({})), mandatory("jobName")),
         (submit(json!({"jobName": null, "jobData": "{}"})), mandatory("jobName")),
@@ -73,7 +72,10 @@ fn a_submission_is_checked_field_by_field_with_the_contracts_texts() {
         (fine("description", json!("d".repeat(2049))), too_long("description", 2048, 2049)),
         (fine("jobName", json!("j".repeat(256))), too_long("jobName", 255, 256)),
         (fine("targetResourceUuid", json!("a".repeat(33))), too_long("targetResourceUuid", 32, 33)),
-        (fine("jobName", json!("NoSuchMsg")), "NoSuchMsg is not an API".to_owned()),
+        (
+            fine("jobName", json!("NoSuchMsg")),
+            "NoSuchMsg is not an API; GET /v1/job-types lists the job types of this server".to_owned(),
+        ),
         (fine("resourceUuid", json!("x")), bad_uuid("x")),
         (fine("resourceUuid", json!(upper)), bad_uuid(&upper)),
         (fine("resourceUuid", json!(no_version)), bad_uuid(no_version)),

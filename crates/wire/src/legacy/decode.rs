@@ -85,6 +85,7 @@ fn read(body: &[u8]) -> Result<Message, Unreadable> {
         wants_schema: false,
         caller: Caller::Sdk,
         query,
+        no_wrapper: None,
     };
     Ok(Message { call, no_session, refusal })
 }

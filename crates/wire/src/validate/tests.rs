@@ -9,12 +9,16 @@ use crate::decode::{Headers, Request, decode};
 const ID: &str = "45a53d3d93384433add8ead7616586cf";
 
 fn check_of(method: &str, path: &str, query: &str, body: &str) -> Result<(), Fault> {
+    check_in(Profile::Zstack, method, path, query, body)
+}
+
+fn check_in(profile: Profile, method: &str, path: &str, query: &str, body: &str) -> Result<(), Fault> {
     let headers = Headers { authorization: Some("OAuth x"), ..Headers::default() };
     let zone = TimeZone::UTC;
     let request =
         Request { method, path, query: Some(query), body: body.as_bytes(), headers, now_ms: 0, zone: &zone };
     match decode(&request) {
-        Ok(call) => check(&call),
+        Ok(call) => check(&call, profile),
         Err(misuse) => Err(Fault::internal(format!("{misuse:?}"))),
     }
 }
@@ -146,4 +150,20 @@ fn job_data_above_one_mebibyte_is_refused() {
     let data = |n: usize| submit(&format!("\"jobName\":\"j\",\"jobData\":\"{}\"", "x".repeat(n)));
     assert_eq!(data(JOB_DATA_MAX_BYTES), Ok(()));
     assert!(data(JOB_DATA_MAX_BYTES + 1).is_err());
+}
+
+#[test]
+fn profile_fast_says_that_the_wrapper_is_missing_and_zstack_keeps_its_text() {
+    let submitted = |profile, body| check_in(profile, "POST", "/v1/longjobs", "", body).unwrap_err().details;
+    let plain = "field[jobName] of message[org.zstack.header.message.ApiMessageParamValidator] is mandatory, can not be null";
+    for body in [r#"{"jobName":"j","jobData":"{}"}"#, "{}", ""] {
+        assert_eq!(submitted(Profile::Zstack, body), plain, "{body}");
+        let told = submitted(Profile::Fast, body);
+        assert!(told.starts_with(plain) && told.contains("the body has no member [params]"), "{told}");
+    }
+    for body in [r#"{"params":{}}"#, r#"{"params":null}"#] {
+        assert_eq!(submitted(Profile::Fast, body), plain, "the wrapper is there: {body}");
+    }
+    let login = check_in(Profile::Fast, "PUT", "/v1/accounts/login", "", r#"{"logIn":{}}"#).unwrap_err();
+    assert!(login.details.contains("the body has no member [logInByAccount]"), "{login}");
 }
