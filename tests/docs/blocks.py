@@ -8,7 +8,8 @@ In a document:
     ```json  ```text               right after one of those, in the same section: what it prints
     ```text                        elsewhere: an illustration
     <!-- not run: REASON -->       before a fence that is not run or not compared
-    <!-- server: FLAGS -->         from here on a fresh server with these flags; `none` is no server
+    ```sh of one `longhaul serve`  from here on a fresh server with these flags
+    <!-- server: none -->          from here on no server
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ ILLUSTRATION = "an illustration"
 _FENCE = re.compile(r"^```(\S*)\s*$")
 _HEADING = re.compile(r"^#{1,6} +(.*?) *$")
 _NOT_RUN = re.compile(r"^<!-- not run: (.+?) -->$")
-_SERVER = re.compile(r"^<!-- server: (.+?) -->$")
+_NO_SERVER = "<!-- server: none -->"
+_SERVE = re.compile(r"^longhaul serve((?: [^#\n]*)?)(?:#.*)?\n$")
 
 
 @dataclass
@@ -89,9 +91,8 @@ def read(path: Path, name: str) -> List[Item]:
             section, pending = heading[1], None
         elif _NOT_RUN.match(line):
             reason = _NOT_RUN.match(line)[1]
-        elif _SERVER.match(line):
-            flags = _SERVER.match(line)[1]
-            items.append(Server(section, None if flags == "none" else flags))
+        elif line == _NO_SERVER:
+            items.append(Server(section, None))
             pending = None
         elif line.strip():
             reason = None
@@ -102,8 +103,11 @@ def read(path: Path, name: str) -> List[Item]:
 
 def _take(items: List[Item], block: Block, pending: Optional[Block]) -> Optional[Block]:
     """Puts a block where it belongs; answers the one whose output may come next."""
+    serve = _SERVE.match(block.text) if block.kind == "sh" else None
     if block.reason is not None:
         items.append(block)
+    elif serve is not None:
+        items.append(Server(block.section, serve[1].strip()))
     elif block.kind in RUN:
         items.append(block)
         return block

@@ -76,7 +76,9 @@ alone
 x
 ```
 ## Next
-<!-- server: --replies zstack -->
+```sh
+longhaul serve --replies zstack  # as ZStack
+```
 ```json
 {}
 ```
@@ -101,12 +103,17 @@ class Reading(unittest.TestCase):
         self.assertEqual((server.flags, server.section), ("--replies zstack", "Next"))
         self.assertIsInstance(json, Wrong)
         self.assertIsInstance(ruby, Wrong)
-        self.assertEqual(ruby.place, "page.md:21")
+        self.assertEqual(ruby.place, "page.md:23")
 
     def test_what_a_block_prints_does_not_stand_in_another_section(self) -> None:
         block, text = self.page("```sh\ntrue\n```\n# Next\n```text\nx\n```\n")
         self.assertIsNone(block.expected)
         self.assertEqual(text.reason, blocks.ILLUSTRATION)
+
+    def test_a_server_that_is_started_with_other_commands_is_the_blocks_own(self) -> None:
+        items = self.page("```sh\nlonghaul serve --demo\nlonghaul login\n```\n```sh\nlonghaul serve\n```\n")
+        self.assertEqual([type(item) for item in items], [blocks.Block, blocks.Server])
+        self.assertEqual(items[1].flags, "")
 
     def test_an_open_fence_is_wrong(self) -> None:
         self.assertIsInstance(self.page("```sh\ntrue\n")[0], Wrong)

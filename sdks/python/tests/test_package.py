@@ -28,10 +28,15 @@ def test_the_actions_need_nothing_but_the_standard_library(tmp_path: Path) -> No
         "    longhaul.Longhaul\n"
         "except ModuleNotFoundError as missing:\n"
         "    print(missing.name)\n"
+        "try:\n"
+        "    from longhaul import AsyncLonghaul\n"
+        "except ImportError as missing:\n"
+        "    print(missing)\n"
     )
     # -I -S: no site-packages, as on a machine where nothing was ever installed.
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout == "False\nhttpx\n"
+    told = "longhaul.AsyncLonghaul needs httpx: pip install httpx; longhaul.actions does without"
+    assert done.stdout == f"False\nhttpx\n{told}\n"
 
 
 def test_every_name_that_the_package_lists_is_there() -> None:

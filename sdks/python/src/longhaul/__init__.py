@@ -49,4 +49,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LATER[name]), name)
+    try:
+        module = import_module(_LATER[name])
+    except ModuleNotFoundError as missing:
+        if missing.name != "httpx":
+            raise
+        text = f"longhaul.{name} needs httpx: pip install httpx; longhaul.actions does without"
+        raise ModuleNotFoundError(text, name="httpx") from missing
+    return getattr(module, name)

@@ -20,8 +20,12 @@ final class Snippets {
     private static final Pattern TEXT = Pattern.compile("= \"(.*?)\";(?= |$)");
     private static final Pattern FENCE = Pattern.compile("(?ms)^```(\\w*)\n(.*?)^```$");
 
-    /** A class of a snippet, from edge to edge. It must not become one of a method, which Gson does not read. */
-    private static final Pattern TYPE = Pattern.compile("(?ms)^(?:final )?class .*?^}\n");
+    /**
+     * A class of a snippet, from edge to edge. It must not become one of a method, which Gson does not read. Of a whole
+     * program the main method is called.
+     */
+    private static final Pattern TYPE = Pattern.compile("(?ms)^(?:public )?(?:final )?class (\\w+).*?^}\n");
+    private static final String MAIN = "public static void main(String[] arguments)";
 
     private Snippets() {
     }
@@ -48,7 +52,7 @@ final class Snippets {
             StringBuilder types = new StringBuilder();
             String statements = TYPE.matcher(body).replaceAll(found -> {
                 types.append("static ").append(found.group());
-                return "";
+                return found.group().contains(MAIN) ? found.group(1) + ".main(new String[0]);\n" : "";
             });
             number++;
             write(made, "Readme" + number, imports.toString(), types + "public static void run() throws Exception",
