@@ -9,16 +9,13 @@ use longhaul_jobs::manage::volumes::{self, NewVolume};
 use longhaul_jobs::storage::Format;
 use longhaul_jobs::{import, migrate};
 use longhaul_model::resource::{Tagged, Volume};
-use longhaul_model::{AccountId, Fault, VolumeId, is_choosable_uuid};
+use longhaul_model::{AccountId, Fault, NAME_MAX, VolumeId, is_choosable_uuid};
 use longhaul_wire::Profile;
 use serde_json::json;
 
 use super::{foreign, required, tags, typed};
 use crate::answer::Answer;
 use crate::app::{App, Called};
-
-/// Longest name of a job, in UTF-16 units.
-const JOB_NAME_MAX_UNITS: usize = 255;
 
 /// The volume of a path variable, if the caller may touch it.
 async fn owned(app: &Arc<App>, called: &Called, field: &str) -> Result<Volume, Fault> {
@@ -164,7 +161,7 @@ fn import_name(volume: &str) -> String {
     let mut units = 0;
     let fits = |c: &char| {
         units += c.len_utf16();
-        units <= JOB_NAME_MAX_UNITS
+        units <= NAME_MAX
     };
     format!("import {volume}").chars().take_while(fits).collect()
 }

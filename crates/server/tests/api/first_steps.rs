@@ -1,7 +1,9 @@
 //! What somebody meets who tries the server for the first time: a demo that must not become a public server, the
 //! first password, and errors that say what was mistyped.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -9,9 +11,24 @@ use crate::support::disks::MIGRATE;
 use crate::support::server::{TempDir, command};
 use crate::support::{Caller, Server, sha512, uuid};
 
+/// Starts `serve` with these flags and kills it once it listens.
+fn started(dir: &Path, flags: &[&str]) {
+    let mut child = command(dir)
+        .args(["--listen", "127.0.0.1:0"])
+        .args(flags)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the server");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("its stdout")).read_line(&mut line).expect("its first line");
+    child.kill().and_then(|()| child.wait()).expect("its end");
+    assert!(line.starts_with("listening on"), "{flags:?}: {line:?}");
+}
+
 /// What `serve` with these flags says when it is refused.
 fn refused(dir: &Path, flags: &[&str]) -> String {
-    let out = command(dir).args(["--listen", "127.0.0.1:0"]).args(flags).output().expect("the server");
+    let out = command(dir).args(flags).output().expect("the server");
     assert!(!out.status.success(), "it started and ended well");
     assert!(out.stdout.is_empty(), "it listened: {}", String::from_utf8_lossy(&out.stdout));
     String::from_utf8(out.stderr).expect("UTF-8")
@@ -29,27 +46,19 @@ fn details(answer: &crate::support::Answer) -> String {
 
 #[test]
 fn the_data_of_a_demo_are_never_served_without_it_nor_others_as_a_demo() {
-    let dir = TempDir::new("demo-mark");
-    let marked = dir.0.clone();
-    let server = Server::start_in(dir, "fast", &["--demo"]);
-    assert!(server.data_dir().join("demo").is_dir());
-    let server = server.killed_and_started_again(&["--demo"]); // it is one still
-    // A second process on the same directory is refused for the lock, so a copy of the mark is tried.
-    let copy = TempDir::new("demo-copy");
-    std::fs::create_dir_all(copy.0.join("data/demo")).expect("a mark");
-    let told = refused(&copy.0, &[]);
-    assert!(told.contains("is a demo's") && told.contains("start it with --demo"), "{told}");
-    assert!(refused(&copy.0, &["--listen", "0.0.0.0:0"]).contains("is a demo's"));
-    drop(server);
-    drop(marked);
+    let demo = TempDir::new("demo-mark");
+    started(&demo.0, &["--demo"]);
+    for listen in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let told = refused(&demo.0, &["--listen", listen]);
+        assert!(told.contains("is a demo's") && told.contains("start it with --demo"), "{told}");
+    }
+    started(&demo.0, &["--demo"]);
 
-    let server = Server::start("fast", &[]);
-    let data = server.data_dir();
-    let other = TempDir::new("demo-other");
-    std::fs::create_dir_all(other.0.join("data")).expect("a directory");
-    std::fs::copy(data.join("longhaul.db"), other.0.join("data/longhaul.db")).expect("the store");
-    let told = refused(&other.0, &["--demo"]);
+    let other = TempDir::new("no-demo");
+    started(&other.0, &[]);
+    let told = refused(&other.0, &["--demo", "--listen", "127.0.0.1:0"]);
     assert!(told.contains("a server that is no demo") && told.contains("--data-dir"), "{told}");
+    started(&other.0, &[]);
 }
 
 #[test]
