@@ -106,7 +106,7 @@ pub fn with(input: &[u8], decode: impl Fn(&Request<'_>) -> Result<Call, Misuse>)
     if call.op() != Op::GetApiJob {
         read_again(&line, &text, &call, &decode)?;
     }
-    if let Err(fault) = validate::check(&call) {
+    if let Err(fault) = validate::check(&call, Profile::Fast) {
         if !line.contains(CANARY) {
             promises::fault(&fault, &[Code::InvalidArgument, Code::NotFound], &secrets)?;
         }

@@ -112,7 +112,7 @@ pub fn with(input: &[u8], decode: impl Fn(&[u8]) -> Result<Message, String>) -> 
     if let Some(raw) = &call.query {
         return query::answered(call.operation, raw, &secrets);
     }
-    if let Err(fault) = validate::check(call) {
+    if let Err(fault) = validate::check(call, Profile::Zstack) {
         return refused(&message, &fault, &[Code::InvalidArgument, Code::NotFound], &secrets);
     }
     bodies::within_bounds(call)?;

@@ -104,7 +104,7 @@ pub fn with(input: &[u8], decode: impl Fn(&Request<'_>) -> Result<Call, Misuse>)
         }
     };
     let Some(raw) = &call.query else {
-        return match validate::check(&call) {
+        return match validate::check(&call, Profile::Fast) {
             Ok(()) => Ok(Seen::decoded(call.operation.name)),
             Err(fault) => {
                 promises::fault(&fault, &[Code::InvalidArgument, Code::NotFound], &secrets)?;
