@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
 
 /// A directory of this name marks a data directory as a demo's. The demo's disks lie in it.
 pub const DEMO_MARK: &str = "demo";
@@ -112,24 +113,52 @@ impl DataDir {
         Ok(path)
     }
 
-    /// The key of the secrets at rest, made at the first start.
+    /// The key of the secrets at rest, made at the first start. `secret.check` says which key that was, so that
+    /// another one is not taken for it.
     ///
     /// # Errors
-    /// It cannot be read or made, or has the wrong length.
+    /// It cannot be read or made, has the wrong length, is gone from a directory that has a store, or is another
+    /// than the one that was made.
     pub fn secret_key(&self) -> Result<[u8; 32]> {
-        let path = self.path.join("secret.key");
-        match fs::read(&path) {
-            Ok(bytes) => bytes.as_slice().try_into().ok().with_context(|| {
-                format!("{} must hold exactly 32 bytes; restore it from your backup", path.display())
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let (path, check_path) = (self.path.join("secret.key"), self.path.join("secret.check"));
+        let known = read_if_there(&check_path)?;
+        let lost = format!(
+            "restore it from your backup. If it is lost for good: put a new one there (head -c 32 /dev/urandom > \
+             {}), remove {}, and start again; access keys and the secrets of jobs that were made with the old \
+             one cannot be read then",
+            path.display(),
+            check_path.display()
+        );
+        let key: [u8; 32] = match read_if_there(&path)? {
+            Some(bytes) => bytes
+                .as_slice()
+                .try_into()
+                .ok()
+                .with_context(|| format!("{} must hold exactly 32 bytes; {lost}", path.display()))?,
+            None if known.is_some() || self.has_store() => {
+                bail!("{} is gone, and the store beside it was made with it; {lost}", path.display())
+            }
+            None => {
                 let mut key = [0u8; 32];
                 getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no random bits: {e}"))?;
                 write_private(&path, &key)?;
-                Ok(key)
+                key
             }
-            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        let check = check_of(&key);
+        match known {
+            Some(known) if known != check.as_bytes() => {
+                bail!("{} is not the key that the store beside it was made with; {lost}", path.display())
+            }
+            Some(_) => {}
+            None => write_private(&check_path, check.as_bytes())?,
         }
+        Ok(key)
+    }
+
+    /// Whether a store was made here before.
+    fn has_store(&self) -> bool {
+        fs::metadata(self.path.join(STORE_FILE)).is_ok_and(|file| file.len() > 0)
     }
 
     /// Keeps a generated admin password for its first reader; answers where.
@@ -152,6 +181,21 @@ pub fn forget_admin_password(data_dir: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// What tells a key from others and nothing of it.
+fn check_of(key: &[u8; 32]) -> String {
+    let digest = Sha256::new().chain_update("longhaul secret.key").chain_update(key).finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex + "\n"
 }
 
 /// Writes a file that only its owner may read; durable when it returns.
@@ -215,6 +259,36 @@ mod tests {
         let mode = fs::metadata(path.join("secret.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::write(path.join("secret.key"), b"short").unwrap();
+        assert!(dir.secret_key().is_err());
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn another_secret_key_and_a_missing_one_are_refused_with_what_to_do() {
+        let path = std::env::temp_dir().join(format!("longhaul-key-check-{}", std::process::id()));
+        let dir = DataDir::open(&path).unwrap();
+        let key = dir.secret_key().unwrap();
+        fs::write(path.join("secret.key"), [7; 32]).unwrap();
+        let refused = dir.secret_key().unwrap_err().to_string();
+        assert!(refused.contains("is not the key") && refused.contains("backup"), "{refused}");
+        fs::remove_file(path.join("secret.key")).unwrap();
+        let refused = dir.secret_key().unwrap_err().to_string();
+        assert!(refused.contains("is gone") && refused.contains("backup"), "{refused}");
+        assert!(!path.join("secret.key").exists(), "no new one is made");
+        fs::write(path.join("secret.key"), key).unwrap();
+        assert_eq!(dir.secret_key().unwrap(), key, "the control: its own is taken");
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_release_keeps_its_key_and_gets_its_check() {
+        let path = std::env::temp_dir().join(format!("longhaul-key-before-{}", std::process::id()));
+        let dir = DataDir::open(&path).unwrap();
+        fs::write(path.join("longhaul.db"), b"rows").unwrap();
+        assert!(dir.secret_key().is_err(), "without a check too, a store needs its key");
+        fs::write(path.join("secret.key"), [7; 32]).unwrap();
+        assert_eq!(dir.secret_key().unwrap(), [7; 32]);
+        fs::write(path.join("secret.key"), [8; 32]).unwrap();
         assert!(dir.secret_key().is_err());
         fs::remove_dir_all(&path).unwrap();
     }
