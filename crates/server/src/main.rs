@@ -64,14 +64,16 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends at SIGTERM or SIGINT; a second one ends the process at once.
+/// Ends at SIGTERM, SIGINT, or SIGHUP, which a closed terminal sends.
 async fn stop_asked() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        _ = hangup.recv() => {}
     }
     Ok(())
 }
