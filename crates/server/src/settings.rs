@@ -219,10 +219,21 @@ impl Layers {
             match value {
                 serde_json::Value::Object(_) => self.table(&key, value, source)?,
                 serde_json::Value::String(text) => self.set(&key, text, source)?,
+                serde_json::Value::Number(_) if !Self::takes_numbers(&key) => {
+                    bail!("{source}: {key} = {value} must be a text; write it in quotes")
+                }
                 other => self.set(&key, &other.to_string(), source)?,
             }
         }
         Ok(())
+    }
+
+    /// Whether a bare number may stand for that setting: its default is a number, a flag, or nothing.
+    fn takes_numbers(key: &str) -> bool {
+        let known = SETTINGS.iter().find(|s| s.key.eq_ignore_ascii_case(key));
+        known.is_none_or(|s| {
+            matches!(s.default, "" | "true" | "false") || s.default.trim().parse::<u64>().is_ok()
+        })
     }
 
     /// Adds what the environment says. Variables of the client (`LONGHAUL_TOKEN`, `LONGHAUL_URL`) and of
@@ -409,6 +420,17 @@ mod tests {
         let refused =
             Layers::default().set("engine.maxRuning", "1", "longhaul.toml").unwrap_err().to_string();
         assert!(refused.contains("engine.maxRunning"), "{refused}");
+    }
+
+    #[test]
+    fn a_number_where_a_text_is_due_is_refused_even_if_a_flag_wins() {
+        let path = std::env::temp_dir().join(format!("longhaul-settings-{}.toml", std::process::id()));
+        std::fs::write(&path, "listen = 5\n").unwrap();
+        let refused = Layers::default().file(&path).unwrap_err().to_string();
+        assert!(refused.contains("listen") && refused.contains("in quotes"), "{refused}");
+        std::fs::write(&path, "simulator = 1\n[engine]\nmaxRunning = 5\n").unwrap();
+        Layers::default().file(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
