@@ -160,6 +160,12 @@ impl fmt::Display for DiskError {
                 f,
                 "the target storage is full; free some space (clean its trash, for example) and try again"
             ),
+            // Looked at after it was full: what another copy gave back since is free by now.
+            Self::NoSpace { needed, free } if free >= needed => write!(
+                f,
+                "the target storage was full while {needed} bytes were left to be written; by now {free} are \
+                 free: try again, or choose another storage"
+            ),
             Self::NoSpace { needed, free } => write!(
                 f,
                 "not enough space: {needed} bytes are needed, {free} are free; free {} more bytes or choose \
