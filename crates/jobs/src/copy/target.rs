@@ -41,7 +41,9 @@ pub fn open(
 ) -> Result<Target, DiskError> {
     if let Some(map) = ChunkMap::from_pages(pages)? {
         let header = map.header();
-        if header.source != source.files || header.source_bytes != source.dev.size() {
+        let same_files = header.source.len() == source.files.len()
+            && header.source.iter().zip(&source.files).all(|(was, now)| was.is_still(now));
+        if !same_files || header.source_bytes != source.dev.size() {
             return Err(DiskError::SourceChanged(source.dev.path().to_owned()));
         }
         if header.target == relative && header.format == format {

@@ -45,6 +45,12 @@ impl Identity {
         let mtime_ns = i128::from(m.mtime()) * 1_000_000_000 + i128::from(m.mtime_nsec());
         Ok(Self { dev: m.dev(), ino: m.ino(), len: m.len(), mtime_ns })
     }
+
+    /// Whether `now`, found at the same path, is that file as it was. The device's number may be another after a
+    /// reboot or a remount.
+    pub fn is_still(&self, now: &Self) -> bool {
+        Self { dev: now.dev, ..*self } == *now
+    }
 }
 
 /// What `probe` found.
@@ -142,4 +148,19 @@ pub(crate) fn refuse_unusable(header: &Qcow2Header, full: &Path) -> Result<(), D
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_after_a_remount_and_not_after_a_write() {
+        let was = Identity { dev: 1, ino: 2, len: 3, mtime_ns: 4 };
+        assert!(was.is_still(&Identity { dev: 9, ..was }));
+        for other in [Identity { ino: 9, ..was }, Identity { len: 9, ..was }, Identity { mtime_ns: 9, ..was }]
+        {
+            assert!(!was.is_still(&other), "{other:?}");
+        }
+    }
 }
