@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use longhaul_model::query::{Condition, Field, Filter, LIMIT_MAX, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{Intent, Storage, Trash, Volume};
-use longhaul_model::{Code, Fault, JobState, Runtime, StorageId, VolumeId};
+use longhaul_model::{Code, Fault, JobId, JobState, Runtime, StorageId, VolumeId};
 use longhaul_store::{Store, StoreError};
 
 pub use longhaul_store::traits::StorageUpdate;
@@ -160,12 +160,13 @@ impl Inventory {
         Err(from_store(StoreError::Stale, &volume_text(id)))
     }
 
-    /// Removes a volume's record; no file is touched. An unknown one is no error.
+    /// Removes a volume's record, on behalf of the job `by` if there is one; no file is touched. An unknown
+    /// one is no error.
     ///
     /// # Errors
-    /// A job works on it.
-    pub async fn delete_volume(&self, id: VolumeId) -> Result<(), Fault> {
-        match self.store.delete_volume(id).await {
+    /// Another job works on it.
+    pub async fn delete_volume(&self, id: VolumeId, by: Option<JobId>) -> Result<(), Fault> {
+        match self.store.delete_volume(id, by).await {
             Ok(()) | Err(StoreError::NotFound) => Ok(()),
             Err(StoreError::InUse(by)) => Err(in_use(id, &by)),
             Err(other) => Err(from_store(other, &volume_text(id))),

@@ -23,6 +23,9 @@ use crate::redaction::Redaction;
 use crate::slots::Slot;
 use crate::{result, secrets};
 
+#[cfg(test)]
+mod tests;
+
 /// How often undoing is tried before its failure is the result.
 const UNDO_TRIES: u32 = 3;
 /// How often an attempt that waits for the lease looks at it.
@@ -36,6 +39,21 @@ enum Outcome {
     GiveBack(&'static str),
     /// Somebody else's now.
     Drop,
+}
+
+/// What became of the end of an attempt.
+enum Written {
+    Yes,
+    /// The lease does not hold, or the job is somebody else's.
+    No,
+    /// Never to be written as it is.
+    Refused(StoreError),
+}
+
+/// What an attempt is, for as long as it may have to be undone.
+struct Ran {
+    context: JobContext,
+    handler: Arc<dyn JobHandler>,
 }
 
 impl Engine {
@@ -68,12 +86,17 @@ impl Engine {
         let claim = claimed.claim;
         let api = claimed.job.api_id.clone();
         let told = stop.clone();
-        self.progress.begin(&api, claim, Progress::none(claimed.job.create_ms), &*self.runtime);
-        let outcome = match self.registry.get(&claimed.job.job_name) {
+        let reached = self.reached(&claimed).await;
+        self.progress.begin(&api, claim, reached, &*self.runtime);
+        let (outcome, ran) = match self.registry.get(&claimed.job.job_name) {
             Some(handler) => self.outcome_of(claimed, handler, stop, &abort).await,
-            None => unknown_type(&claimed.job.job_name, self.config.code_text),
+            None => (unknown_type(&claimed.job.job_name, self.config.code_text), None),
         };
-        let settled = self.settle(&claim, &api, outcome, &told).await;
+        let settled = match self.settle(&claim, &api, outcome, &told).await {
+            Written::Yes => true,
+            Written::No => false,
+            Written::Refused(error) => self.failed_at_the_end(&claim, ran, error, &told).await,
+        };
         self.progress.end(&api, &claim);
         {
             let mut attempts = self.attempts();
@@ -91,21 +114,33 @@ impl Engine {
         self.wake.notify_one();
     }
 
+    /// What earlier attempts of this run have shown. Where the store does not answer, nothing: it keeps what it has.
+    async fn reached(&self, claimed: &Claimed) -> Progress {
+        let nothing = Progress::none(claimed.job.create_ms);
+        if claimed.purpose == ClaimedFor::Start {
+            return nothing;
+        }
+        match self.store.progress(&claimed.job.api_id).await {
+            Ok(Some((job, Some(reached)))) if job.id == claimed.job.id => reached,
+            _ => nothing,
+        }
+    }
+
+    /// How the attempt ends, with what may still have to be undone.
     async fn outcome_of(
         self: &Arc<Self>,
         claimed: Claimed,
         handler: Arc<dyn JobHandler>,
         stop: watch::Receiver<Option<Stop>>,
         abort: &Notify,
-    ) -> Outcome {
-        let code_text = self.config.code_text;
+    ) -> (Outcome, Option<Ran>) {
         let data = match self.clear_data(&claimed) {
             Ok(data) => data,
-            Err(fault) => return failed(&fault, code_text),
+            Err(fault) => return (failed(&fault, self.config.code_text), None),
         };
-        let rule = handler.job_type().restart;
-        let cut = claimed.purpose == ClaimedFor::Resume && rule == RestartRule::Fail;
-        let keep = rule == RestartRule::Resume || claimed.purpose == ClaimedFor::Undo || cut;
+        let (purpose, rule) = (claimed.purpose, handler.job_type().restart);
+        let cut = purpose == ClaimedFor::Resume && rule == RestartRule::Fail;
+        let keep = rule == RestartRule::Resume || purpose == ClaimedFor::Undo || cut;
         let context = JobContext {
             engine: self.clone(),
             redaction: claimed.sealed_data.as_ref().map(|_| Redaction::of(&data)).unwrap_or_default(),
@@ -116,22 +151,25 @@ impl Engine {
             stop,
             job: claimed.job,
         };
-        // The answer to the claim may have been long on its way: the job may be somebody else's by now.
-        if context.lease().await.is_err() {
-            return Outcome::Drop;
-        }
-        if claimed.purpose == ClaimedFor::Undo {
-            return self.undone(&context, &*handler).await;
-        }
-        if cut {
-            let fault = Fault::new(
-                Code::NodeGone,
-                "the management node that ran this job went away and this job type cannot be continued; \
-                 what it left was undone: rerun it",
-            );
-            return self.undo_and_fail(&context, &*handler, fault).await;
-        }
-        match self.body(&context, &*handler, abort).await {
+        let outcome = match purpose {
+            // The answer to the claim may have been long on its way: the job may be somebody else's by now.
+            _ if context.lease().await.is_err() => Outcome::Drop,
+            ClaimedFor::Undo => self.undone(&context, &*handler).await,
+            _ if cut => {
+                let fault = Fault::new(
+                    Code::NodeGone,
+                    "the management node that ran this job went away and this job type cannot be continued; \
+                     what it left was undone: rerun it",
+                );
+                self.undo_and_fail(&context, &*handler, fault).await
+            }
+            ClaimedFor::Start | ClaimedFor::Resume => self.worked(&context, &*handler, abort).await,
+        };
+        (outcome, Some(Ran { context, handler }))
+    }
+
+    async fn worked(&self, context: &JobContext, handler: &dyn JobHandler, abort: &Notify) -> Outcome {
+        match self.body(context, handler, abort).await {
             Ok(mut success) => {
                 success.inventory = success.inventory.map(|inventory| context.redaction.value(inventory));
                 success.extra = context.redaction.object(success.extra);
@@ -140,18 +178,18 @@ impl Engine {
                 transition.effects = success.effects;
                 Outcome::Succeeded(Box::new(transition), success.held)
             }
-            Err(Ended::Stopped(Stopped(Stop::Cancel))) => self.undone(&context, &*handler).await,
+            Err(Ended::Stopped(Stopped(Stop::Cancel))) => self.undone(context, handler).await,
             Err(Ended::Stopped(Stopped(Stop::Drain))) => Outcome::GiveBack("the management node drains"),
             Err(Ended::Stopped(Stopped(Stop::LeaseLost))) => Outcome::Drop,
             Err(Ended::Failed(fault)) => match fault.code {
                 Code::Interrupted | Code::NodeGone => {
-                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Fault, code_text)))
+                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Fault, self.config.code_text)))
                 }
                 Code::StorageAway | Code::StorageFull if handler.job_type().resumable => {
-                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Storage, code_text)))
+                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Storage, self.config.code_text)))
                 }
-                Code::JobCanceled => self.undone(&context, &*handler).await,
-                _ => self.undo_and_fail(&context, &*handler, fault).await,
+                Code::JobCanceled => self.undone(context, handler).await,
+                _ => self.undo_and_fail(context, handler, fault).await,
             },
         }
     }
@@ -251,15 +289,15 @@ impl Engine {
         Err(Ended::Failed(last))
     }
 
-    /// Writes how the attempt ended, again and again while the store is away and the claim may hold. Whether
-    /// it is written; nothing is while the lease does not hold, since the next heartbeat may find it alive.
+    /// Writes how the attempt ended, again and again while the store is away and the claim may hold. Nothing
+    /// is written while the lease does not hold, since the next heartbeat may find it alive.
     async fn settle(
         &self,
         claim: &Claim,
         api: &ApiId,
         outcome: Outcome,
         told: &watch::Receiver<Option<Stop>>,
-    ) -> bool {
+    ) -> Written {
         let unsaved = self.progress.take_dirty_of(api, claim);
         let save = async {
             if let Some(progress) = unsaved {
@@ -273,20 +311,19 @@ impl Engine {
     async fn write_end(
         &self,
         claim: &Claim,
-        mut outcome: Outcome,
+        outcome: Outcome,
         told: &watch::Receiver<Option<Stop>>,
-    ) -> bool {
-        let mut refused = false;
+    ) -> Written {
         loop {
             if self.node() != claim.node || *told.borrow() == Some(Stop::LeaseLost) {
-                return false;
+                return Written::No;
             }
             if !self.lease.holds(&*self.runtime) {
                 self.runtime.sleep(LOOK_AGAIN).await;
                 continue;
             }
             let written = match &outcome {
-                Outcome::Drop => return false,
+                Outcome::Drop => return Written::No,
                 Outcome::GiveBack(why) => self.store.release(claim, why).await,
                 Outcome::Transition(transition) => {
                     self.store.apply(claim, (**transition).clone()).await.map(|_| ())
@@ -301,22 +338,35 @@ impl Engine {
                 }
             };
             match written {
-                Ok(()) => return true,
-                Err(StoreError::LeaseLost) => return false,
+                Ok(()) => return Written::Yes,
+                Err(StoreError::LeaseLost) => return Written::No,
                 Err(StoreError::Unavailable(_)) => self.runtime.sleep(self.config.poll).await,
                 Err(error) => {
                     tracing::error!(job = %claim.job, %error, "the end of an attempt could not be written");
-                    if std::mem::replace(&mut refused, true) {
-                        return false;
-                    }
-                    // Never to be written as it is: the job fails and says so, instead of running again and again.
-                    let why = format!(
-                        "the work was done but its end could not be written: {error}; look at what it left, then rerun it"
-                    );
-                    outcome = failed(&Fault::internal(why), self.config.code_text);
+                    return Written::Refused(error);
                 }
             }
         }
+    }
+
+    /// The store refuses the end for good: what was made is undone and the job fails and says so, instead of
+    /// running again and again, or leaving what no record tells of. Whether that is written.
+    async fn failed_at_the_end(
+        &self,
+        claim: &Claim,
+        ran: Option<Ran>,
+        error: StoreError,
+        told: &watch::Receiver<Option<Stop>>,
+    ) -> bool {
+        let fault = Fault::internal(format!(
+            "the work was done but its end could not be written: {error}; what it made was removed: look at \
+             the resources that it names, then rerun it"
+        ));
+        let outcome = match ran {
+            Some(Ran { context, handler }) => self.undo_and_fail(&context, &*handler, fault).await,
+            None => failed(&fault, self.config.code_text),
+        };
+        matches!(self.write_end(claim, outcome, told).await, Written::Yes)
     }
 
     fn clear_data(&self, claimed: &Claimed) -> Result<Value, Fault> {

@@ -19,6 +19,9 @@ use crate::storage::{self, DiskError, ImageInfo, Root};
 
 /// `jobName`.
 pub const IMPORT: &str = "APIImportVolumeMsg";
+/// The status of the record of a volume whose bytes are still on their way. It is of the import whose turn it
+/// is: of all jobs on one volume one runs at a time.
+const CREATING: &str = "Creating";
 
 /// The job type.
 pub struct Import {
@@ -95,7 +98,7 @@ impl Request {
             size: info.virtual_bytes,
             actual_size: None,
             state: "Enabled".to_owned(),
-            status: "Creating".to_owned(),
+            status: CREATING.to_owned(),
             deleted_ms: None,
             create_ms: 0,
             last_op_ms: 0,
@@ -140,7 +143,7 @@ impl JobHandler for Import {
             cancelable: true,
             resumable: true,
             cleanable: true,
-            ordered: false, // its volume is its own until it is done
+            ordered: true, // of two with one volumeUuid, the later finds the volume of the earlier
             class: SlotClass::BuiltIn,
             restart: RestartRule::Resume,
             admin_only: true, // it reads any file that the server can
@@ -165,6 +168,7 @@ impl JobHandler for Import {
 
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
         let wanted = Request::read(&request.data, request.job)?;
+        self.is_free(&wanted, request).await?;
         let to = self.desk.inventory.storage(wanted.target, "primaryStorageUuid").await?;
         takes_volumes(&to)?;
         let (_, info) = look(&wanted).await?;
@@ -174,7 +178,7 @@ impl JobHandler for Import {
             ("guestBytes".to_owned(), json!(info.virtual_bytes)),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: None, plan })
+        Ok(Checked { target: Some(wanted.volume.to_string()), plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
@@ -188,6 +192,14 @@ impl JobHandler for Import {
         let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
         let carried = carry::carry(context, &self.settings, &order).await?;
         let held = carry::unchanged(held, &order.source).await?;
+        let now = self.desk.inventory.volume(volume.id).await?;
+        if now.status != CREATING {
+            return Err(Fault::failed(format!(
+                "volume[uuid:{}] became {} while its bytes were copied; nothing was imported, rerun the job",
+                now.id, now.status
+            ))
+            .into());
+        }
         let install_path = carried.path.to_string_lossy().into_owned();
         let imported = Volume {
             storage: Some(to.id),
@@ -233,8 +245,8 @@ impl JobHandler for Import {
         let receipt = carry::undo(context).await?;
         let request = Request::read(context.data(), context.job().id)?;
         match self.desk.inventory.volume(request.volume).await {
-            Ok(volume) if volume.install_path.is_none() && volume.status == "Creating" => {
-                self.desk.inventory.delete_volume(volume.id).await?;
+            Ok(volume) if volume.install_path.is_none() && volume.status == CREATING => {
+                self.desk.inventory.delete_volume(volume.id, Some(context.job().id)).await?;
                 Ok(receipt)
             }
             Ok(_) => Ok(receipt),
@@ -244,7 +256,29 @@ impl JobHandler for Import {
     }
 }
 
+fn taken(volume: VolumeId) -> Fault {
+    Fault::invalid(format!("the uuid[{volume}] belongs to another volume; choose another"))
+}
+
 impl Import {
+    /// Whether the volume's uuid is nobody's, and the target, where one is sent, is that volume.
+    async fn is_free(&self, wanted: &Request, request: &CheckRequest) -> Result<(), Fault> {
+        let volume = wanted.volume;
+        if let Some(target) = request.target.as_deref().filter(|t| *t != volume.to_string()) {
+            return Err(Fault::invalid(format!(
+                "field[targetResourceUuid] is [{target}] but this job makes the volume[uuid:{volume}]; leave it out"
+            )));
+        }
+        self.desk.inventory.refuse_worked_on(volume).await?;
+        match self.desk.inventory.volume(volume).await {
+            // Of an earlier import that could not undo all of its work: this one goes on with it.
+            Ok(known) if known.status == CREATING && known.account == request.account => Ok(()),
+            Ok(_) => Err(taken(volume)),
+            Err(fault) if fault.code == Code::NotFound => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// The record of the volume to be, of this attempt or an earlier one.
     async fn placeholder(
         &self,
@@ -253,11 +287,8 @@ impl Import {
         info: &ImageInfo,
     ) -> Result<Volume, Fault> {
         match self.desk.inventory.volume(request.volume).await {
-            Ok(known) if known.status == "Creating" && known.account == context.job().account => Ok(known),
-            Ok(_) => Err(Fault::invalid(format!(
-                "the uuid[{}] belongs to another volume; choose another",
-                request.volume
-            ))),
+            Ok(known) if known.status == CREATING && known.account == context.job().account => Ok(known),
+            Ok(_) => Err(taken(request.volume)),
             Err(fault) if fault.code == Code::NotFound => {
                 self.desk.inventory.create_volume(request.placeholder(context.job().account, info)).await
             }

@@ -34,7 +34,7 @@ macro_rules! delegate_the_rest {
             create_volume(volume: Volume) -> Volume;
             volume(id: VolumeId) -> Option<Volume>;
             update_volume(volume: Volume, seen_ms: i64) -> Volume;
-            delete_volume(id: VolumeId) -> ();
+            delete_volume(id: VolumeId, by: Option<JobId>) -> ();
             trash(storage: StorageId) -> Vec<Trash>;
             add_trash(trash: Trash) -> Trash;
             remove_trash(id: u64) -> ();

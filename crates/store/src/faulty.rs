@@ -164,7 +164,7 @@ faulty! {
         fn create_volume(volume: Volume) -> Volume;
         fn volume(id: VolumeId) -> Option<Volume>;
         fn update_volume(volume: Volume, seen_ms: i64) -> Volume;
-        fn delete_volume(id: VolumeId) -> ();
+        fn delete_volume(id: VolumeId, by: Option<JobId>) -> ();
         fn trash(storage: StorageId) -> Vec<Trash>;
         fn add_trash(trash: Trash) -> Trash;
         fn remove_trash(id: u64) -> ();

@@ -88,7 +88,8 @@ pub trait Jobs: Send + Sync {
         record: Option<ApiRecord>,
     ) -> Result<(Job, Option<Claim>)>;
 
-    /// Removes a job with timeline, progress, checkpoint and tags; its uuid is free again.
+    /// Removes a job with timeline, progress, checkpoint, tags and open intents; its uuid is free again. What
+    /// the intents name is nobody's from then on: `known_paths` has it no more, and its storage can go.
     ///
     /// # Errors
     /// `Stale` if the version moved, `NotFound`, `Taken` for a known record id.
@@ -229,11 +230,12 @@ pub trait Resources: Send + Sync {
     /// # Errors
     /// `NotFound`, `Stale`.
     async fn update_volume(&self, volume: Volume, seen_ms: i64) -> Result<Volume>;
-    /// Removes the record, touches no file.
+    /// Removes the record, touches no file. `by` is the job that does it, if one does.
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a non-final ordered job targets it.
-    async fn delete_volume(&self, id: VolumeId) -> Result<()>;
+    /// `NotFound`; `InUse` while a non-final ordered job targets it, unless the first of them is `by`: those
+    /// behind it have not begun.
+    async fn delete_volume(&self, id: VolumeId, by: Option<JobId>) -> Result<()>;
     /// The trash of a storage, oldest first.
     async fn trash(&self, storage: StorageId) -> Result<Vec<Trash>>;
     /// Enters trash; answers it with its number.

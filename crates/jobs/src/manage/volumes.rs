@@ -224,7 +224,7 @@ pub async fn expunge(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
 
 /// Removes the record; where a job works on it, it is a deleted volume as before.
 async fn give_up_on_refusal(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
-    let Err(fault) = desk.inventory.delete_volume(id).await else { return Ok(()) };
+    let Err(fault) = desk.inventory.delete_volume(id, None).await else { return Ok(()) };
     let back = desk.inventory.change_volume(id, |volume| {
         volume.status = "Deleted".to_owned();
         Ok(())
@@ -239,7 +239,7 @@ async fn give_up_on_refusal(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
 /// A job works on it.
 pub async fn forget(desk: &Desk, id: VolumeId) -> Result<(), Fault> {
     desk.inventory.volume(id).await?;
-    desk.inventory.delete_volume(id).await
+    desk.inventory.delete_volume(id, None).await
 }
 
 /// The storage and the path of a volume's bytes, if it has any.

@@ -14,6 +14,7 @@ mod family;
 mod first_steps;
 mod global_config;
 mod hooks;
+mod imports;
 mod inventory;
 mod legacy;
 mod legality;

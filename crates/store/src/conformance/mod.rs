@@ -195,9 +195,11 @@ macro_rules! conformance_suite {
             a_volume_path_is_used_once_per_storage,
             a_volume_is_written_by_who_saw_its_newest_record,
             a_volume_is_not_deleted_under_an_ordered_job,
+            the_job_whose_turn_it_is_may_delete_its_volume,
             trash_is_numbered_and_listed_oldest_first,
             known_paths_are_those_that_something_points_at,
             intents_stay_until_they_are_settled,
+            with_a_job_go_its_intents,
         ]);
         $crate::conformance_family!($open, query: [
             the_newest_comes_first,

@@ -114,7 +114,7 @@ pub async fn a_storage_in_use_is_not_deleted(t: &Bench) {
     t.store.add_trash(trash(storage.id, "/a/old")).await.unwrap();
     let refused = t.store.delete_storage(storage.id).await;
     assert_eq!(refused, Err(StoreError::InUse(format!("volume[uuid:{}]", volume.id))));
-    t.store.delete_volume(volume.id).await.unwrap();
+    t.store.delete_volume(volume.id, None).await.unwrap();
     let claim = t.submit_and_claim().await;
     let intent = intend(t, &claim, Some(storage.id), "/a/new").await;
     let refused = t.store.delete_storage(storage.id).await;
@@ -166,11 +166,23 @@ pub async fn a_volume_is_not_deleted_under_an_ordered_job(t: &Bench) {
     let volume = t.store.create_volume(t.new_volume(storage.id, "/1")).await.unwrap();
     let (job, _) = t.submit(t.new_ordered_job(&volume.id.to_string())).await;
     let in_use = StoreError::InUse(format!("job[uuid:{}]", job.id));
-    assert_eq!(t.store.delete_volume(volume.id).await, Err(in_use));
+    assert_eq!(t.store.delete_volume(volume.id, None).await, Err(in_use));
     t.cancel(job.id).await;
-    assert_eq!(t.store.delete_volume(volume.id).await, Ok(()));
+    assert_eq!(t.store.delete_volume(volume.id, None).await, Ok(()));
     assert_eq!(t.store.volume(volume.id).await, Ok(None));
-    assert_eq!(t.store.delete_volume(volume.id).await, Err(StoreError::NotFound));
+    assert_eq!(t.store.delete_volume(volume.id, None).await, Err(StoreError::NotFound));
+}
+
+/// The job whose turn it is removes the volume that it works on; one that waits behind it does not.
+pub async fn the_job_whose_turn_it_is_may_delete_its_volume(t: &Bench) {
+    let storage = t.storage("/a").await;
+    let volume = t.store.create_volume(t.new_volume(storage.id, "/1")).await.unwrap();
+    let (first, _) = t.submit(t.new_ordered_job(&volume.id.to_string())).await;
+    let (second, _) = t.submit(t.new_ordered_job(&volume.id.to_string())).await;
+    let in_use = StoreError::InUse(format!("job[uuid:{}]", first.id));
+    assert_eq!(t.store.delete_volume(volume.id, Some(second.id)).await, Err(in_use));
+    assert_eq!(t.store.delete_volume(volume.id, Some(first.id)).await, Ok(()));
+    assert_eq!(t.store.volume(volume.id).await, Ok(None));
 }
 
 /// Trash is numbered and listed oldest first.
@@ -216,7 +228,22 @@ pub async fn intents_stay_until_they_are_settled(t: &Bench) {
     assert_eq!(t.store.all_intents().await.unwrap(), [first.clone(), second.clone()]);
     t.store.settle(first.id).await.unwrap();
     t.store.settle(first.id).await.unwrap();
-    let job = t.job(claim.job).await;
-    t.store.delete_job(job.id, job.version, None).await.unwrap();
     assert_eq!(t.store.all_intents().await.unwrap(), [second], "it tells of the outside");
+}
+
+/// With its job goes an intent: what it names is found by a scan again, and the storage can be deleted.
+pub async fn with_a_job_go_its_intents(t: &Bench) {
+    let storage = t.storage("/a").await.id;
+    let claim = t.submit_and_claim().await;
+    t.submit(t.new_job()).await;
+    let other = t.claim_as(claim.node).await;
+    intend(t, &claim, Some(storage), "/a/left").await;
+    let kept = intend(t, &other, None, "/b/new").await;
+    t.apply(&claim, JobEvent::Fail).await.unwrap();
+    let job = t.job(claim.job).await;
+    assert_eq!(t.store.known_paths(storage).await.unwrap(), ["/a/left"]);
+    t.store.delete_job(job.id, job.version, None).await.unwrap();
+    assert_eq!(t.store.all_intents().await.unwrap(), [kept], "that of another job stays");
+    assert!(t.store.known_paths(storage).await.unwrap().is_empty());
+    assert_eq!(t.store.delete_storage(storage).await, Ok(()));
 }

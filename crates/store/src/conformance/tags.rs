@@ -124,7 +124,7 @@ pub async fn tags_go_with_their_resource(t: &Bench) {
     let [Tagged::Job(job), Tagged::Volume(volume), Tagged::Storage(storage)] = all else { panic!("{all:?}") };
     assert!(matches!(t.store.delete_storage(storage).await, Err(StoreError::InUse(_))));
     assert!(t.store.tag(ids[2]).await.unwrap().is_some(), "a refusal takes no tag");
-    t.store.delete_volume(volume).await.unwrap();
+    t.store.delete_volume(volume, None).await.unwrap();
     assert_eq!(t.store.tag(ids[1]).await, Ok(None));
     t.store.delete_storage(storage).await.unwrap();
     assert_eq!(t.store.tag(ids[2]).await, Ok(None));

@@ -174,6 +174,7 @@ impl Jobs for MemoryStore {
         if let Some(entry) = db.jobs.remove(&id) {
             db.live.remove(&entry.place);
         }
+        db.intents.retain(|_, intent| intent.job != id);
         db.drop_tags(Tagged::Job(id));
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use longhaul_model::resource::{Effect, IntentKind, Storage, Tagged, Trash, Volume};
-use longhaul_model::{StorageId, VolumeId};
+use longhaul_model::{JobId, StorageId, VolumeId};
 
 use super::{Db, MemoryStore};
 use crate::traits::StorageUpdate;
@@ -93,7 +93,7 @@ impl Resources for MemoryStore {
         Ok(volume)
     }
 
-    async fn delete_volume(&self, id: VolumeId) -> Result<()> {
+    async fn delete_volume(&self, id: VolumeId, by: Option<JobId>) -> Result<()> {
         let mut db = self.lock();
         if !db.volumes.contains_key(&id) {
             return Err(StoreError::NotFound);
@@ -102,7 +102,7 @@ impl Resources for MemoryStore {
         let user = db.live.values().find(|j| {
             db.jobs.get(j).is_some_and(|e| e.ordered && e.job.target.as_deref() == Some(uuid.as_str()))
         });
-        if let Some(job) = user {
+        if let Some(job) = user.filter(|user| by != Some(**user)) {
             return Err(StoreError::InUse(format!("job[uuid:{job}]")));
         }
         db.volumes.remove(&id);

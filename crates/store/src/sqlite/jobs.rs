@@ -237,6 +237,7 @@ impl Tx<'_> {
         ] {
             self.execute(sql, [found.row])?;
         }
+        self.execute("DELETE FROM intent WHERE job = ?1", [id.to_string()])?;
         self.drop_tags(longhaul_model::resource::Tagged::Job(id))?;
         self.end_run(&found)?;
         self.count(&found.job, found.job.state, -1);

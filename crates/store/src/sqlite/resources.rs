@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use longhaul_model::resource::{IntentKind, Storage, Tagged, Trash, Volume};
-use longhaul_model::{StorageId, VolumeId};
+use longhaul_model::{JobId, StorageId, VolumeId};
 
 use super::resource_sql::{read_storage, read_volume};
 use super::rows::{self, stored};
@@ -90,19 +90,20 @@ impl Resources for SqliteStore {
         .await
     }
 
-    async fn delete_volume(&self, id: VolumeId) -> Result<()> {
-        let tagged = Tagged::Volume(id);
+    async fn delete_volume(&self, id: VolumeId, by: Option<JobId>) -> Result<()> {
+        let (tagged, by) = (Tagged::Volume(id), by.map(|job| job.to_string()));
         self.write(move |tx| {
             let id = id.to_string();
             if tx.execute("DELETE FROM volume WHERE uuid = ?1", [&id])? == 0 {
                 return Err(StoreError::NotFound);
             }
             let job = tx.first(
-                "SELECT j.uuid FROM job_run AS r JOIN job AS j ON j.id = r.job WHERE r.target = ?1 LIMIT 1",
+                "SELECT j.uuid FROM job_run AS r JOIN job AS j ON j.id = r.job WHERE r.target = ?1
+                 ORDER BY r.place LIMIT 1",
                 [&id],
                 |row| row.get::<_, String>(0),
             )?;
-            match job {
+            match job.filter(|job| by.as_ref() != Some(job)) {
                 Some(job) => Err(StoreError::InUse(format!("job[uuid:{job}]"))),
                 None => tx.drop_tags(tagged),
             }
