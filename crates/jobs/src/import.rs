@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
-use crate::manage::volumes::{format_name, takes_volumes};
+use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, blocking};
 use crate::migrate::{self, ShowVolume};
 use crate::storage::{self, DiskError, ImageInfo, Root};
@@ -184,7 +184,7 @@ impl JobHandler for Import {
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         let request = Request::read(context.data(), context.job().id)?;
         let to = self.desk.inventory.storage(request.target, "primaryStorageUuid").await?;
-        takes_volumes(&to)?;
+        lets_work_go_on(&to)?;
         let (source, info) = look(&request).await?;
         let held = carry::hold_source(&source).await?;
         let volume = self.placeholder(context, &request, &info).await?;
@@ -234,6 +234,7 @@ impl JobHandler for Import {
     async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
         let request = Request::read(data, job)?;
         let to = self.desk.inventory.storage(request.target, "primaryStorageUuid").await?;
+        lets_work_go_on(&to)?;
         migrate::connected(&to)?;
         let (_, info) = look(&request).await?;
         let there = carry::written(&self.desk, job, &to).await?;

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::Desk;
+use crate::manage::volumes::lets_work_go_on;
 pub(crate) use crate::manage::volumes::format_of;
 use crate::storage::SourceGuard;
 
@@ -104,7 +105,9 @@ impl JobHandler for Migrate {
         let request = Request::read(context.data())?;
         let volume = self.desk.inventory.volume(request.volume).await?;
         let (from, to) = checks::storages(&self.desk.inventory, &volume, &request).await?;
-        checks::usable(&volume, &from, &to)?;
+        checks::is_ready(&volume)?;
+        lets_work_go_on(&from)?;
+        lets_work_go_on(&to)?;
         let path = volume.install_path.clone().unwrap_or_default();
         let format = format_of(volume.format.as_deref());
         let root = PathBuf::from(from.directory().unwrap_or_default());
@@ -136,8 +139,10 @@ impl JobHandler for Migrate {
         let request = Request::read(data)?;
         let volume = self.desk.inventory.volume(request.volume).await?;
         let (from, to) = checks::storages(&self.desk.inventory, &volume, &request).await?;
-        checks::connected(&from)?;
-        checks::connected(&to)?;
+        for storage in [&from, &to] {
+            lets_work_go_on(storage)?;
+            checks::connected(storage)?;
+        }
         let source = self
             .desk
             .look(

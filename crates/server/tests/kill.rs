@@ -32,5 +32,7 @@ mod migration;
 mod restarts;
 #[path = "kill/room.rs"]
 mod room;
+#[path = "kill/states.rs"]
+mod states;
 #[path = "kill/under_load.rs"]
 mod under_load;

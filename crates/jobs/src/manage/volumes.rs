@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use longhaul_model::resource::{Storage, StorageState, Trash, Volume};
-use longhaul_model::{AccountId, Fault, StorageId, VolumeId};
+use longhaul_model::{AccountId, Code, Fault, StorageId, VolumeId};
 
 use super::Desk;
 use crate::storage::Format;
@@ -70,6 +70,21 @@ pub fn takes_volumes(storage: &Storage) -> Result<(), Fault> {
         storage.id,
         storage.state.name()
     )))
+}
+
+/// Refuses to begin or go on with work on a storage that is in Maintenance. A Disabled one takes no new work and
+/// lets that go on which was taken.
+///
+/// # Errors
+/// `StorageAway`: the job is Suspended, its checkpoint stays, and it goes on by itself once the storage is enabled.
+pub fn lets_work_go_on(storage: &Storage) -> Result<(), Fault> {
+    if storage.state != StorageState::Maintenance {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Code::StorageAway,
+        format!("primary storage[uuid:{}] is in Maintenance; enable it and the job goes on", storage.id),
+    ))
 }
 
 /// Makes an empty qcow2 volume of `size` bytes on `storage`; without a storage only the record.

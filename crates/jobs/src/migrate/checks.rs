@@ -45,7 +45,9 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         }
         other => other,
     };
-    note(usable(&volume, &from, &to))?;
+    note(is_ready(&volume))?;
+    note(lends(&from))?;
+    note(takes_volumes(&to))?;
     let path = volume.install_path.clone().unwrap_or_default();
     let source = match source(&from, &path, volume.format.as_deref()).await {
         Ok(source) => Some(source),
@@ -152,18 +154,20 @@ pub fn connected(storage: &Storage) -> Result<(), Fault> {
     Err(Fault::new(Code::StorageAway, format!("primary storage[uuid:{}] is {}", storage.id, storage.status)))
 }
 
-/// Whether volume and storages take part.
-pub fn usable(volume: &Volume, from: &Storage, to: &Storage) -> Result<(), Fault> {
-    if volume.status != "Ready" {
-        return Err(Fault::failed(format!("volume[uuid:{}] is {}, not Ready", volume.id, volume.status)));
+/// Whether the volume has bytes that can be moved.
+pub fn is_ready(volume: &Volume) -> Result<(), Fault> {
+    if volume.status == "Ready" {
+        return Ok(());
     }
-    if from.state == StorageState::Maintenance {
-        return Err(Fault::failed(format!(
-            "primary storage[uuid:{}] is in Maintenance; enable it first",
-            from.id
-        )));
+    Err(Fault::failed(format!("volume[uuid:{}] is {}, not Ready", volume.id, volume.status)))
+}
+
+/// Whether volumes may leave a storage.
+fn lends(from: &Storage) -> Result<(), Fault> {
+    if from.state != StorageState::Maintenance {
+        return Ok(());
     }
-    takes_volumes(to)
+    Err(Fault::failed(format!("primary storage[uuid:{}] is in Maintenance; enable it first", from.id)))
 }
 
 /// The files that the source is made of, the top first, after it was opened as the copier will open it.
