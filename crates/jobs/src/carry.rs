@@ -3,6 +3,7 @@
 
 mod child;
 mod claimed;
+mod start;
 
 use std::path::PathBuf;
 

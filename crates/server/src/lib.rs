@@ -7,6 +7,7 @@ pub mod auth;
 pub mod command_line;
 pub mod data_dir;
 pub mod demo;
+mod descriptors;
 pub mod egress;
 pub mod global_config;
 pub mod hooks;

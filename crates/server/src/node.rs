@@ -26,7 +26,7 @@ use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::settings::Settings;
-use crate::{demo, janitor, serve, storage_watch};
+use crate::{demo, descriptors, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
 /// production, and harmless.
@@ -71,6 +71,7 @@ impl Node {
         admin_password: Option<String>,
     ) -> Result<Self> {
         settings.listen = listener.local_addr()?;
+        let connections_max = descriptors::raised();
         let data_dir = DataDir::open(&settings.data_dir)?;
         data_dir.hold_to(settings.demo)?;
         let secret_key = data_dir.secret_key()?;
@@ -116,7 +117,7 @@ impl Node {
         janitor::start(&app);
         storage_watch::start(&app);
         hooks::start(&app).await?;
-        let serving = serve::start(app.clone(), listener);
+        let serving = serve::start(app.clone(), listener, connections_max);
         Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
     }
 

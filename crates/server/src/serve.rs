@@ -33,8 +33,8 @@ use peer::Peer;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// A request's body must be there within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(60);
-/// Connections at a time.
-const CONNECTIONS_MAX: usize = 4096;
+/// A connection that cannot be accepted is told of so often at most.
+const SAID_EVERY: Duration = Duration::from_secs(1);
 /// Open connections may end their request within this time after the server was told to stop.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -52,8 +52,8 @@ impl Serving {
     }
 }
 
-/// Starts serving on `listener`.
-pub fn start(app: Arc<App>, listener: TcpListener) -> Serving {
+/// Starts serving on `listener`, so many connections at a time.
+pub fn start(app: Arc<App>, listener: TcpListener, connections_max: usize) -> Serving {
     let (stop, stopped) = watch::channel(false);
     let router = Router::new()
         .route("/healthz", get(healthz))
@@ -61,11 +61,17 @@ pub fn start(app: Arc<App>, listener: TcpListener) -> Serving {
         .route("/openapi.json", get(document))
         .fallback(api)
         .with_state(app);
-    Serving { stop, ended: tokio::spawn(accept(router, listener, stopped)) }
+    Serving { stop, ended: tokio::spawn(accept(router, listener, connections_max, stopped)) }
 }
 
-async fn accept(router: Router, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(
+    router: Router,
+    listener: TcpListener,
+    connections_max: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    let mut said: Option<tokio::time::Instant> = None;
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -75,7 +81,10 @@ async fn accept(router: Router, listener: TcpListener, mut stopped: watch::Recei
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+                    said = Some(tokio::time::Instant::now());
+                    tracing::warn!(%error, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await; // no descriptors left, mostly
                 continue;
             }
@@ -88,7 +97,7 @@ async fn accept(router: Router, listener: TcpListener, mut stopped: watch::Recei
         });
     }
     // All places back: every connection has ended.
-    let _ = places.acquire_many(u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX)).await;
+    let _ = places.acquire_many(u32::try_from(connections_max).unwrap_or(u32::MAX)).await;
 }
 
 async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {

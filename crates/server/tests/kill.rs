@@ -18,6 +18,8 @@ mod server;
 
 #[path = "kill/cancels.rs"]
 mod cancels;
+#[path = "kill/descriptors.rs"]
+mod descriptors;
 #[path = "kill/disks.rs"]
 mod disks;
 #[path = "kill/guards.rs"]

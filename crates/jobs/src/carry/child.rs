@@ -7,10 +7,11 @@ use std::time::Duration;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
+use longhaul_model::Pages;
 use longhaul_model::resource::IntentKind;
-use longhaul_model::{Fault, Pages};
 use tokio::sync::watch;
 
+use super::start::started;
 use super::{CopyLimits, CopySettings, stopped};
 use crate::attempt_io::parent::Line;
 use crate::attempt_io::protocol::enter;
@@ -47,10 +48,7 @@ pub async fn drive(
     context.lease().await?;
     let mut limits = settings.limits.clone();
     let rate = own_rate.unwrap_or(limits.borrow_and_update().bytes_per_s);
-    let mut child = settings.spawner.spawn().await.map_err(|error| {
-        Fault::failed("the copying process cannot be started")
-            .because(Fault::new(longhaul_model::Code::Io, error.to_string()))
-    })?;
+    let mut child = started(context, &settings.spawner).await?;
     let Ok(Some(FromChild::Hello { pid, start_time })) = child.next_event().await else {
         return Ok(End::Died(died(&mut child).await));
     };

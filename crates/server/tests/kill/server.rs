@@ -62,6 +62,12 @@ impl Plan {
         self
     }
 
+    /// With so many open files at most.
+    pub fn files_max(mut self, files: usize) -> Self {
+        self.before = vec!["prlimit".to_owned(), format!("--nofile={files}:{files}")];
+        self
+    }
+
     /// The simulator's journal.
     pub fn journal(&self) -> String {
         fs::read_to_string(&self.journal).unwrap_or_default()
