@@ -1,4 +1,5 @@
-//! Live progress: in memory on the holder, one batched write a second to the store.
+//! Live progress: in memory on the holder, one batched write a second to the store. What is asked for is as
+//! far as the store knows, at most a second old; rate, time left and stall are live.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,8 @@ struct Live {
     dirty: bool,
     moved_at: Duration,
     sample: (Duration, u64, String),
+    /// Bytes, percent and stage as this attempt told them last: `shown` may be what an earlier one reached.
+    told: (u64, u8, String),
 }
 
 /// The live progress of all jobs held here.
@@ -52,7 +55,9 @@ impl Hub {
     pub fn begin(&self, api: &ApiId, claim: Claim, from: Progress, runtime: &dyn Runtime) {
         let now = runtime.monotonic();
         let sample = (now, from.bytes_done, from.stage.clone());
-        self.live().insert(api.clone(), Live { claim, shown: from, dirty: false, moved_at: now, sample });
+        let told = (from.bytes_done, from.percent, from.stage.clone());
+        let shown = Progress { rate_bytes_per_s: 0, eta_s: None, stalled: false, ..from };
+        self.live().insert(api.clone(), Live { claim, shown, dirty: false, moved_at: now, sample, told });
     }
 
     /// An attempt ended. Another one's entry stays.
@@ -69,11 +74,9 @@ impl Hub {
         let mut all = self.live();
         let Some(live) = all.get_mut(api) else { return };
         let percent = report.percent.unwrap_or_else(|| share(report.bytes_done, report.bytes_total)).min(99);
-        let moved = report.bytes_done != live.shown.bytes_done
-            || percent != live.shown.percent
-            || report.stage != live.shown.stage;
-        if moved {
+        if (report.bytes_done, percent, &report.stage) != (live.told.0, live.told.1, &live.told.2) {
             live.moved_at = now;
+            live.told = (report.bytes_done, percent, report.stage.clone());
         }
         let rate = live.rate(now, &report);
         let left = report.bytes_total.saturating_sub(report.bytes_done).saturating_add(report.bytes_after);
@@ -149,7 +152,8 @@ fn share(done: u64, total: u64) -> u8 {
 
 impl Engine {
     /// The job of that API id with its progress: `None` for an unknown id. A job has progress from the
-    /// moment of its submission until it is deleted; a succeeded one is at 100.
+    /// moment of its submission until it is deleted; a succeeded one is at 100. It never goes back before a
+    /// rerun, whichever process dies meanwhile.
     ///
     /// # Errors
     /// The store does not answer.
@@ -157,8 +161,11 @@ impl Engine {
         let known = self.store.progress(api).await.map_err(|e| from_store(e, "the progress"))?;
         let Some((job, stored)) = known else { return Ok(None) };
         let mut progress = stored.unwrap_or_else(|| Progress::none(job.create_ms));
+        // How far it is, only as far as that is stored: whatever dies, nobody sees it go back.
         if let Some(live) = self.progress.get(api, &*self.runtime) {
-            progress = progress.advanced_to(live);
+            progress.rate_bytes_per_s = live.rate_bytes_per_s;
+            progress.eta_s = live.eta_s;
+            progress.stalled = live.stalled;
         }
         if job.state == JobState::Succeeded {
             progress.percent = 100;

@@ -30,6 +30,8 @@ mod in_use;
 mod leases;
 #[path = "kill/migration.rs"]
 mod migration;
+#[path = "kill/progress.rs"]
+mod progress;
 #[path = "kill/restarts.rs"]
 mod restarts;
 #[path = "kill/room.rs"]

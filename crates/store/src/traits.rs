@@ -109,7 +109,9 @@ pub trait Jobs: Send + Sync {
     async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<()>;
 
     /// Saves the latest progress of many jobs at once; a row of a claim that is lost is passed over, one
-    /// that is behind what is stored too. A history row is added where the whole percent or the stage changed.
+    /// that is behind what is stored of the same claim too. A further attempt counts on from what an earlier
+    /// one reached: percent, and bytes of the same stage, keep their largest value until a rerun. A history row
+    /// is added where the whole percent or the stage changed, and with the first of each attempt.
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()>;
 }
 

@@ -55,19 +55,35 @@ pub async fn progress_never_goes_backwards(t: &Bench) {
     assert_eq!(newest().await, at(50, "verifying", 0), "another stage counts its own bytes");
 }
 
-/// A further attempt may start further back.
-pub async fn a_further_attempt_has_progress_of_its_own(t: &Bench) {
+/// A further attempt that starts further back shows no less than what an earlier one reached.
+pub async fn a_further_attempt_counts_on_from_what_was_reached(t: &Bench) {
     let claim = t.submit_and_claim().await;
     let api_id = t.job(claim.job).await.api_id;
+    let newest = || async { t.store.progress(&api_id).await.unwrap().unwrap().1.unwrap() };
     t.store.save_progress(&[(claim, at(50, "copying", 500))]).await.unwrap();
     t.store.release(&claim, "drained").await.unwrap();
     let again = t.claim_as(claim.node).await;
     t.store.save_progress(&[(claim, at(60, "copying", 600)), (again, at(40, "copying", 400))]).await.unwrap();
-    let (_, newest) = t.store.progress(&api_id).await.unwrap().unwrap();
-    assert_eq!(newest, Some(at(40, "copying", 400)));
+    assert_eq!(newest().await, at(50, "copying", 500));
+    t.store.save_progress(&[(again, at(45, "copying", 450))]).await.unwrap();
+    assert_eq!(newest().await, at(50, "copying", 500));
+    t.store.save_progress(&[(again, at(51, "copying", 510))]).await.unwrap();
+    assert_eq!(newest().await, at(51, "copying", 510));
     let history: Vec<u8> =
         t.store.progress_history(claim.job).await.unwrap().iter().map(|p| p.percent).collect();
-    assert_eq!(history, [50, 40]);
+    assert_eq!(history, [50, 50, 51]);
+}
+
+/// A rerun starts at nothing.
+pub async fn a_rerun_has_progress_of_its_own(t: &Bench) {
+    let claim = t.submit_and_claim().await;
+    t.store.save_progress(&[(claim, at(50, "copying", 500))]).await.unwrap();
+    t.apply(&claim, JobEvent::Fail).await.unwrap();
+    t.rerun(claim.job).await;
+    let again = t.claim_as(claim.node).await;
+    t.store.save_progress(&[(again, at(4, "copying", 40))]).await.unwrap();
+    let (_, newest) = t.store.progress(&t.job(claim.job).await.api_id).await.unwrap().unwrap();
+    assert_eq!(newest, Some(at(4, "copying", 40)));
 }
 
 /// A row of a lost claim does not keep the others from being saved.

@@ -200,15 +200,12 @@ impl Jobs for MemoryStore {
         let leases = db.leases(self.now_ms(), self.options.lease_ttl_ms);
         for (claim, progress) in rows {
             let Some(entry) = db.held(claim, leases) else { continue };
-            let before = entry.progress.as_ref().filter(|(token, _)| *token == claim.token).map(|(_, p)| p);
-            if before.is_some_and(|before| history::is_behind(progress, before)) {
-                continue;
-            }
-            let noted = before.is_none_or(|before| history::is_new_row(progress, before));
+            let before = entry.progress.as_ref().map(|(token, p)| (p, *token == claim.token));
+            let Some((progress, noted)) = history::merged(progress, before) else { continue };
             entry.progress = Some((claim.token, progress.clone()));
             if noted {
                 let rows = entry.history.entry(claim.attempt).or_default();
-                history::add(rows, progress.clone());
+                history::add(rows, progress);
                 history::keep_newest_attempts(&mut entry.history);
             }
         }

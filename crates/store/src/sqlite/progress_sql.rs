@@ -7,20 +7,19 @@ use rusqlite::params;
 use super::Result;
 use super::rows::{self, stored};
 use super::tx::Tx;
-use crate::history::{HISTORY_ATTEMPTS_MAX, is_behind, is_new_row};
+use crate::history::{HISTORY_ATTEMPTS_MAX, merged};
 use crate::traits::PROGRESS_HISTORY_MAX;
 
 impl Tx<'_> {
     pub(super) fn save_progress(&self, row: i64, claim: &Claim, progress: &Progress) -> Result<()> {
         let before = self.first(
-            "SELECT percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms FROM progress
-             WHERE job = ?1 AND token = ?2",
-            params![row, stored(claim.token)],
-            |row| rows::progress(row, 0),
+            "SELECT percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms, token FROM progress
+             WHERE job = ?1",
+            params![row],
+            |row| Ok((rows::progress(row, 0)?, rows::count(row, 8)?)),
         )?;
-        if before.as_ref().is_some_and(|before| is_behind(progress, before)) {
-            return Ok(());
-        }
+        let before = before.as_ref().map(|(progress, token)| (progress, *token == claim.token));
+        let Some((progress, noted)) = merged(progress, before) else { return Ok(()) };
         self.execute(
             "INSERT OR REPLACE INTO progress
                 (job, token, percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms)
@@ -38,8 +37,8 @@ impl Tx<'_> {
                 progress.at_ms,
             ],
         )?;
-        if before.is_none_or(|before| is_new_row(progress, &before)) {
-            self.add_history(row, claim.attempt, progress)?;
+        if noted {
+            self.add_history(row, claim.attempt, &progress)?;
         }
         Ok(())
     }
