@@ -34,7 +34,7 @@ impl Engine {
         }
     }
 
-    /// Suspended jobs, whatever for, oldest first.
+    /// Suspended jobs, whatever for, oldest first, without what they were asked.
     async fn suspended_page(&self, start: u64) -> Result<Vec<Job>, Fault> {
         let state = Value::Text(JobState::Suspended.name().to_owned());
         let suspended = Condition { field: Field::State, op: Op::Eq, values: vec![state] };
@@ -45,6 +45,7 @@ impl Engine {
             page: Page { start, limit: LIMIT_DEFAULT },
             want_rows: true,
             want_total: false,
+            without_bodies: true, // a page of them may be more than an answer holds
         };
         match self.store.query(&query).await.map_err(|e| from_store(e, "the suspended jobs"))?.rows {
             Rows::Jobs(jobs) => Ok(jobs),
@@ -57,6 +58,8 @@ impl Engine {
             return Ok(false);
         }
         let Some(handler) = self.registry.get(&job.job_name) else { return Ok(false) };
+        let whole = self.store.job(job.id).await.map_err(|e| from_store(e, "a suspended job"))?;
+        let Some(job) = whole.filter(|now| now.version == job.version) else { return Ok(false) };
         // Secrets are masked in it; which storages a job needs is none.
         let Ok(data) = (self.config.parse_data)(&job.job_data) else { return Ok(false) };
         if handler.ready(job.id, &data).await.is_err() {

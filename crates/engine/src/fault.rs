@@ -21,6 +21,7 @@ pub fn from_store(error: StoreError, what: &str) -> Fault {
         StoreError::Unavailable(why) => {
             Fault::new(Code::Unavailable, format!("not stored, send it again: {why}"))
         }
+        StoreError::TooLarge { .. } => Fault::invalid(error.to_string()),
         StoreError::TooSlow { .. } => Fault::new(Code::Timeout, error.to_string()),
         StoreError::LeaseLost | StoreError::Illegal(_) | StoreError::Corrupt(_) => {
             Fault::internal(format!("{what}: {error}"))

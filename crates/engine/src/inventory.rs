@@ -35,15 +35,19 @@ fn equals(field: Field, text: String) -> Condition {
     Condition { field, op: Op::Eq, values: vec![Value::Text(text)] }
 }
 
+/// Rows of one page: of volumes, less than an answer holds whatever their texts are.
+const PAGE: u32 = 1000;
+
 /// The first page of all rows that meet the conditions, whoever owns them.
 fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
     Query {
         resource,
         filter: Filter { conditions, ..Filter::default() },
         sort: None,
-        page: Page { start: 0, limit: LIMIT_MAX },
+        page: Page { start: 0, limit: PAGE },
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     }
 }
 
@@ -178,7 +182,8 @@ impl Inventory {
     /// # Errors
     /// The store does not answer.
     pub async fn storages(&self) -> Result<Vec<Storage>, Fault> {
-        let found = self.store.query(&all(Resource::Storage, Vec::new())).await;
+        let query = Query { page: Page { start: 0, limit: LIMIT_MAX }, ..all(Resource::Storage, Vec::new()) };
+        let found = self.store.query(&query).await;
         match found.map_err(|e| from_store(e, "the primary storages"))?.rows {
             Rows::Storages(storages) => Ok(storages),
             _ => Err(Fault::internal("asked for storages")),
@@ -193,7 +198,8 @@ impl Inventory {
         let open = [JobState::Waiting, JobState::Running, JobState::Suspended, JobState::Canceling];
         let states = open.map(|state| Value::Text(state.name().to_owned())).to_vec();
         let is_open = Condition { field: Field::State, op: Op::In, values: states };
-        let query = all(Resource::Job, vec![equals(Field::TargetResourceUuid, id.to_string()), is_open]);
+        let all = all(Resource::Job, vec![equals(Field::TargetResourceUuid, id.to_string()), is_open]);
+        let query = Query { page: Page { start: 0, limit: 1 }, without_bodies: true, ..all };
         let found = self.store.query(&query).await.map_err(|e| from_store(e, &volume_text(id)))?;
         match found.rows {
             Rows::Jobs(jobs) if jobs.is_empty() => Ok(()),
@@ -237,12 +243,12 @@ impl Inventory {
         loop {
             let answer = self.store.query(&query).await.map_err(|e| from_store(e, &storage_text(storage)))?;
             let Rows::Volumes(page) = answer.rows else { return Ok(volumes) };
-            let full = page.len() == LIMIT_MAX as usize;
+            let full = page.len() == PAGE as usize;
             volumes.extend(page);
             if !full {
                 return Ok(volumes);
             }
-            query.page.start += u64::from(LIMIT_MAX);
+            query.page.start += u64::from(PAGE);
         }
     }
 

@@ -182,12 +182,14 @@ impl Engine {
             Err(Ended::Stopped(Stopped(Stop::Drain))) => Outcome::GiveBack("the management node drains"),
             Err(Ended::Stopped(Stopped(Stop::LeaseLost))) => Outcome::Drop,
             Err(Ended::Failed(fault)) => match fault.code {
-                Code::Interrupted | Code::NodeGone => {
-                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Fault, self.config.code_text)))
-                }
-                Code::StorageAway | Code::StorageFull if handler.job_type().resumable => {
-                    Outcome::Transition(Box::new(suspended(&fault, SuspendReason::Storage, self.config.code_text)))
-                }
+                Code::Interrupted | Code::NodeGone => Outcome::Transition(Box::new(suspended(
+                    &fault,
+                    SuspendReason::Fault,
+                    self.config.code_text,
+                ))),
+                Code::StorageAway | Code::StorageFull if handler.job_type().resumable => Outcome::Transition(
+                    Box::new(suspended(&fault, SuspendReason::Storage, self.config.code_text)),
+                ),
                 Code::JobCanceled => self.undone(context, handler).await,
                 _ => self.undo_and_fail(context, handler, fault).await,
             },

@@ -19,8 +19,8 @@ use serde_json::{Map, Value, json};
 use crate::carry::{self, CopySettings, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::Desk;
-use crate::manage::volumes::lets_work_go_on;
 pub(crate) use crate::manage::volumes::format_of;
+use crate::manage::volumes::lets_work_go_on;
 use crate::storage::SourceGuard;
 
 /// `jobName`.

@@ -11,6 +11,7 @@ pub mod resource;
 pub mod runtime;
 pub mod state;
 pub mod timeline;
+pub mod weight;
 
 pub use fault::{Code, Fault};
 pub use id::*;

@@ -1,6 +1,8 @@
 //! What a query asks, as data: closed lists of resources, fields and operators. How it is written on the
 //! wire is parsed in `longhaul_wire::query`; how it becomes SQL is in `longhaul_store`.
 
+pub use crate::weight::{Budget, Weigh};
+
 use crate::id::AccountId;
 use crate::job::Job;
 use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
@@ -9,6 +11,8 @@ use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
 pub const LIMIT_DEFAULT: u32 = 1000;
 /// Most rows one query answers.
 pub const LIMIT_MAX: u32 = 10_000;
+/// Most bytes of the rows that one query answers, as `Weigh` counts them.
+pub const ROWS_MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// Most conditions in one query.
 pub const CONDITIONS_MAX: usize = 64;
 /// Deepest nesting of conditions in one another.
@@ -354,6 +358,8 @@ pub struct Query {
     pub want_rows: bool,
     /// Whether the number of all matching rows is wanted.
     pub want_total: bool,
+    /// Whether `jobData` and `jobResult` are left out: empty and absent in the rows.
+    pub without_bodies: bool,
 }
 
 /// The answer to a query.
@@ -384,4 +390,22 @@ pub enum Rows {
     SystemTags(Vec<Tag>),
     /// User tags.
     UserTags(Vec<Tag>),
+}
+
+impl Rows {
+    /// Bytes of all rows.
+    pub fn weight(&self) -> u64 {
+        fn sum(rows: &[impl Weigh]) -> u64 {
+            rows.iter().map(Weigh::weight).sum()
+        }
+        match self {
+            Self::Jobs(rows) => sum(rows),
+            Self::Accounts(rows) => sum(rows),
+            Self::Nodes(rows) => sum(rows),
+            Self::Storages(rows) => sum(rows),
+            Self::Volumes(rows) => sum(rows),
+            Self::AccessKeys(rows) => sum(rows),
+            Self::SystemTags(rows) | Self::UserTags(rows) => sum(rows),
+        }
+    }
 }

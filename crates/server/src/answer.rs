@@ -76,6 +76,14 @@ impl Answer {
         }
     }
 
+    /// The body, without a copy of one that is rendered already.
+    pub fn into_body(self, format: &TimeFormat, wants_schema: bool) -> String {
+        match self {
+            Self::Json(body) => body,
+            other => other.render(format, wants_schema),
+        }
+    }
+
     /// What is kept of it for the poll: references, not copies, but for what is in no record; encrypted where
     /// it has a secret in it.
     pub fn outcome(&self, format: &TimeFormat, vault: &Vault) -> ApiOutcome {

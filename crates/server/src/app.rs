@@ -24,6 +24,7 @@ use crate::auth::{Identity, LoginLimits, Sessions, Signatures, Vault};
 use crate::global_config::GlobalConfigs;
 use crate::hooks::Hooks;
 use crate::ops;
+use crate::room::{Room, Rooms};
 use crate::settings::Settings;
 
 /// The account of calls whose session is not valid.
@@ -47,6 +48,8 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// Who is told of answers.
     pub hooks: Hooks,
+    /// Room for answers.
+    pub rooms: Rooms,
     /// How moments are written.
     pub format: TimeFormat,
     /// The settings at start.
@@ -67,6 +70,8 @@ pub struct Called {
     pub from: IpAddr,
     /// The id of the call.
     pub api_id: ApiId,
+    /// What room its answer has.
+    pub room: Room,
     /// The same for the engine, with the record it is to write.
     pub caller: EngineCaller,
 }
@@ -85,6 +90,8 @@ pub struct Received<'a> {
     pub body: Option<&'a [u8]>,
     /// The address of the client.
     pub from: IpAddr,
+    /// What room the answer has.
+    pub room: Room,
 }
 
 impl App {
@@ -120,13 +127,18 @@ impl App {
         };
         let host = (received.header)("host").unwrap_or_default();
         let host = if host.is_empty() { self.settings.listen.to_string() } else { host.to_owned() };
-        match self.reply(call, &host, received.from).await {
+        match self.reply(call, &host, received).await {
             Ok(reply) => reply,
             Err(misuse) => Reply::misuse(profile, detected, &misuse),
         }
     }
 
-    async fn reply(self: &Arc<Self>, call: Call, host: &str, from: IpAddr) -> Result<Reply, Misuse> {
+    async fn reply(
+        self: &Arc<Self>,
+        call: Call,
+        host: &str,
+        received: &Received<'_>,
+    ) -> Result<Reply, Misuse> {
         let profile = self.format.profile();
         if call.op() == Op::GetApiJob {
             return self.poll(&call).await;
@@ -169,12 +181,13 @@ impl App {
             caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
             call,
             identity,
-            from,
+            from: received.from,
             api_id: api_id.clone(),
+            room: received.room.clone(),
         };
         match form {
             Form::AtOnce => Ok(match ops::perform(self, called).await {
-                Ok(answer) => Reply::ok(answer.render(&self.format, wants_schema)),
+                Ok(answer) => Reply::ok(answer.into_body(&self.format, wants_schema)),
                 Err(fault) => Reply::fault(profile, caller, &fault),
             }),
             Form::Accepted => {

@@ -59,6 +59,7 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
         page: Page { start: 0, limit: LIMIT_DEFAULT },
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     };
     let found =
         app.store.query(&query).await.map_err(|e| longhaul_engine::fault::from_store(e, "the volumes"))?;

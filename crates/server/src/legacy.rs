@@ -1,7 +1,6 @@
 //! The legacy entry over the same calls as REST: a message in, its answer or where to ask for it out. What a
 //! message is and how answers look is in `longhaul_wire::legacy`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use longhaul_engine::engine::Caller as EngineCaller;
@@ -25,14 +24,14 @@ pub async fn answer(app: &Arc<App>, received: &Received<'_>, path: Path<'_>) -> 
         (Path::Result(uuid), _) => result(app, uuid).await,
         (Path::Call, None) => legacy::not_decoded(Misuse::BodyTooLarge.text(Profile::Fast)),
         (Path::Call, Some(body)) => match legacy::decode(body) {
-            Ok(message) => call(app, message, received.from).await,
+            Ok(message) => call(app, message, received).await,
             Err(text) => legacy::not_decoded(text),
         },
     }
 }
 
 /// What is refused before it starts is answered at once, so that nobody without a session leaves a record.
-async fn call(app: &Arc<App>, message: legacy::Message, from: IpAddr) -> Reply {
+async fn call(app: &Arc<App>, message: legacy::Message, received: &Received<'_>) -> Reply {
     let now_ms = app.runtime.now_ms();
     let operation = message.call.operation;
     let identity = match checked(app, &message).await {
@@ -44,11 +43,12 @@ async fn call(app: &Arc<App>, message: legacy::Message, from: IpAddr) -> Reply {
         caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
         call: message.call,
         identity,
-        from,
+        from: received.from,
         api_id: api_id.clone(),
+        room: received.room.clone(),
     };
     if operation.kind != Kind::Async || operation.op == Op::NotHere {
-        let outcome = ops::perform(app, called).await.map(|answer| answer.render(&app.format, false));
+        let outcome = ops::perform(app, called).await.map(|answer| answer.into_body(&app.format, false));
         return match outcome {
             Err(fault) => legacy::failed(operation, &fault, now_ms, &app.format),
             Ok(body) => legacy::done(operation, &body, now_ms, app.runtime.now_ms(), &app.format),

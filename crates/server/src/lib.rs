@@ -17,6 +17,7 @@ pub mod node;
 pub mod ops;
 
 pub mod quickstart;
+pub mod room;
 pub mod serve;
 pub mod settings;
 pub mod storage_watch;

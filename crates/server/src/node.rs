@@ -25,6 +25,7 @@ use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
+use crate::room::Rooms;
 use crate::settings::Settings;
 use crate::{demo, descriptors, janitor, serve, storage_watch};
 
@@ -98,6 +99,7 @@ impl Node {
         let hooks = Hooks::new(settings.egress_webhooks.clone(), settings.listen, runtime.clone());
         let app = Arc::new(App {
             hooks,
+            rooms: Rooms::default(),
             logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,

@@ -7,13 +7,14 @@
 
 mod peer;
 mod request_line;
+mod unread;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,10 +24,11 @@ use longhaul_wire::Reply;
 use longhaul_wire::decode::BODY_MAX_BYTES;
 use longhaul_wire::openapi;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::app::{App, Received};
+use crate::room::Room;
 use peer::Peer;
 
 /// A request's head must be there within this time.
@@ -118,7 +120,7 @@ async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: 
         },
         _ = stopped.changed() => return,
     };
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(unread::Unread::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -169,7 +171,9 @@ async fn api(
             return Ok((StatusCode::REQUEST_TIMEOUT, late).into_response());
         }
     };
+    let room = app.rooms.for_request();
     let received = Received {
+        room: room.clone(),
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query(),
@@ -179,11 +183,24 @@ async fn api(
     };
     let reply = app.answer(&received).await;
     tracing::debug!(method = %head.method, status = reply.status, "answered");
-    Ok(sent(reply))
+    Ok(sent(reply, &room))
 }
 
-fn sent(reply: Reply) -> Response {
+/// A body that keeps its room taken until it is sent or given up.
+struct Kept {
+    body: String,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
+}
+
+fn sent(reply: Reply, room: &Room) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = HeaderValue::from_static(reply.content_type);
-    (status, [(header::CONTENT_TYPE, kind)], reply.body).into_response()
+    let body = Kept { _room: room.shrunk_to(reply.body.len()), body: reply.body };
+    (status, [(header::CONTENT_TYPE, kind)], Bytes::from_owner(body)).into_response()
 }

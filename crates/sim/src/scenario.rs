@@ -202,6 +202,7 @@ fn jobs(store: &dyn Store) -> Vec<Job> {
         page: Page { start: 0, limit: longhaul_model::query::LIMIT_MAX },
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     };
     match store.query(&query).now_or_never() {
         Some(Ok(answer)) => match answer.rows {

@@ -176,6 +176,7 @@ fn query(conditions: Vec<Condition>, visible_to: Option<AccountId>, page: Page) 
         page,
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     }
 }
 

@@ -38,6 +38,14 @@ pub enum StoreError {
         /// The limit, in seconds.
         limit_s: u64,
     },
+    /// The rows would be more than one answer holds.
+    #[error(
+        "the answer would have more than {limit_bytes} bytes; ask for fewer rows with limit, or for the fields you need with fields, without jobData and jobResult"
+    )]
+    TooLarge {
+        /// The limit, in bytes.
+        limit_bytes: u64,
+    },
     /// The store holds something this release cannot read.
     #[error("the store is damaged or from another release: {0}")]
     Corrupt(String),

@@ -356,7 +356,7 @@ pub trait Queries: Send + Sync {
     /// Rows and total of a query, seen at one moment.
     ///
     /// # Errors
-    /// `TooSlow` after 5 s.
+    /// `TooSlow` after 5 s; `TooLarge` where the rows have more than `ROWS_MAX_BYTES`, as soon as that is seen.
     async fn query(&self, query: &Query) -> Result<Answer>;
     /// How many jobs are in each state, of one account or all.
     async fn counts(&self, account: Option<AccountId>) -> Result<Vec<(JobState, u64)>>;

@@ -181,6 +181,7 @@ fn a_query_ends_at_its_time_limit() {
         page: Page { start: 0, limit: 10 },
         want_rows: true,
         want_total: true,
+        without_bodies: false,
     };
     assert_eq!(block_on(t.store.query(&query)), Err(StoreError::TooSlow { limit_s: 0 }));
 }

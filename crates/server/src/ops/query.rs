@@ -42,11 +42,15 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let mut resolved = resolve(raw, resource, &app.format)?;
     restrict(called, resource, &mut resolved.query);
     let want_rows = resolved.query.want_rows;
+    let bodies = [Field::JobData.key(), Field::JobResult.key()];
+    resolved.query.without_bodies =
+        resolved.fields.as_ref().is_some_and(|fields| !fields.iter().any(|f| bodies.contains(&f.as_str())));
+    called.room.take(&*app.runtime).await?;
     let answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
     let (total, fields, format) = (answer.total, resolved.fields.as_deref(), &app.format);
     macro_rules! body {
         ($rows:expr, $inventory:ident) => {{
-            let rows: Vec<_> = $rows.iter().map(|row| $inventory::of(row, format)).collect();
+            let rows: Vec<_> = $rows.into_iter().map(|row| $inventory::of(&row, format)).collect();
             inventory::query(want_rows.then_some(rows.as_slice()), total, fields)
         }};
     }

@@ -141,6 +141,7 @@ pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
         page: Page { start: 0, limit: LIMIT_MAX },
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     };
     let found =
         app.store.query(&query).await.map_err(|e| longhaul_engine::fault::from_store(e, "the storages"))?;

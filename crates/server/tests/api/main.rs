@@ -16,6 +16,7 @@ mod global_config;
 mod hooks;
 mod imports;
 mod inventory;
+mod large_answers;
 mod legacy;
 mod legality;
 mod login_limits;

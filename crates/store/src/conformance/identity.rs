@@ -97,6 +97,7 @@ pub async fn a_deleted_account_leaves_its_jobs_to_nobody(t: &Bench) {
         page: Page { start: 0, limit: 10 },
         want_rows: true,
         want_total: true,
+        without_bodies: false,
     };
     let owned = t.store.query(&query(Some(ann.id))).await.unwrap();
     assert_eq!((owned.rows, owned.total), (Rows::Jobs(Vec::new()), Some(0)));

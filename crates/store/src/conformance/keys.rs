@@ -125,6 +125,7 @@ pub async fn keys_are_queried_by_their_account(t: &Bench) {
             page: Page { start: 0, limit: 10 },
             want_rows: true,
             want_total: true,
+            without_bodies: false,
         };
         async move { t.store.query(&query).await.unwrap() }
     };

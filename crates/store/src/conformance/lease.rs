@@ -197,6 +197,7 @@ pub async fn nodes_are_listed_newest_first(t: &Bench) {
         page: Page { start: 0, limit: 10 },
         want_rows: true,
         want_total: true,
+        without_bodies: false,
     };
     let names = |rows| match rows {
         Rows::Nodes(nodes) => nodes.into_iter().map(|n| n.id).collect::<Vec<_>>(),

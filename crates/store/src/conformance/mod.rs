@@ -205,6 +205,7 @@ macro_rules! conformance_suite {
         $crate::conformance_family!($open, query: [
             the_newest_comes_first,
             what_is_not_wanted_is_not_answered,
+            an_answer_has_so_many_bytes_at_most,
             exact_text_compares_byte_by_byte,
             states_are_found_by_every_operator,
             texts_for_people_ignore_ascii_case,

@@ -1,12 +1,13 @@
 //! Promises of `Queries`. That both stores answer random queries alike is a property test of its own.
 
 use longhaul_model::query::{
-    Answer, Condition, Field, Filter, Op, Page, Query, Resource, Rows, Sort, Term, Value,
+    Answer, Condition, Field, Filter, Op, Page, Query, ROWS_MAX_BYTES, Resource, Rows, Sort, Term, Value,
 };
 use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{AccountId, Job, JobEvent, JobState, NewJob, NewTag};
 
 use super::{Bench, SECOND};
+use crate::StoreError;
 
 fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
@@ -24,6 +25,7 @@ fn query(conditions: Vec<Condition>) -> Query {
         page: Page { start: 0, limit: 1000 },
         want_rows: true,
         want_total: true,
+        without_bodies: false,
     }
 }
 
@@ -400,4 +402,26 @@ pub async fn every_resource_is_queried_alike(t: &Bench) {
             assert!(t.store.query(&all).await.is_ok(), "{resource:?} {field:?}");
         }
     }
+}
+
+/// Rows of more than `ROWS_MAX_BYTES` are refused; fewer, or the same without what is large, are answered.
+pub async fn an_answer_has_so_many_bytes_at_most(t: &Bench) {
+    let data = "x".repeat(1 << 20);
+    let jobs = u32::try_from(ROWS_MAX_BYTES >> 20).unwrap();
+    for _ in 0..jobs {
+        t.submit(NewJob { job_data: data.clone(), ..t.new_job() }).await;
+    }
+    let refused = t.store.query(&query(Vec::new())).await;
+    assert_eq!(refused, Err(StoreError::TooLarge { limit_bytes: ROWS_MAX_BYTES }));
+    let fewer = Query { page: Page { start: 0, limit: jobs - 1 }, ..query(Vec::new()) };
+    let Rows::Jobs(rows) = t.store.query(&fewer).await.unwrap().rows else { panic!("jobs") };
+    assert!(rows.len() as u32 == jobs - 1 && rows.iter().all(|job| job.job_data == data));
+    let without = Query { without_bodies: true, ..query(Vec::new()) };
+    let Rows::Jobs(rows) = t.store.query(&without).await.unwrap().rows else { panic!("jobs") };
+    assert!(
+        rows.len() as u32 == jobs
+            && rows.iter().all(|job| job.job_data.is_empty() && job.job_result.is_none())
+    );
+    let count = Query { want_rows: false, ..query(Vec::new()) };
+    assert_eq!(t.store.query(&count).await.unwrap().total, Some(u64::from(jobs)));
 }

@@ -174,6 +174,7 @@ fn query(resource: Resource, conditions: Vec<Condition>, visible_to: Option<Acco
         page: Page { start: 0, limit: 1000 },
         want_rows: true,
         want_total: true,
+        without_bodies: false,
     }
 }
 

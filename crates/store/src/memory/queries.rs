@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use longhaul_model::query::{
-    Answer, Condition, Field, Filter, Kind, LIMIT_MAX, NEWEST_FIRST, Op, Query, Resource, Rows, Sort, Term,
-    Value,
+    Answer, Condition, Field, Filter, Kind, LIMIT_MAX, NEWEST_FIRST, Op, Query, ROWS_MAX_BYTES, Resource,
+    Rows, Sort, Term, Value,
 };
 use longhaul_model::resource::{Tag, Tagged};
-use longhaul_model::{AccountId, JobState};
+use longhaul_model::{AccountId, Job, JobState};
 
 use super::values::{Row, meets, order};
 use super::{Db, MemoryStore};
@@ -21,10 +21,17 @@ const NOBODY: AccountId = AccountId::from_bits(0);
 impl Queries for MemoryStore {
     async fn query(&self, query: &Query) -> Result<Answer> {
         let db = self.lock();
-        Ok(match query.resource {
+        match query.resource {
             Resource::Job => {
                 let rows = db.jobs.values().map(|e| db.seen(&e.job));
-                db.select(query, rows, |job| Some(job.account), Rows::Jobs)
+                let wrap = |mut jobs: Vec<Job>| {
+                    for job in jobs.iter_mut().filter(|_| query.without_bodies) {
+                        job.job_data.clear();
+                        job.job_result = None;
+                    }
+                    Rows::Jobs(jobs)
+                };
+                db.select(query, rows, |job| Some(job.account), wrap)
             }
             Resource::Account => {
                 db.select(query, db.accounts.values().cloned(), |a| Some(a.id), Rows::Accounts)
@@ -41,7 +48,7 @@ impl Queries for MemoryStore {
             }
             Resource::SystemTag => db.select_tags(query, true, Rows::SystemTags),
             Resource::UserTag => db.select_tags(query, false, Rows::UserTags),
-        })
+        }
     }
 
     async fn counts(&self, account: Option<AccountId>) -> Result<Vec<(JobState, u64)>> {
@@ -64,7 +71,7 @@ impl Queries for MemoryStore {
 
 impl Db {
     /// System or user tags. A tag belongs to who owns its resource; that of a storage, to admins.
-    fn select_tags(&self, query: &Query, system: bool, wrap: fn(Vec<Tag>) -> Rows) -> Answer {
+    fn select_tags(&self, query: &Query, system: bool, wrap: fn(Vec<Tag>) -> Rows) -> Result<Answer> {
         let rows = self.tags.values().filter(|tag| tag.system == system).cloned();
         self.select(query, rows, |tag| Some(self.tag_owner(tag).unwrap_or(NOBODY)), wrap)
     }
@@ -83,7 +90,7 @@ impl Db {
         rows: impl Iterator<Item = R>,
         owner: impl Fn(&R) -> Option<AccountId>,
         wrap: impl Fn(Vec<R>) -> Rows,
-    ) -> Answer {
+    ) -> Result<Answer> {
         let mut found: Vec<R> = rows
             .filter(|row| self.is_visible(&query.filter, owner(row)))
             .filter(|row| query.filter.conditions.iter().all(|c| self.holds(query.resource, row, c)))
@@ -91,7 +98,7 @@ impl Db {
             .collect();
         let total = query.want_total.then_some(found.len() as u64);
         if !query.want_rows {
-            return Answer { rows: wrap(Vec::new()), total };
+            return Ok(Answer { rows: wrap(Vec::new()), total });
         }
         let sort = query.sort.unwrap_or(match query.resource {
             Resource::Node => Sort { field: Field::JoinDate, ..NEWEST_FIRST },
@@ -106,7 +113,11 @@ impl Db {
         let start = usize::try_from(query.page.start).unwrap_or(usize::MAX);
         let limit = query.page.limit.min(LIMIT_MAX) as usize;
         let page: Vec<R> = found.into_iter().skip(start).take(limit).collect();
-        Answer { rows: wrap(page), total }
+        let rows = wrap(page);
+        if rows.weight() > ROWS_MAX_BYTES {
+            return Err(StoreError::TooLarge { limit_bytes: ROWS_MAX_BYTES });
+        }
+        Ok(Answer { rows, total })
     }
 
     fn is_visible(&self, filter: &Filter, owner: Option<AccountId>) -> bool {

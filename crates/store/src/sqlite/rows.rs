@@ -17,6 +17,13 @@ pub(super) const JOB: &str = "j.uuid, j.account, j.name, b.description, j.api_id
     (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
     j.execute_s, j.version, j.attempt, j.token";
 
+/// The same without its request and its result, which are most of it.
+pub(super) const JOB_WITHOUT_BODIES: &str =
+    "j.uuid, j.account, j.name, b.description, j.api_id, j.job_name, '',
+    NULL, j.state, j.suspend, j.retry_at_ms, j.target,
+    (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
+    j.execute_s, j.version, j.attempt, j.token";
+
 /// How many columns `JOB` has: what follows them starts there.
 pub(super) const AFTER_JOB: usize = 20;
 

@@ -143,6 +143,7 @@ fn query_of(resource: Resource) -> impl Strategy<Value = Query> {
             page: Page { start, limit },
             want_rows: true,
             want_total: true,
+            without_bodies: false,
         }
     })
 }

@@ -74,6 +74,7 @@ pub fn resolve(raw: &RawQuery, resource: Resource, format: &TimeFormat) -> Resul
         page: page(raw)?,
         want_rows: !raw.count,
         want_total: raw.count || raw.reply_with_count,
+        without_bodies: false,
     };
     Ok(Resolved { query, fields: selection(raw, resource, format.profile())? })
 }

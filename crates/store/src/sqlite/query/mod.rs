@@ -8,15 +8,47 @@ mod plan;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use longhaul_model::query::{Answer, Filter, Query, Resource, Rows};
+use longhaul_model::query::{Answer, Budget, Filter, Query, ROWS_MAX_BYTES, Resource, Rows, Weigh};
 use longhaul_model::resource::Tag;
 use longhaul_model::{AccountId, JobState};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::readers::or_too_slow;
 use super::{Result, SqliteStore, rows};
-use crate::Queries;
+use crate::{Queries, StoreError};
 use conditions::Sql;
+
+/// Why a query has no answer.
+enum Stop {
+    Sql(rusqlite::Error),
+    TooLarge,
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Rows that may not be more than one answer holds.
+struct Taken<T> {
+    rows: Vec<T>,
+    budget: Budget,
+}
+
+impl<T: Weigh> Taken<T> {
+    fn new() -> Self {
+        Self { rows: Vec::new(), budget: Budget::of(ROWS_MAX_BYTES) }
+    }
+
+    fn take(&mut self, row: T) -> std::result::Result<(), Stop> {
+        if !self.budget.take(&row) {
+            return Err(Stop::TooLarge);
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl Queries for SqliteStore {
@@ -27,7 +59,11 @@ impl Queries for SqliteStore {
             or_too_slow(connection.execute_batch("BEGIN"), limit)?;
             let answer = answer(connection, &query);
             let _ = connection.execute_batch("ROLLBACK");
-            or_too_slow(answer, limit)
+            match answer {
+                Ok(answer) => Ok(answer),
+                Err(Stop::Sql(error)) => or_too_slow(Err(error), limit),
+                Err(Stop::TooLarge) => Err(StoreError::TooLarge { limit_bytes: ROWS_MAX_BYTES }),
+            }
         })
         .await
     }
@@ -68,7 +104,7 @@ fn tags(connection: &Connection, uuid: &str) -> rusqlite::Result<Vec<Tag>> {
     found.collect()
 }
 
-fn answer(connection: &Connection, query: &Query) -> rusqlite::Result<Answer> {
+fn answer(connection: &Connection, query: &Query) -> std::result::Result<Answer, Stop> {
     let nothing = is_retired(connection, &query.filter)?;
     let mut filter = query.filter.clone();
     let sql = conditions::of(query.resource, &mut filter);
@@ -116,7 +152,12 @@ fn empty(resource: Resource) -> Rows {
     }
 }
 
-fn page(connection: &Connection, query: &Query, filter: &Filter, sql: Sql) -> rusqlite::Result<Rows> {
+fn page(
+    connection: &Connection,
+    query: &Query,
+    filter: &Filter,
+    sql: Sql,
+) -> std::result::Result<Rows, Stop> {
     match query.resource {
         Resource::Job => jobs(connection, query, filter, sql).map(Rows::Jobs),
         Resource::Account => small(connection, query, sql, rows::ACCOUNT, rows::account).map(Rows::Accounts),
@@ -137,31 +178,32 @@ fn jobs(
     query: &Query,
     filter: &Filter,
     sql: Sql,
-) -> rusqlite::Result<Vec<longhaul_model::Job>> {
+) -> std::result::Result<Vec<longhaul_model::Job>, Stop> {
     let sql = plan::job_ids(connection, query, filter, sql)?;
     let mut statement = connection.prepare_cached(&sql.text)?;
     let ids = statement
         .query_map(params_from_iter(sql.values), |row| row.get::<_, i64>(0))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    let text = super::job_sql::with_job(
-        "SELECT {JOB} FROM job AS j JOIN job_body AS b ON b.job = j.id WHERE j.id = ?1",
-    );
+    let columns = if query.without_bodies { rows::JOB_WITHOUT_BODIES } else { rows::JOB };
+    let text = format!("SELECT {columns} FROM job AS j JOIN job_body AS b ON b.job = j.id WHERE j.id = ?1");
     let mut statement = connection.prepare_cached(&text)?;
-    let mut jobs = Vec::with_capacity(ids.len());
+    let mut jobs = Taken::new();
     for id in ids {
-        jobs.extend(statement.query_row([id], rows::job).optional()?);
+        if let Some(job) = statement.query_row([id], rows::job).optional()? {
+            jobs.take(job)?;
+        }
     }
-    Ok(jobs)
+    Ok(jobs.rows)
 }
 
 /// Of everything else there are few: sorted as they are.
-fn small<T>(
+fn small<T: Weigh>(
     connection: &Connection,
     query: &Query,
     mut sql: Sql,
     columns: &str,
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
+) -> std::result::Result<Vec<T>, Stop> {
     let order = plan::order(query);
     let page = sql.bind_page(query.page);
     let text = format!(
@@ -170,6 +212,9 @@ fn small<T>(
         sql.text,
     );
     let mut statement = connection.prepare_cached(&text)?;
-    let found = statement.query_map(params_from_iter(sql.values), read)?;
-    found.collect()
+    let mut found = Taken::new();
+    for row in statement.query_map(params_from_iter(sql.values), read)? {
+        found.take(row?)?;
+    }
+    Ok(found.rows)
 }

@@ -220,6 +220,7 @@ mod tests {
                     page: Page { start: 0, limit: 100 },
                     want_rows: true,
                     want_total: false,
+                    without_bodies: false,
                 };
                 let sql = conditions::of(Resource::Job, &mut filter);
                 let sql = job_ids(&connection, &query, &filter, sql).expect("planned");
