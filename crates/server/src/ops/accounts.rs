@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use longhaul_engine::fault::from_store;
+use longhaul_model::query::{Condition, Field, Filter, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::Account;
 use longhaul_model::{ADMIN, AccountId, Fault};
 use longhaul_store::StoreError;
@@ -16,6 +17,9 @@ use crate::data_dir::forget_admin_password;
 pub async fn create(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let params = &called.call.params;
     let name = required(called, "name")?;
+    if !is_free(app, name, None).await? {
+        return Err(Fault::invalid(format!("unable to create an account. An account already called {name}")));
+    }
     let account = Account {
         id: params.id("resourceUuid").unwrap_or_else(|| AccountId::random(&*app.runtime)),
         name: name.to_owned(),
@@ -58,6 +62,11 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let name = params.owned("name");
     if name.is_some() && id == ADMIN {
         return Err(Fault::failed("the name of admin account cannot be updated"));
+    }
+    if let Some(name) = &name
+        && !is_free(app, name, Some(id)).await?
+    {
+        return Err(Fault::invalid(format!("unable to update name. An account already called {name}")));
     }
     let hash = match params.text("password") {
         Some(sent) => Some(password::keep(sent.to_owned()).await?),
@@ -113,6 +122,29 @@ fn forget_first_password(app: &App) {
     if let Err(error) = forget_admin_password(&app.settings.data_dir) {
         tracing::warn!(%error, "the file of the first admin password could not be removed; its password is not valid any more");
     }
+}
+
+/// Whether no account but `own` is called so, whatever the case of ASCII letters: `ADMIN` would be taken for `admin`.
+/// That one name is used once, in the same case, the store sees to.
+///
+/// # Errors
+/// The name is blank.
+async fn is_free(app: &Arc<App>, name: &str, own: Option<AccountId>) -> Result<bool, Fault> {
+    if name.trim().is_empty() {
+        return Err(Fault::invalid("field[name] must not be empty; an account logs in with it"));
+    }
+    let called = Condition { field: Field::Name, op: Op::Eq, values: vec![Value::Text(name.to_owned())] };
+    let query = Query {
+        resource: Resource::Account,
+        filter: Filter { conditions: vec![called], ..Filter::default() },
+        sort: None,
+        page: Page { start: 0, limit: 2 },
+        want_rows: true,
+        want_total: false,
+        without_bodies: false,
+    };
+    let found = app.store.query(&query).await.map_err(|e| from_store(e, "the accounts"))?;
+    Ok(!matches!(found.rows, Rows::Accounts(rows) if rows.iter().any(|account| Some(account.id) != own)))
 }
 
 fn account_id(called: &Called) -> Result<AccountId, Fault> {

@@ -163,3 +163,24 @@ fn a_session_in_use_outlives_its_first_end_and_a_restart() {
     used.get("/zones").ok();
     assert!(valid(&used));
 }
+
+#[test]
+fn an_account_has_a_name_that_no_other_has_in_any_case() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let create = |name: &str| {
+        let params = json!({"name": name, "password": crate::support::sha512("x")});
+        admin.post("/accounts", &json!({"params": params}))
+    };
+    for name in ["ADMIN", "Admin"] {
+        assert!(create(name).error().1.contains("already called"), "{name}");
+    }
+    for blank in ["", "  "] {
+        assert_eq!(create(blank).error().0, "SYS.1007", "{blank:?}");
+    }
+    let id = create("somebody").inventory()["uuid"].as_str().expect("a uuid").to_owned();
+    let rename =
+        |name: &str| admin.put(&format!("/accounts/{id}"), &json!({"updateAccount": {"name": name}}));
+    assert!(rename("ADMIN").error().1.contains("already called"));
+    rename("SomeBody").ok();
+}
