@@ -156,10 +156,11 @@ pub fn assert_clean(path: &Path, format: &str) {
     }
 }
 
-/// Every file below `dir`, by `find`, relative to it and sorted.
+/// Every file below `dir` but a storage's mark, by `find`, relative to it and sorted.
 pub fn files(dir: &str) -> Vec<String> {
     let found = said("find", &[dir, "-mindepth", "1", "-printf", "%P\n"]);
-    let mut files: Vec<String> = found.lines().map(str::to_owned).collect();
+    let mut files: Vec<String> =
+        found.lines().filter(|file| *file != ".longhaul-storage").map(str::to_owned).collect();
     files.sort();
     files
 }
