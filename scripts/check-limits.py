@@ -33,6 +33,7 @@ INNER = {
     "DELIVERY_WAIT_MAX_MS": "a try that is due later than this was planned before the clock was set back",
     "END_WITHIN": "how long a stopping server waits for connections and hooks",
     "SNIPPET_MAX": "how much of a ZQL text an error shows",
+    "HOLDERS_MAX": "watchers of an image that an error can name",
     "LABEL_MAX": "width of a name beside a bar",
 }
 

@@ -7,5 +7,6 @@ pub mod copy;
 pub mod import;
 pub mod manage;
 pub mod migrate;
+pub mod rbd;
 pub mod simulator;
 pub mod storage;

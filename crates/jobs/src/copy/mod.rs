@@ -130,7 +130,7 @@ pub trait Sink: Send + Sync {
 }
 
 /// Appends an extent, growing the last one when the kind is the same.
-fn push_extent(extents: &mut Vec<Extent>, range: Range<u64>, kind: ExtentKind) {
+pub(crate) fn push_extent(extents: &mut Vec<Extent>, range: Range<u64>, kind: ExtentKind) {
     match extents.last_mut() {
         Some(last) if last.kind == kind && last.range.end == range.start => last.range.end = range.end,
         _ => extents.push(Extent { range, kind }),

@@ -19,6 +19,10 @@ pub fn from_disk(error: DiskError) -> Fault {
         }
         DiskError::Away { .. } => Fault::new(Code::StorageAway, details),
         DiskError::NoSpace { .. } => Fault::new(Code::StorageFull, details),
+        DiskError::StorageAway { .. } | DiskError::StorageRefuses { .. } => {
+            Fault::failed("the storage cannot be used").because(Fault::new(Code::Io, details))
+        }
+        DiskError::Fenced(_) => Fault::new(Code::NodeGone, details),
         DiskError::Canceled => Fault::new(Code::JobCanceled, details),
         DiskError::LeaseExpired => Fault::new(Code::NodeGone, details),
         DiskError::InUse(_)

@@ -18,6 +18,16 @@ pub struct InUse {
     pub command: String,
     /// The file that it holds.
     pub path: PathBuf,
+    /// Its network address where the disk is an image of a Ceph cluster and it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+impl InUse {
+    /// A holder that cannot be seen from this host, with its network address where that is known.
+    pub fn elsewhere(path: &Path, client: Option<String>) -> Self {
+        Self { pid: None, command: String::new(), path: path.to_owned(), client }
+    }
 }
 
 /// Overlays that an error names; of more it tells how many there are.
@@ -93,6 +103,22 @@ pub enum DiskError {
         #[serde(with = "os_error")]
         source: io::Error,
     },
+    /// The storage did not answer in time; another time it may.
+    StorageAway {
+        /// Which.
+        storage: String,
+        /// What was tried, and what to look at.
+        reason: String,
+    },
+    /// The storage cannot be used as it is set up: somebody has to change that first.
+    StorageRefuses {
+        /// Which.
+        storage: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Another attempt took the disk over and shut this one out of the storage.
+    Fenced(PathBuf),
     /// Stopped because it was asked to.
     Canceled,
     /// Stopped because the node's lease was not confirmed in time.
@@ -136,6 +162,9 @@ impl DiskError {
             Self::Mismatch { .. } => "mismatch",
             Self::SourceChanged(_) => "source_changed",
             Self::Io { .. } => "io",
+            Self::StorageAway { .. } => "storage_away",
+            Self::StorageRefuses { .. } => "storage_refuses",
+            Self::Fenced(_) => "fenced",
             Self::Canceled => "canceled",
             Self::LeaseExpired => "lease_expired",
         }
@@ -149,9 +178,10 @@ impl fmt::Display for DiskError {
                 let Some(first) = holders.first() else { return write!(f, "the disk is in use") };
                 write!(f, "{} is in use", first.path.display())?;
                 for h in holders {
-                    match h.pid {
-                        Some(pid) => write!(f, " by pid {pid} ({})", h.command)?,
-                        None => write!(f, " by a process that is not visible on this host")?,
+                    match (h.pid, &h.client) {
+                        (Some(pid), _) => write!(f, " by pid {pid} ({})", h.command)?,
+                        (None, Some(client)) => write!(f, " by the client {client}")?,
+                        (None, None) => write!(f, " by a process that is not visible on this host")?,
                     }
                 }
                 write!(f, "; stop it, or detach the disk from it, and try again")
@@ -223,6 +253,15 @@ impl fmt::Display for DiskError {
                 p.display()
             ),
             Self::Io { op, path, source } => write!(f, "{op} of {} failed: {source}", path.display()),
+            Self::StorageAway { storage, reason } => {
+                write!(f, "the {storage} is away: {reason}; the job goes on when it is back")
+            }
+            Self::StorageRefuses { storage, reason } => write!(f, "the {storage} cannot be used: {reason}"),
+            Self::Fenced(p) => write!(
+                f,
+                "{} was taken over by another attempt, and this one was shut out of the storage",
+                p.display()
+            ),
             Self::Canceled => write!(f, "canceled"),
             Self::LeaseExpired => {
                 write!(f, "the node's lease was not confirmed in time; another node goes on")

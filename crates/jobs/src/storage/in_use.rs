@@ -32,12 +32,13 @@ pub(super) fn holders(path: &Path, bytes: &[u64]) -> Vec<InUse> {
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
             if holds(pid, &meta, bytes) {
-                found.push(InUse { pid: Some(pid), command: command_line(pid), path: path.to_owned() });
+                let path = path.to_owned();
+                found.push(InUse { pid: Some(pid), command: command_line(pid), path, client: None });
             }
         }
     }
     if found.is_empty() {
-        found.push(InUse { pid: None, command: String::new(), path: path.to_owned() });
+        found.push(InUse::elsewhere(path, None));
     }
     found
 }

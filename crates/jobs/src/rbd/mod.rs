@@ -1,0 +1,21 @@
+//! RBD images: a small binding of our own to librados and librbd, which are opened when the first pool is
+//! connected to. Everything blocks, and every wait has an end (`Timeouts`).
+//!
+//! It is called in the child process alone (`attempt_io`), never in the server: a library that hangs or crashes
+//! takes nothing with it. `cluster` connects, `image` reads and writes, `extents` tells what is stored and what
+//! changed, `lock` keeps others away. A copy from or to an image is in `copy::rbd`.
+
+mod cluster;
+mod error;
+mod extents;
+mod image;
+mod lock;
+mod pool;
+mod sys;
+
+pub use cluster::{CONNECT_TIMEOUT_S, IMAGES_MAX, MON_TIMEOUT_S, OSD_TIMEOUT_S, Pool, Timeouts};
+pub use error::url;
+pub use extents::Grain;
+pub use image::{Image, OBJECT_BYTES, Snapshot};
+pub use lock::Watcher;
+pub use pool::CephPool;

@@ -1,0 +1,129 @@
+//! The cluster of the tests and what they ask it: `tests/tools/ceph-dev-cluster.sh` starts it, with cephx.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use longhaul_jobs::rbd::{CephPool, Pool};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Names the ceph.conf.
+const CONF: &str = "LONGHAUL_TEST_CEPH_CONF";
+
+pub fn conf() -> PathBuf {
+    let conf = std::env::var_os(CONF).map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "{CONF} is not set: start a cluster and name its conf,\n  export {CONF}=$(CEPH_DEV_CEPHX=1 \
+             tests/tools/ceph-dev-cluster.sh start DIR)\n(it needs the packages ceph-mon ceph-mgr ceph-osd \
+             ceph-common)"
+        )
+    });
+    assert!(conf.exists(), "{} is not there; start the cluster again", conf.display());
+    conf
+}
+
+/// A file of the cluster's directory.
+pub fn file(name: &str) -> PathBuf {
+    conf().parent().unwrap().join(name)
+}
+
+/// The pool by the restricted user and its key, without a conf, as a storage is added by its monitors.
+pub fn pool_named(pool: &str) -> CephPool {
+    let told = ceph(&["mon", "dump", "-f", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let address = told["mons"][0]["public_addrs"]["addrvec"][0]["addr"].as_str().unwrap();
+    CephPool {
+        monitors: vec![address.to_owned()],
+        conf: None,
+        user: "longhaul".into(),
+        keyring: Some(file("client.longhaul.keyring").to_str().unwrap().into()),
+        pool: pool.into(),
+        fsid: String::new(),
+    }
+}
+
+pub fn pool() -> Pool {
+    Pool::connect(&pool_named("ps-a")).unwrap()
+}
+
+fn run(program: &str, args: &[&str]) -> Output {
+    let conf = conf();
+    Command::new(program)
+        .args(["--conf", conf.to_str().unwrap()])
+        .args(args)
+        .output()
+        .unwrap_or_else(|e| panic!("{program}: {e}"))
+}
+
+fn said(program: &str, args: &[&str]) -> String {
+    let out = run(program, args);
+    assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+pub fn rbd(args: &[&str]) -> String {
+    said("rbd", args)
+}
+
+pub fn ceph(args: &[&str]) -> String {
+    said("ceph", args)
+}
+
+/// The bytes of an image as the `rbd` program sees them.
+pub fn exported(spec: &str, to: &Path) -> Vec<u8> {
+    let _ = std::fs::remove_file(to);
+    rbd(&["export", "--no-progress", spec, to.to_str().unwrap()]);
+    let bytes = std::fs::read(to).unwrap();
+    std::fs::remove_file(to).unwrap();
+    bytes
+}
+
+/// An image of one test, removed at its begin and end with its snapshots.
+pub struct Named(pub String);
+
+impl Named {
+    /// In the pool `ps-a`.
+    pub fn new(name: &str) -> Self {
+        Self::in_pool("ps-a", name)
+    }
+
+    pub fn in_pool(pool: &str, name: &str) -> Self {
+        conf();
+        let this = Self(format!("{pool}/{name}"));
+        this.remove();
+        this
+    }
+
+    /// Without the pool.
+    pub fn image(&self) -> &str {
+        self.0.split_once('/').unwrap().1
+    }
+
+    fn remove(&self) {
+        run("rbd", &["snap", "purge", "--no-progress", &self.0]);
+        run("rbd", &["rm", "--no-progress", &self.0]);
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// The cluster's one OSD, stopped by a signal until this is dropped: it answers nothing meanwhile.
+pub struct Stopped(Pid);
+
+impl Stopped {
+    pub fn osd() -> Self {
+        let pid = std::fs::read_to_string(file("osd.0.pid")).unwrap();
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
+}

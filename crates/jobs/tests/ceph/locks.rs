@@ -1,0 +1,87 @@
+//! Watchers and the exclusive lock: seen, taken, refused, broken, and what a client can do after that.
+
+use longhaul_jobs::rbd::Image;
+use longhaul_jobs::storage::DiskError;
+
+use crate::cluster::{Named, ceph, exported, pool, rbd};
+use crate::support::{MIB, Place};
+
+#[test]
+fn who_has_an_image_open_for_writing_is_seen_and_readers_are_not() {
+    let name = Named::new("watched");
+    let (ours, theirs) = (pool(), pool());
+    Image::create(&ours, name.image(), MIB).unwrap();
+    let image = Image::open(&ours, name.image()).unwrap();
+    let _reader = Image::open_read_only(&theirs, name.image(), None).unwrap();
+    image.refuse_if_watched().unwrap();
+    assert_eq!(image.watchers().unwrap().len(), 1, "ourselves");
+    let writer = Image::open(&theirs, name.image()).unwrap();
+    let Err(DiskError::InUse(holders)) = image.refuse_if_watched() else { panic!("not seen") };
+    let client = holders[0].client.clone().unwrap();
+    assert!(rbd(&["status", &name.0]).contains(&client), "{client}");
+    assert!(DiskError::InUse(holders).to_string().contains(&client));
+    drop(writer);
+    image.refuse_if_watched().unwrap();
+}
+
+#[test]
+fn a_lock_that_is_held_is_not_handed_on_and_keeps_others_from_writing() {
+    let name = Named::new("locked");
+    let (ours, theirs) = (pool(), pool());
+    Image::create(&ours, name.image(), MIB).unwrap();
+    let image = Image::open(&ours, name.image()).unwrap();
+    assert!(!image.owns_lock().unwrap());
+    image.lock().unwrap();
+    image.lock().unwrap();
+    assert!(image.owns_lock().unwrap());
+    let owner = image.lock_owner().unwrap().unwrap();
+    let other = Image::open(&theirs, name.image()).unwrap();
+    assert_eq!(other.lock_owner().unwrap().as_deref(), Some(owner.as_str()));
+    match other.lock() {
+        Err(DiskError::InUse(holders)) => assert_eq!(holders[0].client.as_deref(), Some(owner.as_str())),
+        unexpected => panic!("{unexpected:?}"),
+    }
+    assert!(matches!(other.write(&[1], 0), Err(DiskError::InUse(_))));
+    image.unlock().unwrap();
+    assert!(!image.owns_lock().unwrap());
+    other.lock().unwrap();
+    other.write(&[1], 0).unwrap();
+}
+
+#[test]
+fn a_client_whose_lock_was_broken_writes_nothing_any_more() {
+    let (place, name) = (Place::new("broken-lock"), Named::new("broken"));
+    let (old, new) = (pool(), pool());
+    Image::create(&new, name.image(), MIB).unwrap();
+    let paused = Image::open(&old, name.image()).unwrap();
+    paused.lock().unwrap();
+    paused.write(b"before", 0).unwrap();
+    let image = Image::open(&new, name.image()).unwrap();
+    let owner = image.lock_owner().unwrap().unwrap();
+    // Another's lock than the one that is meant is left alone.
+    image.break_lock("10.0.0.1:0/1").unwrap();
+    assert_eq!(image.lock_owner().unwrap().as_deref(), Some(owner.as_str()));
+    image.break_lock(&owner).unwrap();
+    image.lock().unwrap();
+    assert!(ceph(&["osd", "blocklist", "ls"]).contains(&owner), "{owner} is shut out");
+    let late = paused.write(b"after!", 0);
+    assert!(matches!(late, Err(DiskError::Fenced(_))), "{late:?}");
+    assert!(!matches!(paused.owns_lock(), Ok(true)));
+    image.refuse_if_watched().unwrap();
+    image.write(b"winner", 100).unwrap();
+    image.flush().unwrap();
+    let bytes = exported(&name.0, &place.path("exported"));
+    assert_eq!((&bytes[..6], &bytes[100..106]), (&b"before"[..], &b"winner"[..]));
+}
+
+#[test]
+fn an_image_without_an_exclusive_lock_is_refused_with_what_to_do() {
+    let name = Named::new("lockless");
+    rbd(&["create", "--size", "1M", "--image-feature", "layering", &name.0]);
+    let image = Image::open(&pool(), name.image()).unwrap();
+    let refused = image.lock().unwrap_err();
+    let wanted = format!("rbd feature enable {} exclusive-lock", name.0);
+    assert!(refused.to_string().contains(&wanted), "{refused}");
+    rbd(&["feature", "enable", &name.0, "exclusive-lock"]);
+    Image::open(&pool(), name.image()).unwrap().lock().unwrap();
+}
