@@ -19,13 +19,11 @@ pub fn from_disk(error: DiskError) -> Fault {
         }
         DiskError::Away { .. } => Fault::new(Code::StorageAway, details),
         DiskError::NoSpace { .. } => Fault::new(Code::StorageFull, details),
-        DiskError::StorageAway { .. } | DiskError::StorageRefuses { .. } => {
-            Fault::failed("the storage cannot be used").because(Fault::new(Code::Io, details))
-        }
         DiskError::Fenced(_) => Fault::new(Code::NodeGone, details),
         DiskError::Canceled => Fault::new(Code::JobCanceled, details),
         DiskError::LeaseExpired => Fault::new(Code::NodeGone, details),
         DiskError::InUse(_)
+        | DiskError::Refuses { .. }
         | DiskError::Exists(_)
         | DiskError::Backs { .. }
         | DiskError::Touched(_)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use super::error::{Place, away, c, check, refuses};
+use super::error::{Place, away, c, check, pool_path, refuses};
 use super::sys::{self, Api, ClusterStat, Handle, ImageSpec, PoolStat};
 use super::{CephPool, url};
 use crate::storage::{Capacity, DiskError};
@@ -17,6 +17,8 @@ pub const OSD_TIMEOUT_S: u32 = 10;
 pub const MON_TIMEOUT_S: u32 = 10;
 /// How long connecting may take before it fails, in seconds.
 pub const CONNECT_TIMEOUT_S: u32 = 10;
+/// How long a client that was shut out stays so, in seconds: longer than any process of ours outlives its lease.
+pub const SHUT_OUT_S: u32 = 24 * 3600;
 /// Images of a pool that `Pool::images` answers at most.
 pub const IMAGES_MAX: usize = 100_000;
 
@@ -197,7 +199,7 @@ impl Pool {
     /// Connects to the cluster and opens the pool.
     ///
     /// # Errors
-    /// `StorageAway` when nobody answers in time; `StorageRefuses` for a missing library, conf, key or pool, for a
+    /// `Away` when nobody answers in time; `Refuses` for a missing library, conf, key or pool, for a
     /// wrong key, and for a cluster that is not the one of the record, each with what to do.
     pub fn connect_within(to: &CephPool, timeouts: Timeouts) -> Result<Self, DiskError> {
         let cluster = Cluster::open(to, timeouts)?;
@@ -213,7 +215,7 @@ impl Pool {
             }
             _ => return Err(away(to, "its pools could not be asked for in time")),
         }
-        let path = PathBuf::from(format!("ceph://{}", to.pool));
+        let path = pool_path(to);
         let pool = Self { inner: Arc::new(PoolInner { io, named: to.clone(), path, cluster }) };
         let fsid = pool.fsid()?;
         if !to.fsid.is_empty() && to.fsid != fsid {
@@ -242,7 +244,7 @@ impl Pool {
     /// The cluster's id.
     ///
     /// # Errors
-    /// `StorageAway`.
+    /// `Away`.
     pub fn fsid(&self) -> Result<String, DiskError> {
         let mut text = [0 as c_char; FSID_BYTES];
         // SAFETY: the buffer is as long as said.
@@ -259,11 +261,51 @@ impl Pool {
         unsafe { (self.api().rados_get_instance_id)(self.inner.cluster.raw) }
     }
 
+    /// The addresses by which this connection is known to the cluster, as `shut_out` takes them.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub fn client_addresses(&self) -> Result<Vec<String>, DiskError> {
+        let mut text = null_mut();
+        // SAFETY: the cluster is connected, `text` is ours to be written.
+        let answer = unsafe { (self.api().rados_getaddrs)(self.inner.cluster.raw, &mut text) };
+        check(&self.place(), "ask for our address", answer)?;
+        // SAFETY: the library allocated a text for us that ends with a zero.
+        let told = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
+        // SAFETY: allocated by the library for us, freed once.
+        unsafe { (self.api().rados_buffer_free)(text) };
+        let addresses = told.trim_matches(|c| c == '[' || c == ']').split(',');
+        let bare = addresses.map(|a| a.trim_start_matches("v1:").trim_start_matches("v2:").to_owned());
+        let mut addresses: Vec<String> = bare.filter(|a| !a.is_empty()).collect();
+        addresses.dedup();
+        Ok(addresses)
+    }
+
+    /// Shuts the client at `address` out of the cluster for `SHUT_OUT_S`: on return nothing of it is written any
+    /// more, whatever is on its way, and it watches nothing.
+    ///
+    /// # Errors
+    /// `Refuses` when our user may not do that; `Away`.
+    pub fn shut_out(&self, address: &str) -> Result<(), DiskError> {
+        let text = c(address)?.into_raw();
+        // SAFETY: the text lives for the length of the call, which does not write to it; then it is ours again.
+        let answer = unsafe {
+            let answer = (self.api().rados_blocklist_add)(self.inner.cluster.raw, text, SHUT_OUT_S);
+            drop(std::ffi::CString::from_raw(text));
+            answer
+        };
+        check(&self.place(), "shut out a client", answer)?;
+        // From here on our own requests carry that map, and an OSD that takes one has it too.
+        // SAFETY: the cluster is connected.
+        let answer = unsafe { (self.api().rados_wait_for_latest_osdmap)(self.inner.cluster.raw) };
+        check(&self.place(), "wait for the map", answer).map(|_| ())
+    }
+
     /// The pool's size and what may still be written to it, copies and quota reckoned in, as the cluster's
     /// monitors say. Where they do not tell it of a pool, the raw space of the cluster.
     ///
     /// # Errors
-    /// `StorageAway`, `StorageRefuses`.
+    /// `Away`, `Refuses`.
     pub fn capacity(&self) -> Result<Capacity, DiskError> {
         if let Some(told) = self.df()? {
             return Ok(told);
@@ -332,7 +374,7 @@ impl Pool {
     /// The names of the pool's images, sorted, `IMAGES_MAX` at most.
     ///
     /// # Errors
-    /// `StorageAway`, `StorageRefuses`.
+    /// `Away`, `Refuses`.
     pub fn images(&self) -> Result<Vec<String>, DiskError> {
         let api = self.api();
         let mut room = 1024_usize;
@@ -363,7 +405,7 @@ impl Pool {
     /// its snapshots.
     ///
     /// # Errors
-    /// `InUse` while a client has it open; `StorageAway`, `StorageRefuses`; `Io` while it has snapshots.
+    /// `InUse` while a client has it open; `Away`, `Refuses`; `Io` while it has snapshots.
     pub fn remove(&self, image: &str) -> Result<(), DiskError> {
         let name = c(image)?;
         // SAFETY: the pool is open, the name lives for the length of the call.

@@ -12,9 +12,9 @@ const EPERM: i32 = libc::EPERM;
 /// `EBLOCKLISTED` of Ceph.
 const EBLOCKLISTED: i32 = libc::ESHUTDOWN;
 
-/// How a pool or an image of it is called in messages and records: `ceph://<pool>/<image>`.
+/// How an image of a pool is called in messages and records: `ceph://<pool>/<image>`.
 pub fn url(pool: &CephPool, image: &str) -> PathBuf {
-    PathBuf::from(format!("ceph://{}/{image}", pool.pool))
+    PathBuf::from(pool.path(image))
 }
 
 /// Whom an error is about.
@@ -58,21 +58,17 @@ pub(super) fn disk_error(place: &Place<'_>, op: &'static str, number: i32) -> Di
 
 /// The cluster does not answer: another time it may.
 pub(super) fn away(pool: &CephPool, reason: &str) -> DiskError {
-    DiskError::StorageAway { storage: name(pool), reason: reason.to_owned() }
+    DiskError::Away { path: pool_path(pool), reason: reason.to_owned() }
 }
 
 /// The cluster, or what we were told about it, has to be changed first.
 pub(super) fn refuses(pool: &CephPool, reason: String) -> DiskError {
-    DiskError::StorageRefuses { storage: name(pool), reason }
+    DiskError::Refuses { path: pool_path(pool), reason }
 }
 
-fn name(pool: &CephPool) -> String {
-    let at = if pool.monitors.is_empty() {
-        pool.conf.clone().unwrap_or_else(|| "no monitor".into())
-    } else {
-        pool.monitors.join(",")
-    };
-    format!("ceph pool {} of {at}", pool.pool)
+/// The pool itself, for messages.
+pub(super) fn pool_path(pool: &CephPool) -> PathBuf {
+    PathBuf::from(format!("ceph://{}", pool.pool))
 }
 
 /// A text for C.

@@ -23,7 +23,7 @@ impl Image {
     /// what its parent holds.
     ///
     /// # Errors
-    /// `StorageAway`, `Fenced`, `Io`.
+    /// `Away`, `Fenced`, `Io`.
     pub fn data(&self, range: Range<u64>, grain: Grain) -> Result<Vec<Range<u64>>, DiskError> {
         let extents = self.differences(None, range, grain)?;
         Ok(extents.into_iter().filter(|e| e.kind == ExtentKind::Data).map(|e| e.range).collect())
@@ -33,7 +33,7 @@ impl Image {
     /// kind `Zero` became zeros.
     ///
     /// # Errors
-    /// `NotFound` when there is no such snapshot; `StorageAway`, `Fenced`, `Io`.
+    /// `NotFound` when there is no such snapshot; `Away`, `Fenced`, `Io`.
     pub fn changes(&self, since: &str, range: Range<u64>, grain: Grain) -> Result<Vec<Extent>, DiskError> {
         self.differences(Some(since), range, grain)
     }

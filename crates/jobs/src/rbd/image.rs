@@ -60,7 +60,7 @@ impl Image {
     /// Makes an image of `bytes` that reads as zeros.
     ///
     /// # Errors
-    /// `Exists`, `NoSpace`, `StorageAway`, `StorageRefuses`; `BadImage` for a size beyond the limit.
+    /// `Exists`, `NoSpace`, `Away`, `Refuses`; `BadImage` for a size beyond the limit.
     pub fn create(pool: &Pool, image: &str, bytes: u64) -> Result<(), DiskError> {
         let path = url(pool.named(), image);
         if bytes > crate::storage::header::MAX_DISK_BYTES {
@@ -90,7 +90,7 @@ impl Image {
     /// Opens for reading and writing. Until it is closed others see a watcher.
     ///
     /// # Errors
-    /// `NotFound`, `StorageAway`, `StorageRefuses`, `Io`.
+    /// `NotFound`, `Away`, `Refuses`, `Io`.
     pub fn open(pool: &Pool, image: &str) -> Result<Self, DiskError> {
         Self::open_by(pool, image, None, |api| api.rbd_open)
     }
@@ -140,7 +140,7 @@ impl Image {
     /// Its id within the pool: an image that is made anew under the same name has another.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn id(&self) -> Result<String, DiskError> {
         let mut text = [0 as c_char; ID_BYTES];
         // SAFETY: the buffer is as long as said.
@@ -153,7 +153,7 @@ impl Image {
     /// Bytes of the disk.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn size(&self) -> Result<u64, DiskError> {
         let mut bytes = 0;
         // SAFETY: `bytes` is ours to be written.
@@ -165,7 +165,7 @@ impl Image {
     /// Changes the size, cutting off or adding zeros.
     ///
     /// # Errors
-    /// `InUse` while another holds the lock; `StorageAway`, `Fenced`, `Io`.
+    /// `InUse` while another holds the lock; `Away`, `Fenced`, `Io`.
     pub fn resize(&self, bytes: u64) -> Result<(), DiskError> {
         // SAFETY: the image is open.
         let answer = unsafe { (self.api().rbd_resize)(self.raw, bytes) };
@@ -183,7 +183,7 @@ impl Image {
     /// Whether the image knows the exclusive lock, without which nobody can be kept from writing.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn has_exclusive_lock(&self) -> Result<bool, DiskError> {
         Ok(self.features()? & EXCLUSIVE_LOCK != 0)
     }
@@ -191,7 +191,7 @@ impl Image {
     /// Whether it is quick to say which objects are stored, and which changed since a snapshot.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn has_fast_diff(&self) -> Result<bool, DiskError> {
         Ok(self.features()? & FAST_DIFF != 0)
     }
@@ -199,7 +199,7 @@ impl Image {
     /// Fills `buf` from byte `at`.
     ///
     /// # Errors
-    /// `StorageAway`, `Fenced`, `Io`; `BadImage` when it ends before `buf` is full.
+    /// `Away`, `Fenced`, `Io`; `BadImage` when it ends before `buf` is full.
     pub fn read(&self, buf: &mut [u8], at: u64) -> Result<(), DiskError> {
         let mut got = 0;
         while got < buf.len() {
@@ -225,7 +225,7 @@ impl Image {
     /// Writes `data` at byte `at`. On return the OSDs have it, for we keep no cache.
     ///
     /// # Errors
-    /// `NoSpace`, `Fenced` when another broke our lock, `InUse` when another holds it, `StorageAway`, `Io`.
+    /// `NoSpace`, `Fenced` when another broke our lock, `InUse` when another holds it, `Away`, `Io`.
     pub fn write(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
         let mut written = 0;
         while written < data.len() {
@@ -257,7 +257,7 @@ impl Image {
     /// Returns when everything written before is with the OSDs.
     ///
     /// # Errors
-    /// `Fenced`, `StorageAway`, `Io`.
+    /// `Fenced`, `Away`, `Io`.
     pub fn flush(&self) -> Result<(), DiskError> {
         // SAFETY: the image is open.
         let answer = unsafe { (self.api().rbd_flush)(self.raw) };
@@ -275,7 +275,7 @@ impl Image {
     /// Takes a snapshot.
     ///
     /// # Errors
-    /// `Exists`, `InUse`, `NoSpace`, `Fenced`, `StorageAway`, `Io`.
+    /// `Exists`, `InUse`, `NoSpace`, `Fenced`, `Away`, `Io`.
     pub fn snapshot(&self, name: &str) -> Result<(), DiskError> {
         let text = c(name)?;
         // SAFETY: the image is open, the name lives for the length of the call.
@@ -286,7 +286,7 @@ impl Image {
     /// Removes a snapshot; one that is gone is no error.
     ///
     /// # Errors
-    /// `InUse` while it is protected or another holds the lock; `Fenced`, `StorageAway`, `Io`.
+    /// `InUse` while it is protected or another holds the lock; `Fenced`, `Away`, `Io`.
     pub fn remove_snapshot(&self, name: &str) -> Result<(), DiskError> {
         let text = c(name)?;
         // SAFETY: the image is open, the name lives for the length of the call.
@@ -297,7 +297,7 @@ impl Image {
     /// Its snapshots, the oldest first.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, DiskError> {
         let api = self.api();
         let mut room = 64;
@@ -329,7 +329,7 @@ impl Image {
     /// The note `key` of the image, `None` when there is none.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn note(&self, key: &str) -> Result<Option<String>, DiskError> {
         let key = c(key)?;
         let mut value = [0u8; NOTE_BYTES];
@@ -349,7 +349,7 @@ impl Image {
     /// Sets the note `key`, or removes it.
     ///
     /// # Errors
-    /// `InUse` while another holds the lock; `Fenced`, `StorageAway`, `Io`.
+    /// `InUse` while another holds the lock; `Fenced`, `Away`, `Io`.
     pub fn set_note(&self, key: &str, value: Option<&str>) -> Result<(), DiskError> {
         let (key, value) = (c(key)?, value.map(c).transpose()?);
         // SAFETY: the image is open, the texts live for the length of the call.

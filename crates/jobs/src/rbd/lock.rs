@@ -27,7 +27,7 @@ impl Image {
     /// seconds, until the OSD believes it.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn watchers(&self) -> Result<Vec<Watcher>, DiskError> {
         let api = self.api();
         let mut raw = vec![WatcherInfo { addr: null_mut(), id: 0, cookie: 0 }; HOLDERS_MAX];
@@ -74,7 +74,7 @@ impl Image {
     /// whether there is one: `refuse_if_watched`.
     ///
     /// # Errors
-    /// `InUse` when its owner does not hand it over; `BadImage` when the image has no such lock; `StorageAway`,
+    /// `InUse` when its owner does not hand it over; `BadImage` when the image has no such lock; `Away`,
     /// `Fenced`, `Io`.
     pub fn lock(&self) -> Result<(), DiskError> {
         if !self.has_exclusive_lock()? {
@@ -100,7 +100,7 @@ impl Image {
     /// Gives the lock up.
     ///
     /// # Errors
-    /// `StorageAway`, `Fenced`, `Io`.
+    /// `Away`, `Fenced`, `Io`.
     pub fn unlock(&self) -> Result<(), DiskError> {
         // SAFETY: the image is open.
         let answer = unsafe { (self.api().rbd_lock_release)(self.raw) };
@@ -110,7 +110,7 @@ impl Image {
     /// Whether this handle owns the lock. It stops being so when another broke it.
     ///
     /// # Errors
-    /// `StorageAway`, `Fenced`, `Io`.
+    /// `Away`, `Fenced`, `Io`.
     pub fn owns_lock(&self) -> Result<bool, DiskError> {
         let mut owns = 0;
         // SAFETY: `owns` is ours to be written.
@@ -122,7 +122,7 @@ impl Image {
     /// The address of the lock's owner, `None` when it is free.
     ///
     /// # Errors
-    /// `StorageAway`, `Io`.
+    /// `Away`, `Io`.
     pub fn lock_owner(&self) -> Result<Option<String>, DiskError> {
         let api = self.api();
         let mut owners = [null_mut::<c_char>(); HOLDERS_MAX];
@@ -147,7 +147,7 @@ impl Image {
     /// written any more. Of a lock that is not held by `owner` any more nothing is done.
     ///
     /// # Errors
-    /// `StorageRefuses` when our user may not blocklist; `StorageAway`, `Io`.
+    /// `Refuses` when our user may not blocklist; `Away`, `Io`.
     pub fn break_lock(&self, owner: &str) -> Result<(), DiskError> {
         let owner = c(owner)?;
         // SAFETY: the image is open, the text lives for the length of the call.

@@ -10,12 +10,11 @@ mod error;
 mod extents;
 mod image;
 mod lock;
-mod pool;
 mod sys;
 
-pub use cluster::{CONNECT_TIMEOUT_S, IMAGES_MAX, MON_TIMEOUT_S, OSD_TIMEOUT_S, Pool, Timeouts};
+pub use cluster::{CONNECT_TIMEOUT_S, IMAGES_MAX, MON_TIMEOUT_S, OSD_TIMEOUT_S, Pool, SHUT_OUT_S, Timeouts};
 pub use error::url;
 pub use extents::Grain;
 pub use image::{Image, OBJECT_BYTES, Snapshot};
 pub use lock::Watcher;
-pub use pool::CephPool;
+pub use longhaul_model::resource::CephPool;

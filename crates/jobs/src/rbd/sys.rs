@@ -114,6 +114,9 @@ functions! {
     rados_cluster_fsid(Handle, *mut c_char, usize) -> c_int;
     rados_cluster_stat(Handle, *mut ClusterStat) -> c_int;
     rados_get_instance_id(Handle) -> u64;
+    rados_getaddrs(Handle, *mut *mut c_char) -> c_int;
+    rados_blocklist_add(Handle, *mut c_char, u32) -> c_int;
+    rados_wait_for_latest_osdmap(Handle) -> c_int;
     rados_mon_command(
         Handle, *const *const c_char, usize, *const c_char, usize,
         *mut *mut c_char, *mut usize, *mut *mut c_char, *mut usize
@@ -164,11 +167,11 @@ functions! {
 /// The functions; the libraries are opened at the first call and never closed.
 ///
 /// # Errors
-/// `StorageRefuses` with what to install.
+/// `Refuses` with what to install.
 pub(super) fn api() -> Result<&'static Api, DiskError> {
     static API: OnceLock<Result<Api, String>> = OnceLock::new();
-    API.get_or_init(load).as_ref().map_err(|reason| DiskError::StorageRefuses {
-        storage: "ceph".into(),
+    API.get_or_init(load).as_ref().map_err(|reason| DiskError::Refuses {
+        path: "ceph://".into(),
         reason: format!(
             "Ceph's client libraries cannot be used on this host ({reason}); install them with apt-get install \
              librbd1, which brings librados2, and try again"

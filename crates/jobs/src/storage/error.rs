@@ -103,17 +103,10 @@ pub enum DiskError {
         #[serde(with = "os_error")]
         source: io::Error,
     },
-    /// The storage did not answer in time; another time it may.
-    StorageAway {
-        /// Which.
-        storage: String,
-        /// What was tried, and what to look at.
-        reason: String,
-    },
     /// The storage cannot be used as it is set up: somebody has to change that first.
-    StorageRefuses {
-        /// Which.
-        storage: String,
+    Refuses {
+        /// Its directory or pool.
+        path: PathBuf,
         /// What is wrong and what to do.
         reason: String,
     },
@@ -162,8 +155,7 @@ impl DiskError {
             Self::Mismatch { .. } => "mismatch",
             Self::SourceChanged(_) => "source_changed",
             Self::Io { .. } => "io",
-            Self::StorageAway { .. } => "storage_away",
-            Self::StorageRefuses { .. } => "storage_refuses",
+            Self::Refuses { .. } => "refuses",
             Self::Fenced(_) => "fenced",
             Self::Canceled => "canceled",
             Self::LeaseExpired => "lease_expired",
@@ -253,10 +245,9 @@ impl fmt::Display for DiskError {
                 p.display()
             ),
             Self::Io { op, path, source } => write!(f, "{op} of {} failed: {source}", path.display()),
-            Self::StorageAway { storage, reason } => {
-                write!(f, "the {storage} is away: {reason}; the job goes on when it is back")
+            Self::Refuses { path, reason } => {
+                write!(f, "the storage at {} cannot be used: {reason}", path.display())
             }
-            Self::StorageRefuses { storage, reason } => write!(f, "the {storage} cannot be used: {reason}"),
             Self::Fenced(p) => write!(
                 f,
                 "{} was taken over by another attempt, and this one was shut out of the storage",

@@ -13,7 +13,7 @@ const SHORT: Timeouts = Timeouts { osd_s: 1, mon_s: 2, connect_s: 2 };
 
 fn refused(to: &CephPool) -> String {
     match Pool::connect_within(to, SHORT) {
-        Err(e @ DiskError::StorageRefuses { .. }) => e.to_string(),
+        Err(e @ DiskError::Refuses { .. }) => e.to_string(),
         Err(e) => panic!("{e:?}"),
         Ok(_) => panic!("connected"),
     }
@@ -97,7 +97,7 @@ fn an_osd_that_does_not_answer_is_an_error_in_time_and_good_again_afterwards() {
     let away = image.read(&mut bytes, 0);
     let waited_ms = (boottime_ns() - begun) / 1_000_000;
     drop(stopped);
-    assert!(matches!(away, Err(DiskError::StorageAway { .. })), "{away:?}");
+    assert!(matches!(away, Err(DiskError::Away { .. })), "{away:?}");
     assert!((500..8_000).contains(&waited_ms), "{waited_ms} ms");
     image.read(&mut bytes, 0).unwrap();
     assert_eq!(&bytes, b"before");
@@ -109,6 +109,6 @@ fn a_monitor_that_is_not_there_is_an_error_in_time() {
     let nobody = CephPool { monitors: vec!["127.0.0.1:1".into()], ..pool_named("ps-a") };
     let begun = boottime_ns();
     let away = Pool::connect_within(&nobody, SHORT).err();
-    assert!(matches!(away, Some(DiskError::StorageAway { .. })), "{away:?}");
+    assert!(matches!(away, Some(DiskError::Away { .. })), "{away:?}");
     assert!((boottime_ns() - begun) / 1_000_000 < 20_000);
 }

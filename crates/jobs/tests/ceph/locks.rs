@@ -85,3 +85,23 @@ fn an_image_without_an_exclusive_lock_is_refused_with_what_to_do() {
     rbd(&["feature", "enable", &name.0, "exclusive-lock"]);
     Image::open(&pool(), name.image()).unwrap().lock().unwrap();
 }
+
+#[test]
+fn a_client_that_was_shut_out_watches_and_writes_nothing() {
+    let name = Named::new("shut-out");
+    let (old, new) = (pool(), pool());
+    Image::create(&new, name.image(), MIB).unwrap();
+    let paused = Image::open(&old, name.image()).unwrap();
+    paused.lock().unwrap();
+    let image = Image::open(&new, name.image()).unwrap();
+    assert!(image.refuse_if_watched().is_err());
+    assert_ne!(old.client_addresses().unwrap(), new.client_addresses().unwrap());
+    for address in old.client_addresses().unwrap() {
+        new.shut_out(&address).unwrap();
+    }
+    image.refuse_if_watched().unwrap();
+    image.lock().unwrap();
+    let late = paused.write(b"late", 0);
+    assert!(matches!(late, Err(DiskError::Fenced(_))), "{late:?}");
+    image.write(b"good", 0).unwrap();
+}
