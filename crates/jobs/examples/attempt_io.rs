@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn hold(args: &[String]) -> std::io::Result<()> {
     let [root, source, target] = args else { return Err(std::io::Error::other("root source target")) };
-    let disk = |path: &str| DiskRef { root: PathBuf::from(root), path: path.into(), format: Format::Raw };
+    let disk = |path: &str| DiskRef::file(PathBuf::from(root), path, Format::Raw);
     let spec = AttemptSpec {
         copy: CopySpec::new(disk(source), disk(target)),
         bytes_per_s: 1 << 20,

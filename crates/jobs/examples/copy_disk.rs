@@ -32,8 +32,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [root, source, from, target, to, streams] = args.as_slice() else { return ExitCode::FAILURE };
     let format = |f: &str| if f == "raw" { Format::Raw } else { Format::Qcow2 };
-    let disk =
-        |path: &str, f: &str| DiskRef { root: PathBuf::from(root), path: path.into(), format: format(f) };
+    let disk = |path: &str, f: &str| DiskRef::file(PathBuf::from(root), path, format(f));
     let watch = Watch(Mutex::new((Vec::new(), 0)));
     let begin = boottime_ns();
     let mut spec = CopySpec::new(disk(source, from), disk(target, to));

@@ -3,24 +3,33 @@
 
 mod child;
 mod claimed;
+mod hold;
 mod start;
 
-use std::path::PathBuf;
+pub use hold::{Guard, HeldImage};
+
+use std::path::{Path, PathBuf};
 
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
-use longhaul_model::{Fault, JobId, StorageId};
+use longhaul_model::{Fault, JobId, Pages, StorageId};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::attempt_io::Spawner;
+use crate::attempt_io::{ANSWER_WITHIN, Answer, Page, Question, Spawner, ask};
+use crate::copy::checkpoint::CLIENTS_PAGE;
+use crate::copy::disk::Holder;
+use crate::copy::image::snapshot_name;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
+use crate::manage::fault::from_disk;
 use crate::manage::{Desk, blocking};
-use crate::storage::{self, DiskError, Format, Root, SourceGuard};
+use crate::storage::{self, DiskError, Format, Root};
 
 /// A child may die so often without a new checkpoint before the job fails.
 pub const DEATHS_MAX: u32 = 10;
+/// How long the removal of an image may take: it has an object for every 4 MiB that were written.
+pub const REMOVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
 /// The system tag that limits one job's copy: bytes per second follow.
 pub const THROTTLE: &str = "longhaul::throttle::";
 
@@ -55,20 +64,53 @@ pub struct CopyLimits {
 /// What is to be copied.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The source file: its directory, the path below it, its format.
+    /// The source.
     pub source: DiskRef,
+    /// The storage that it is on, where it is on one.
+    pub from: Option<StorageId>,
     /// The storage to copy to.
     pub target: Storage,
-    /// The format to write.
+    /// The format to write; a pool takes raw alone.
     pub format: Format,
-    /// Directory of the artifact below the target's root: the volume's uuid.
+    /// Directory of the artifact below the target's root, or how its image's name begins: the volume's uuid.
     pub directory: String,
 }
 
+impl Order {
+    /// The artifact at `path` of the target, as records have it; `None` for a path elsewhere.
+    fn disk_at(&self, path: &str) -> Option<DiskRef> {
+        match (&self.target.pool, self.target.directory()) {
+            (Some(pool), None) => pool.image(path).map(|image| DiskRef::image(pool.clone(), image)),
+            (_, directory) => {
+                let root = directory.unwrap_or_default();
+                let relative = Path::new(path).strip_prefix(root).ok()?;
+                Some(DiskRef::file(root, relative, self.format))
+            }
+        }
+    }
+
+    /// The path of a new artifact: final, and no other attempt's.
+    fn new_path(&self, job: &str, token: u64) -> String {
+        match (&self.target.pool, self.target.directory()) {
+            (Some(pool), None) => pool.path(&format!("{}.{job}-{token}", self.directory)),
+            (_, directory) => {
+                let root = Path::new(directory.unwrap_or_default());
+                root.join(&self.directory).join(format!("{job}-{token}")).to_string_lossy().into_owned()
+            }
+        }
+    }
+
+    /// Whether `path` is the snapshot that a copy of the source is made from.
+    fn is_snapshot(&self, path: &str) -> bool {
+        let DiskRef::Image { pool, image } = &self.source else { return false };
+        path.strip_prefix(pool.path(image).as_str()).is_some_and(|rest| rest.starts_with('@'))
+    }
+}
+
 /// A finished copy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Carried {
-    /// Absolute path of the artifact.
+    /// Absolute path of the artifact, or its URL.
     pub path: PathBuf,
     /// Its intents, to be settled with the switch-over.
     pub intents: Vec<u64>,
@@ -76,6 +118,8 @@ pub struct Carried {
     pub result: CopyResult,
     /// Bytes that the artifact occupies.
     pub actual_bytes: u64,
+    /// The child that holds the source, where that is an image; for `Guard::unchanged`.
+    pub held: Option<HeldImage>,
 }
 
 /// Copies, from the job's checkpoint if its artifact is still there.
@@ -84,27 +128,30 @@ pub struct Carried {
 /// The attempt is to stop, or the copy cannot be done.
 pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order) -> Result<Carried, Ended> {
     claimed::end_children(context).await?;
-    let artifact = claimed::artifact(context, order).await?;
+    let mut artifact = claimed::artifact(context, settings, order).await?;
+    let holder = holder(context);
+    if let (DiskRef::Image { pool, image }, None) = (&order.source, artifact.snapshot) {
+        // Before it exists. It is settled with the switch-over; what then is left of it goes with the image.
+        let path = format!("{}@{}", pool.path(image), snapshot_name(&holder));
+        artifact.snapshot = Some(context.intend(IntentKind::Artifact { path }, order.from).await?.id);
+    }
     let limits = settings.limits();
     let spec = CopySpec {
         source: order.source.clone(),
-        target: DiskRef {
-            root: PathBuf::from(order.target.directory().unwrap_or_default()),
-            path: artifact.relative.clone(),
-            format: order.format,
-        },
+        target: artifact.disk.clone(),
+        holder,
         streams: limits.streams as usize,
         checkpoint_interval_ms: limits.checkpoint_ms,
     };
     let own_rate = own_rate(context).await?;
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;
-    let result = loop {
-        let before = pages.clone();
+    let (result, held) = loop {
+        let before = progress(&pages);
         match child::drive(context, settings, &spec, own_rate, &mut pages).await? {
-            child::End::Done(result) => break result,
+            child::End::Done(result, held) => break (result, held),
             child::End::Died(why) => {
-                deaths = if pages == before { deaths + 1 } else { 1 };
+                deaths = if progress(&pages) == before { deaths + 1 } else { 1 };
                 if deaths >= DEATHS_MAX {
                     return Err(Fault::failed(format!(
                         "the copying process ended {deaths} times without getting further, last: {why}"
@@ -116,10 +163,39 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
             }
         }
     };
-    let (target, relative) = (order.target.clone(), artifact.relative.clone());
-    let actual_bytes =
-        blocking(move || storage::actual_bytes(&crate::manage::open_root(&target)?, &relative)).await?;
-    Ok(Carried { path: artifact.absolute, intents: artifact.intents, result, actual_bytes })
+    let actual_bytes = occupied(settings, &artifact.disk, result.bytes).await?;
+    let mut intents = artifact.intents;
+    intents.extend(artifact.snapshot);
+    let held = held.map(|(child, intent)| {
+        intents.push(intent);
+        HeldImage::new(child)
+    });
+    Ok(Carried { path: artifact.absolute, intents, result, actual_bytes, held })
+}
+
+fn holder(context: &JobContext) -> Holder {
+    Holder { job: context.job().id.to_string(), token: context.claim().token.into() }
+}
+
+/// What of a checkpoint says how far the copy is: each attempt has clients of its own.
+fn progress(pages: &Pages) -> Pages {
+    pages.iter().filter(|(number, _)| **number != CLIENTS_PAGE).map(|(n, p)| (*n, p.clone())).collect()
+}
+
+/// Bytes that the artifact occupies; those of the disk where nobody tells.
+async fn occupied(settings: &CopySettings, disk: &DiskRef, bytes: u64) -> Result<u64, Fault> {
+    match disk.clone() {
+        DiskRef::File { root, path, .. } => {
+            blocking(move || storage::actual_bytes(&Root::open(&root)?, &path)).await
+        }
+        DiskRef::Image { pool, image } => {
+            match ask(&settings.spawner, &pool, Question::Probe { image }, ANSWER_WITHIN).await {
+                Ok(Answer::Image(facts)) => Ok(facts.stored_bytes.unwrap_or(facts.bytes)),
+                Ok(_) => Ok(bytes),
+                Err(error) => Err(from_disk(error)),
+            }
+        }
+    }
 }
 
 /// The rate limit in the job's tag, bytes per second.
@@ -148,7 +224,7 @@ pub async fn written(desk: &Desk, job: JobId, storage: &Storage) -> Result<u64, 
 ///
 /// # Errors
 /// A child cannot be ended, or a file cannot be removed; called again it goes on.
-pub async fn undo(context: &JobContext) -> Result<Map<String, Value>, Fault> {
+pub async fn undo(context: &JobContext, settings: &CopySettings) -> Result<Map<String, Value>, Fault> {
     let ended = claimed::end_children(context).await.map_err(|ended| match ended {
         Ended::Failed(fault) => fault,
         Ended::Stopped(_) => Fault::failed("stopped while undoing"),
@@ -156,7 +232,7 @@ pub async fn undo(context: &JobContext) -> Result<Map<String, Value>, Fault> {
     let mut removed = Vec::new();
     for intent in context.intents().await? {
         let IntentKind::Artifact { path } = &intent.kind else { continue };
-        if remove_artifact(context, intent.storage, path).await? {
+        if remove_artifact(context, settings, intent.storage, path).await? {
             removed.push(Value::String(path.clone()));
         }
         context.settle(intent.id).await?;
@@ -167,14 +243,26 @@ pub async fn undo(context: &JobContext) -> Result<Map<String, Value>, Fault> {
     ]))
 }
 
-/// Removes an artifact below its storage's root; `false` if there was none.
+/// Removes an artifact of its storage; `false` if there was none. Of an image the job's earlier clients are shut out
+/// first, so that none of them brings a part of it back.
 async fn remove_artifact(
     context: &JobContext,
+    settings: &CopySettings,
     storage: Option<StorageId>,
     path: &str,
 ) -> Result<bool, Fault> {
     let Some(storage) = storage else { return Ok(false) };
     let place = context.inventory().storage(storage, "primaryStorageUuid").await?;
+    if let Some(pool) = &place.pool {
+        let Some(image) = pool.image(path).map(str::to_owned) else { return Ok(false) };
+        let clients = context.checkpoint().get(&CLIENTS_PAGE);
+        let clients = clients.map(|bytes| Page { number: CLIENTS_PAGE, bytes: bytes.clone() });
+        let question = Question::Remove { image, clients };
+        return match ask(&settings.spawner, pool, question, REMOVE_WITHIN).await {
+            Ok(_) => Ok(true),
+            Err(error) => Err(from_disk(error)),
+        };
+    }
     let path = PathBuf::from(path);
     blocking(move || {
         let root = crate::manage::open_root(&place)?;
@@ -184,29 +272,6 @@ async fn remove_artifact(
             Err(DiskError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
-    })
-    .await
-}
-
-/// Takes and keeps the lock that stops every QEMU from opening the source for writing, from before the copy
-/// begins until the switch-over is written.
-///
-/// # Errors
-/// A process holds the disk.
-pub async fn hold_source(source: &DiskRef) -> Result<SourceGuard, Fault> {
-    let source = source.clone();
-    blocking(move || SourceGuard::new(&Root::open(&source.root)?, &source.path)).await
-}
-
-/// Proves right before the switch-over that the source is the file that was copied, as it was copied.
-///
-/// # Errors
-/// It was written to, or another file is at its path.
-pub async fn unchanged(guard: SourceGuard, source: &DiskRef) -> Result<SourceGuard, Fault> {
-    let source = source.clone();
-    blocking(move || {
-        guard.unchanged(&Root::open(&source.root)?, &source.path)?;
-        Ok(guard)
     })
     .await
 }

@@ -10,7 +10,7 @@ use longhaul_model::resource::{Effect, Volume};
 use longhaul_model::{AccountId, Code, Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
-use crate::carry::{self, CopySettings, Order};
+use crate::carry::{self, CopySettings, Guard, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, blocking};
@@ -129,7 +129,7 @@ async fn look(request: &Request) -> Result<(DiskRef, ImageInfo), Fault> {
         if !holders.is_empty() {
             return Err(DiskError::InUse(holders));
         }
-        Ok((DiskRef { root: root.path().to_owned(), path: relative, format }, info))
+        Ok((DiskRef::file(root.path(), relative, format), info))
     })
     .await
 }
@@ -186,12 +186,13 @@ impl JobHandler for Import {
         let to = self.desk.inventory.storage(request.target, "primaryStorageUuid").await?;
         lets_work_go_on(&to)?;
         let (source, info) = look(&request).await?;
-        let held = carry::hold_source(&source).await?;
+        let held = Guard::new(&source).await?;
         let volume = self.placeholder(context, &request, &info).await?;
-        let format = source.format;
-        let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
-        let carried = carry::carry(context, &self.settings, &order).await?;
-        let held = carry::unchanged(held, &order.source).await?;
+        let format = if to.pool.is_some() { storage::Format::Raw } else { source.format() };
+        let directory = volume.id.to_string();
+        let order = Order { source, from: None, target: to.clone(), format, directory };
+        let mut carried = carry::carry(context, &self.settings, &order).await?;
+        let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = self.desk.inventory.volume(volume.id).await?;
         if now.status != CREATING {
             return Err(Fault::failed(format!(
@@ -243,7 +244,7 @@ impl JobHandler for Import {
     }
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
-        let receipt = carry::undo(context).await?;
+        let receipt = carry::undo(context, &self.settings).await?;
         let request = Request::read(context.data(), context.job().id)?;
         match self.desk.inventory.volume(request.volume).await {
             Ok(volume) if volume.install_path.is_none() && volume.status == CREATING => {

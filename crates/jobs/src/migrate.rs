@@ -6,7 +6,6 @@ mod checks;
 
 pub(crate) use checks::connected;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,12 +15,13 @@ use longhaul_model::resource::{Effect, Trash, Volume};
 use longhaul_model::{Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
-use crate::carry::{self, CopySettings, Order};
+use crate::carry::{self, CopySettings, Guard, Order};
 use crate::copy::run::DiskRef;
 use crate::manage::Desk;
+use crate::manage::volumes::format_name;
 pub(crate) use crate::manage::volumes::format_of;
 use crate::manage::volumes::lets_work_go_on;
-use crate::storage::SourceGuard;
+use crate::storage::Format;
 
 /// `jobName`.
 pub const MIGRATE: &str = "APIPrimaryStorageMigrateVolumeMsg";
@@ -110,12 +110,12 @@ impl JobHandler for Migrate {
         lets_work_go_on(&to)?;
         let path = volume.install_path.clone().unwrap_or_default();
         let format = format_of(volume.format.as_deref());
-        let root = PathBuf::from(from.directory().unwrap_or_default());
-        let relative = Path::new(&path).strip_prefix(&root).unwrap_or(Path::new(&path)).to_owned();
-        let source = DiskRef { root, path: relative, format };
-        let held = carry::hold_source(&source).await?;
-        let order = Order { source, target: to.clone(), format, directory: volume.id.to_string() };
-        let carried = carry::carry(context, &self.settings, &order).await?;
+        let source = DiskRef::recorded(from.directory(), from.pool.as_ref(), &path, format);
+        let held = Guard::new(&source).await?;
+        let directory = volume.id.to_string();
+        let format = if to.pool.is_some() { Format::Raw } else { format };
+        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory };
+        let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.desk.inventory.volume(request.volume).await?;
         if now.install_path != volume.install_path || now.deleted_ms.is_some() {
@@ -126,13 +126,14 @@ impl JobHandler for Migrate {
             .into());
         }
         self.desk.refuse_held(&from, &path).await?;
-        let held = carry::unchanged(held, &order.source).await?;
+        let held = held.unchanged(context, &order.source, carried.held.take()).await?;
+        let now = Volume { format: Some(format_name(order.format).to_owned()), ..now };
         let size = self.desk.occupied(&from, &path).await?;
         Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
     }
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
-        carry::undo(context).await
+        carry::undo(context, &self.settings).await
     }
 
     async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
@@ -167,7 +168,7 @@ impl Migrate {
         old_path: &str,
         old_size: u64,
         carried: carry::Carried,
-        held: SourceGuard,
+        held: Guard,
     ) -> Success {
         let new_path = carried.path.to_string_lossy().into_owned();
         let moved = Volume {

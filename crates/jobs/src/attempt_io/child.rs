@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -14,9 +15,11 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::protocol::{AttemptSpec, FromChild, ToChild, enter};
 use super::report::Report;
-use super::{PARENT_PID, PAUSE_BEFORE_VERIFY, frame, process};
+use super::{PARENT_PID, PAUSE_BEFORE_VERIFY, frame, process, question};
 use crate::copy::control::Control;
+use crate::copy::disk::DiskRef;
 use crate::copy::run;
+use crate::copy::source::Source;
 use crate::storage::DiskError;
 
 /// Exit code: started by hand, or the parent broke the protocol.
@@ -63,7 +66,19 @@ fn attempt() -> io::Result<()> {
             Some(ToChild::Go { spec }) => break spec,
             Some(ToChild::Cancel) => return frame::write(&mut socket, &FromChild::Canceled),
             Some(ToChild::Throttle { bytes_per_s }) => rate = Some(bytes_per_s),
-            Some(ToChild::LeaseConfirmed | ToChild::CheckpointStored { .. }) => {}
+            Some(ToChild::Ask { pool, question }) => {
+                let said = match question::answer(&pool, question) {
+                    Ok(answer) => FromChild::Answer { answer },
+                    Err(error) => FromChild::Failed { error },
+                };
+                return frame::write(&mut socket, &said);
+            }
+            Some(
+                ToChild::LeaseConfirmed
+                | ToChild::CheckpointStored { .. }
+                | ToChild::CheckSource
+                | ToChild::Release,
+            ) => {}
             None => return Ok(()),
         }
     };
@@ -85,24 +100,32 @@ fn run_copy(
     let listener = socket.try_clone()?;
     let pause = std::env::var_os(PAUSE_BEFORE_VERIFY).map(PathBuf::from);
     let report = Report::new(socket, &control, pause);
+    let (later, asked) = channel();
     let outcome = thread::scope(|scope| {
         // Ends with the process: it waits for what the parent may still say.
-        let listen = scope.spawn(|| listen(&listener, &control, &report, spec.lease_ttl_ms));
+        let listen = scope.spawn(|| listen(&listener, &control, &report, spec.lease_ttl_ms, later));
         let progress = scope.spawn(|| report.send_progress());
-        let outcome = match run::copy(&spec.copy, pages, &control, &report) {
-            Ok(result) => FromChild::Done { result },
-            Err(DiskError::Canceled) => FromChild::Canceled,
-            // Its last words could block on a parent that is stopped, so it says none.
-            Err(DiskError::LeaseExpired) => std::process::exit(EXIT_LEASE),
-            Err(error) => FromChild::Failed { error },
-        };
+        let copied = run::copy_and_hold(&spec.copy, pages, &control, &report);
         report.end();
         let _ = progress.join();
+        let outcome = match copied {
+            Ok((result, source)) => match &spec.copy.source {
+                DiskRef::Image { .. } => {
+                    return hold(&source, FromChild::Done { result }, &control, &report, &asked);
+                }
+                DiskRef::File { .. } => Some(FromChild::Done { result }),
+            },
+            Err(DiskError::Canceled) => Some(FromChild::Canceled),
+            // Its last words could block on a parent that is stopped, so it says none.
+            Err(DiskError::LeaseExpired) => std::process::exit(EXIT_LEASE),
+            Err(error) => Some(FromChild::Failed { error }),
+        };
         // Wakes the listener; the other direction stays open for the outcome.
         let _ = listener.shutdown(std::net::Shutdown::Read);
         let _ = listen.join();
-        outcome
-    });
+        Ok(outcome)
+    })?;
+    let Some(outcome) = outcome else { return Ok(()) };
     match report.send(&outcome) {
         // A name that is not UTF-8 can't be said in JSON; its error still is told.
         Err(e) if e.kind() == io::ErrorKind::InvalidData => {
@@ -117,8 +140,45 @@ fn run_copy(
     }
 }
 
+/// Tells the outcome and holds the source until the parent releases it or is gone. Nothing is written any more
+/// but the parent's orders, so the lease is not waited for: who takes the job over shuts us out.
+fn hold(
+    source: &Source,
+    done: FromChild,
+    control: &Control,
+    report: &Report<'_>,
+    asked: &Receiver<ToChild>,
+) -> io::Result<Option<FromChild>> {
+    control.end_lease();
+    report.send(&done)?;
+    while let Ok(order) = asked.recv() {
+        match order {
+            ToChild::CheckSource => report.send(&match source.check_unchanged() {
+                Ok(()) => FromChild::SourceUnchanged,
+                Err(error) => FromChild::Failed { error },
+            })?,
+            ToChild::Release => {
+                // What stays of it goes with the image; there is nobody left to tell.
+                if let Err(error) = source.give_back() {
+                    eprintln!("longhaul attempt-io: {error}");
+                }
+                break;
+            }
+            _ => {}
+        }
+    }
+    // The listener waits for a parent that may have nothing more to say.
+    std::process::exit(0)
+}
+
 /// Does what the parent says, until the attempt is over. The end of the stream is the end of the parent.
-fn listen(mut socket: &UnixStream, control: &Control, report: &Report<'_>, ttl_ms: u64) {
+fn listen(
+    mut socket: &UnixStream,
+    control: &Control,
+    report: &Report<'_>,
+    ttl_ms: u64,
+    later: Sender<ToChild>,
+) {
     loop {
         match frame::read(&mut socket) {
             Ok(Some(ToChild::Throttle { bytes_per_s })) => control.set_rate(bytes_per_s),
@@ -128,7 +188,15 @@ fn listen(mut socket: &UnixStream, control: &Control, report: &Report<'_>, ttl_m
             }
             Ok(Some(ToChild::LeaseConfirmed)) if ttl_ms > 0 => control.confirm_lease(ttl_ms),
             Ok(Some(ToChild::CheckpointStored { seq })) => report.stored(seq),
-            Ok(Some(ToChild::LeaseConfirmed | ToChild::ResumePages { .. } | ToChild::Go { .. })) => {}
+            Ok(Some(order @ (ToChild::CheckSource | ToChild::Release))) => {
+                let _ = later.send(order); // nobody waits for it where the source is a file
+            }
+            Ok(Some(
+                ToChild::LeaseConfirmed
+                | ToChild::ResumePages { .. }
+                | ToChild::Go { .. }
+                | ToChild::Ask { .. },
+            )) => {}
             Ok(None) if report.ended() => return,
             Ok(None) | Err(_) => std::process::exit(EXIT_ORPHAN),
         }

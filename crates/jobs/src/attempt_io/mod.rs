@@ -4,19 +4,23 @@
 //! The child (`child`) ends with its parent, by the kernel's signal and by the end of the socket, and
 //! ends itself when its lease is not confirmed for one TTL. The parent (`parent`, started by `spawner`)
 //! learns the child's pid and start time before the child writes anything. What they say to each other:
-//! `protocol`, in `frame`s. What the child does: `copy`.
+//! `protocol`, in `frame`s. What the child does: `copy`; or it answers one `question` about a pool (`ask`).
 
+pub mod ask;
 pub mod child;
 pub mod frame;
 mod hex;
 pub mod parent;
 pub mod process;
 pub mod protocol;
+pub mod question;
 mod report;
 pub mod spawner;
 
+pub use ask::{ANSWER_WITHIN, ask};
 pub use parent::Attempt;
 pub use protocol::{AttemptSpec, FromChild, Page, ToChild};
+pub use question::{Answer, ImageFacts, Question, SCANNED_IMAGES_MAX};
 pub use spawner::Spawner;
 
 /// The argument that makes the server's binary be the child.

@@ -150,6 +150,25 @@ impl Attempt {
         }
     }
 
+    /// Says `Release` and lets the child end by itself, beside us; for one that holds a source after `Done`. It also
+    /// ends when this process does.
+    pub fn release(mut self) {
+        if let Ok(frame) = frame::encode(&ToChild::Release) {
+            let mut outbox = self.line.outbox();
+            outbox.extend_from_slice(&frame);
+            // A few bytes into an idle socket. If they do not fit, its end says nearly as much.
+            let _ = self.line.stream.try_write(&outbox);
+        }
+        self.leave();
+    }
+
+    /// Lets the child find the end of the socket, and end by that.
+    pub fn leave(&mut self) {
+        if let Some(child) = self.child.take() {
+            let _ = spawner::send(Request::Reap(child));
+        }
+    }
+
     /// Waits until the child has ended; it holds no lock and writes nothing any more.
     ///
     /// # Errors

@@ -3,12 +3,18 @@
 //! child `Hello` · parent `ResumePages`*, `Go` · child `Progress`*, `Checkpoint`* (each answered by
 //! `CheckpointStored`), and last one of `Done`, `Canceled`, `Failed` · parent meanwhile `Throttle`, `Cancel`,
 //! `LeaseConfirmed`. The child writes nothing anywhere before `Go`.
+//!
+//! A child whose source is an image stays after `Done` and holds it: parent `CheckSource`, child
+//! `SourceUnchanged` or `Failed`, parent `Release`. The end of the socket ends it too. A child that is said `Ask`
+//! instead of `Go` says `Answer` or `Failed`, and ends.
 
 use std::collections::BTreeMap;
 
+use longhaul_model::resource::CephPool;
 use serde::{Deserialize, Serialize};
 
 use super::hex;
+use super::question::{Answer, Question};
 use crate::copy::Stage;
 use crate::copy::run::{CopyResult, CopySpec};
 use crate::storage::DiskError;
@@ -60,6 +66,17 @@ pub enum ToChild {
     Cancel,
     /// The node's lease was renewed just now.
     LeaseConfirmed,
+    /// Answer this, and end. Instead of `Go`.
+    Ask {
+        /// Of which pool.
+        pool: CephPool,
+        /// What.
+        question: Question,
+    },
+    /// After `Done`: prove that the source is as it was copied and that nobody can write to it.
+    CheckSource,
+    /// After `Done`: give the source back, and end.
+    Release,
     /// The pages of `Checkpoint` with this `seq` are durable.
     CheckpointStored {
         /// Which.
@@ -99,6 +116,13 @@ pub enum FromChild {
     Done {
         /// What was found.
         result: CopyResult,
+    },
+    /// The source is as it was copied.
+    SourceUnchanged,
+    /// What was asked.
+    Answer {
+        /// It.
+        answer: Answer,
     },
     /// Stopped as asked; the target can be deleted once the child was waited for.
     Canceled,

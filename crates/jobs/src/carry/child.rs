@@ -1,7 +1,6 @@
 //! One child process from its start to its end: what it says is kept or told on, what the attempt is told
 //! is passed to it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use longhaul_engine::handler::Ended;
@@ -15,9 +14,10 @@ use super::start::started;
 use super::{CopyLimits, CopySettings, stopped};
 use crate::attempt_io::parent::Line;
 use crate::attempt_io::protocol::enter;
+use crate::attempt_io::{ANSWER_WITHIN, Answer, Question, ask};
 use crate::attempt_io::{Attempt, AttemptSpec, FromChild, ToChild};
 use crate::copy::Stage;
-use crate::copy::run::{CopyResult, CopySpec};
+use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::blocking;
 use crate::manage::fault::from_disk;
 use crate::storage::{self, DiskError, Root};
@@ -27,8 +27,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a child ended.
 pub enum End {
-    /// The target is complete and was read back.
-    Done(CopyResult),
+    /// The target is complete and was read back. Of an image as source, the child that holds it, and its intent.
+    Done(CopyResult, Option<(Attempt, u64)>),
     /// It is gone without an outcome: why, as far as can be told.
     Died(String),
 }
@@ -62,10 +62,13 @@ pub async fn drive(
     };
     let line = child.line();
     let outcome = tokio::select! {
-        outcome = converse(context, &mut child, &spec, pages) => outcome,
+        outcome = converse(context, settings, &mut child, &spec, pages) => outcome,
         () = pass_on_lease(context, line.clone()) => Ok(End::Died("its socket closed".to_owned())),
         () = pass_on_rate(limits, rate, line), if own_rate.is_none() => Ok(End::Died("its socket closed".to_owned())),
     };
+    if let (Ok(End::Done(result, _)), DiskRef::Image { .. }) = (&outcome, &spec.copy.source) {
+        return Ok(End::Done(result.clone(), Some((child, intent.id))));
+    }
     // Whatever it said: nothing of it may write after this.
     let _ = child.kill_and_wait().await; // an error means that it was waited for before
     context.settle(intent.id).await?;
@@ -94,6 +97,7 @@ async fn pass_on_rate(mut limits: watch::Receiver<CopyLimits>, mut told: u64, li
 
 async fn converse(
     context: &JobContext,
+    settings: &CopySettings,
     child: &mut Attempt,
     spec: &AttemptSpec,
     pages: &mut Pages,
@@ -124,12 +128,12 @@ async fn converse(
                 // If it is gone already, its end is the next thing read.
                 let _ = child.send(&ToChild::CheckpointStored { seq }).await;
             }
-            Ok(Some(FromChild::Done { result })) => return Ok(End::Done(result)),
+            Ok(Some(FromChild::Done { result })) => return Ok(End::Done(result, None)),
             Ok(Some(FromChild::Failed { error })) => {
-                return Err(from_disk(measured(error, &spec.copy.target.root, left).await).into());
+                return Err(from_disk(measured(settings, error, &spec.copy.target, left).await).into());
             }
             Ok(Some(FromChild::Canceled)) => return Err(stopped(context)),
-            Ok(Some(FromChild::Hello { .. })) => {}
+            Ok(Some(FromChild::Hello { .. } | FromChild::SourceUnchanged | FromChild::Answer { .. })) => {}
             Ok(None) => return Ok(End::Died(died(child).await)),
             Err(error) => return Ok(End::Died(format!("{error}; {}", died(child).await))),
         }
@@ -156,11 +160,21 @@ async fn outcome_of(child: &mut Attempt) {
 }
 
 /// The operating system says that a disk is full, not by how much: looks what is free beside the `left` bytes.
-async fn measured(error: DiskError, target: &Path, left: u64) -> DiskError {
+async fn measured(settings: &CopySettings, error: DiskError, target: &DiskRef, left: u64) -> DiskError {
     let DiskError::NoSpace { needed: 0, .. } = error else { return error };
-    let root = target.to_owned();
-    let looked = blocking(move || storage::capacity(&Root::open(&root)?)).await;
-    looked.map_or(error, |room| DiskError::NoSpace { needed: left, free: room.available_bytes })
+    let free = match target.clone() {
+        DiskRef::File { root, .. } => {
+            let looked = blocking(move || storage::capacity(&Root::open(&root)?)).await;
+            looked.ok().map(|room| room.available_bytes)
+        }
+        DiskRef::Image { pool, .. } => {
+            match ask(&settings.spawner, &pool, Question::Capacity, ANSWER_WITHIN).await {
+                Ok(Answer::Capacity(room)) => Some(room.available_bytes),
+                _ => None,
+            }
+        }
+    };
+    free.map_or(error, |free| DiskError::NoSpace { needed: left, free })
 }
 
 /// Copying is nine tenths of the way to 99, reading back the last.

@@ -1,7 +1,7 @@
 //! What earlier attempts left: their children are ended before anything is written, their artifact is
 //! reused only if the checkpoint is of it; everything else they left is removed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use longhaul_engine::JobContext;
@@ -9,21 +9,25 @@ use longhaul_engine::handler::Ended;
 use longhaul_model::resource::IntentKind;
 use longhaul_model::{Fault, Pages};
 
-use super::{Order, remove_artifact};
+use super::{CopySettings, Order, remove_artifact};
 use crate::attempt_io::process;
+use crate::copy::checkpoint::CLIENTS_PAGE;
+use crate::copy::run::DiskRef;
 
 /// How long a killed child may take to be gone: it may hang in the kernel on a slow device.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The artifact that this attempt writes.
 pub struct Artifact {
-    /// Below the storage's root.
-    pub relative: PathBuf,
-    /// The whole path.
+    /// Where it is.
+    pub disk: DiskRef,
+    /// The whole path, or the URL.
     pub absolute: PathBuf,
     /// Its intents.
     pub intents: Vec<u64>,
-    /// The checkpoint; empty for a new artifact.
+    /// The intent of the snapshot of an image as source.
+    pub snapshot: Option<u64>,
+    /// The checkpoint; of a new artifact the clients of earlier attempts alone.
     pub pages: Pages,
 }
 
@@ -57,37 +61,47 @@ pub async fn end_children(context: &JobContext) -> Result<u32, Ended> {
 ///
 /// # Errors
 /// The attempt is to stop, or the store or the disk refuses.
-pub async fn artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
-    let root = Path::new(order.target.directory().unwrap_or_default());
+pub async fn artifact(
+    context: &JobContext,
+    settings: &CopySettings,
+    order: &Order,
+) -> Result<Artifact, Ended> {
     let mut found: Option<Artifact> = None;
+    let mut snapshot = None;
     for intent in context.intents().await?.into_iter().rev() {
         let IntentKind::Artifact { path } = &intent.kind else { continue };
+        if order.is_snapshot(path) {
+            snapshot = Some(intent.id);
+            continue;
+        }
         let absolute = PathBuf::from(path);
         if let Some(known) = found.as_mut().filter(|known| known.absolute == absolute) {
             known.intents.push(intent.id); // entered twice when an answer was lost
             continue;
         }
         let here = intent.storage == Some(order.target.id);
-        if let (Some(relative), true) = (absolute.strip_prefix(root).ok().filter(|_| here), found.is_none()) {
-            let relative = relative.to_owned();
-            let intents = vec![intent.id];
-            found = Some(Artifact { relative, absolute, intents, pages: context.checkpoint().clone() });
+        if let (Some(disk), true) = (order.disk_at(path).filter(|_| here), found.is_none()) {
+            let pages = context.checkpoint().clone();
+            found = Some(Artifact { disk, absolute, intents: vec![intent.id], snapshot: None, pages });
             continue;
         }
-        remove_artifact(context, intent.storage, path).await?;
+        remove_artifact(context, settings, intent.storage, path).await?;
         context.settle(intent.id).await?;
     }
-    match found {
-        Some(artifact) => Ok(artifact),
-        None => new_artifact(context, order).await,
-    }
+    let mut artifact = match found {
+        Some(artifact) => artifact,
+        None => new_artifact(context, order).await?,
+    };
+    artifact.snapshot = snapshot;
+    Ok(artifact)
 }
 
 async fn new_artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
-    let relative =
-        PathBuf::from(&order.directory).join(format!("{}-{}", context.job().id, context.claim().token));
-    let absolute = Path::new(order.target.directory().unwrap_or_default()).join(&relative);
-    let kind = IntentKind::Artifact { path: absolute.to_string_lossy().into_owned() };
-    let intent = context.intend(kind, Some(order.target.id)).await?;
-    Ok(Artifact { relative, absolute, intents: vec![intent.id], pages: Pages::new() })
+    let path = order.new_path(&context.job().id.to_string(), context.claim().token.into());
+    let disk = order.disk_at(&path).ok_or_else(|| Fault::internal("a new artifact is not on its storage"))?;
+    let intent = context.intend(IntentKind::Artifact { path: path.clone() }, Some(order.target.id)).await?;
+    // Of the checkpoint only the clients count: they are shut out before anything is written.
+    let clients = context.checkpoint().iter().filter(|(number, _)| **number == CLIENTS_PAGE);
+    let pages = clients.map(|(number, page)| (*number, page.clone())).collect();
+    Ok(Artifact { disk, absolute: path.into(), intents: vec![intent.id], snapshot: None, pages })
 }

@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::CHUNK_BYTES;
+use super::disk::{SourceIdentity, TargetIdentity};
 use super::hash::ChunkHash;
-use crate::storage::{DiskError, Format, Identity};
+use crate::storage::{DiskError, Format};
 
 /// Layout of the pages that this release writes; it reads no other.
 pub const VERSION: u32 = 1;
+/// The page in which a copy between images has its clients; see `image`. No page of chunks has this number.
+pub const CLIENTS_PAGE: u32 = u32::MAX;
 /// Chunks per page.
 pub const CHUNKS_PER_PAGE: usize = 1024;
 const ENTRY_BYTES: usize = 33;
@@ -22,14 +25,14 @@ const ENTRY_BYTES: usize = 33;
 pub struct Header {
     /// `VERSION`.
     pub version: u32,
-    /// The files of the source, the top of a backing chain first.
-    pub source: Vec<Identity>,
+    /// The files of the source, the top of a backing chain first; or its image.
+    pub source: Vec<SourceIdentity>,
     /// Size of the guest's disk in bytes.
     pub source_bytes: u64,
-    /// The target's path below its storage's root.
+    /// The target's path below its storage's root, or the URL of the image.
     pub target: PathBuf,
-    /// Device and inode of the target.
-    pub target_file: (u64, u64),
+    /// Which file or image is the target.
+    pub target_file: TargetIdentity,
     /// Its format.
     pub format: Format,
     /// The target's map is complete and durable: from here on it is filled in place.
@@ -83,7 +86,7 @@ impl ChunkMap {
             return if header.mapped { Err(bad("its counts contradict".into())) } else { Ok(None) };
         }
         let mut map = Self::new(header);
-        for (&number, page) in pages.range(1..) {
+        for (&number, page) in pages.range(1..CLIENTS_PAGE) {
             let start = (number as usize - 1) * CHUNKS_PER_PAGE;
             if page.len() % ENTRY_BYTES != 0 || start + page.len() / ENTRY_BYTES > map.states.len() {
                 return Err(bad(format!("page {number} has {} bytes", page.len())));
@@ -153,14 +156,15 @@ impl ChunkMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::Identity;
 
     fn header(chunks: u64, mapped: bool) -> Header {
         Header {
             version: VERSION,
-            source: vec![Identity { dev: 1, ino: 2, len: 3, mtime_ns: 4 }],
+            source: vec![SourceIdentity::File(Identity { dev: 1, ino: 2, len: 3, mtime_ns: 4 })],
             source_bytes: chunks * CHUNK_BYTES,
             target: "v/j-1".into(),
-            target_file: (1, 9),
+            target_file: TargetIdentity::File(1, 9),
             format: Format::Qcow2,
             mapped,
             chunk_bytes: CHUNK_BYTES,
@@ -175,6 +179,7 @@ mod tests {
         let changed = map.note(&[(0, ChunkState::Copied, [7; 32]), (2499, ChunkState::Zero, [8; 32])]);
         assert_eq!(changed.iter().map(|c| c.0).collect::<Vec<_>>(), [1, 3], "only changed pages");
         pages.extend(changed);
+        pages.insert(CLIENTS_PAGE, b"[]".to_vec());
         let back = ChunkMap::from_pages(&pages).unwrap().unwrap();
         assert_eq!((back.states(), back.hashes()), (map.states(), map.hashes()));
     }

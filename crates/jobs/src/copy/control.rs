@@ -1,7 +1,7 @@
 //! What can be changed about a copy while it runs: its rate, that it stops, until when its lease is
 //! good. Who changes it: the child's socket, in `attempt_io::child`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub struct Control {
     changed: Condvar,
     /// Boottime in nanoseconds; `u64::MAX` without a lease.
     lease_until_ns: AtomicU64,
+    lease_ended: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -39,7 +40,12 @@ impl Control {
         // One chunk at once, so that a copy that is killed again and again still comes forward.
         let state =
             State { canceled: false, rate, tokens: i128::from(CHUNK_BYTES), refilled_at_ns: boottime_ns() };
-        Self { state: Mutex::new(state), changed: Condvar::new(), lease_until_ns: AtomicU64::new(u64::MAX) }
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            lease_until_ns: AtomicU64::new(u64::MAX),
+            lease_ended: AtomicBool::new(false),
+        }
     }
 
     /// Changes the rate, in bytes per second, 0 = unlimited; from now on.
@@ -62,7 +68,15 @@ impl Control {
     /// The lease is good for `ttl_ms` from now.
     pub fn confirm_lease(&self, ttl_ms: u64) {
         let until = boottime_ns().saturating_add(ttl_ms.saturating_mul(1_000_000));
-        self.lease_until_ns.store(until, Ordering::Release);
+        if !self.lease_ended.load(Ordering::Acquire) {
+            self.lease_until_ns.store(until, Ordering::Release);
+        }
+    }
+
+    /// No lease is needed any more: nothing is written from here on.
+    pub fn end_lease(&self) {
+        self.lease_ended.store(true, Ordering::Release);
+        self.lease_until_ns.store(u64::MAX, Ordering::Release);
     }
 
     /// Whether the lease still is good; asked right before each write.

@@ -3,18 +3,21 @@
 //! holds. It runs in the child process of `attempt_io`; it knows no sockets and no leases beyond what
 //! `control` and `Sink` give it.
 //!
-//! Where to go: `BlockDev` is what a kind of disk must do (`raw`, `qcow2`); `source` and `target` open
+//! Where to go: `BlockDev` is what a kind of disk must do (`raw`, `qcow2`, `rbd`); `source` and `target` open
 //! and create them; `fill` copies, `verify` reads back; `checkpoint` is what survives; `run` ties it.
 
 pub mod buffer;
 pub mod checkpoint;
 pub mod control;
 pub mod device;
+pub mod disk;
 mod fill;
 pub mod hash;
+pub mod image;
 pub mod qcow2;
 pub mod qcow2_map;
 pub mod raw;
+mod rbd;
 pub mod run;
 pub mod source;
 pub mod target;

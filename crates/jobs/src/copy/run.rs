@@ -2,38 +2,33 @@
 //! its own; here is their order and nothing else.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::control::Control;
+pub use super::disk::DiskRef;
+use super::disk::Holder;
 use super::fill::{Work, chunk_range, data_bytes, fill};
+use super::image::Pools;
+use super::source::Source;
 use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, source, target, verify};
-use crate::storage::{DiskError, Format, Root};
+use crate::storage::DiskError;
 
 /// More streams than this bring nothing and cost 8 MiB each.
 const STREAMS_MAX: usize = 16;
 /// The mapping stage reports and asks whether to go on once in this many chunks.
 const MAPPING_STEP: usize = 64;
 
-/// A disk: a file below a storage's root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskRef {
-    /// The storage's directory, absolute.
-    pub root: PathBuf,
-    /// The file, relative to it.
-    pub path: PathBuf,
-    /// Its format, as its record says.
-    pub format: Format,
-}
-
 /// What to copy, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopySpec {
     /// From where.
     pub source: DiskRef,
-    /// To where: `<volumeUuid>/<jobUuid>-<token>`, final and unique; of a resumed copy the same as before.
+    /// To where: `<volumeUuid>/<jobUuid>-<token>` (an image: with a dot), final and unique; of a resumed copy the
+    /// same as before.
     pub target: DiskRef,
+    /// On whose behalf; counts for images.
+    pub holder: Holder,
     /// Chunks in work at the same time, 1 to 16.
     pub streams: usize,
     /// Time between two checkpoints, in milliseconds.
@@ -43,7 +38,8 @@ pub struct CopySpec {
 impl CopySpec {
     /// A copy at default settings.
     pub fn new(source: DiskRef, target: DiskRef) -> Self {
-        Self { source, target, streams: STREAMS, checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS }
+        let holder = Holder::default();
+        Self { source, target, holder, streams: STREAMS, checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS }
     }
 }
 
@@ -59,7 +55,7 @@ pub struct CopyResult {
 }
 
 /// Copies a disk, going on where `pages` (of an earlier attempt, empty for the first) say. On return the
-/// target is durable and was read back.
+/// target is durable and was read back, and the source is let go.
 ///
 /// # Errors
 /// `Canceled`, `LeaseExpired`, `Mismatch`, `SourceChanged`, and those of `source::open` and `target::open`. The
@@ -70,9 +66,23 @@ pub fn copy(
     control: &Control,
     sink: &dyn Sink,
 ) -> Result<CopyResult, DiskError> {
-    let from = Root::open(&spec.source.root)?;
-    let to = Root::open(&spec.target.root)?;
-    let source = source::open(&from, &spec.source.path, spec.source.format)?;
+    let (result, source) = copy_and_hold(spec, pages, control, sink)?;
+    source.give_back()?;
+    Ok(result)
+}
+
+/// The same, but the source stays held and comes with the result.
+///
+/// # Errors
+/// As `copy`.
+pub fn copy_and_hold(
+    spec: &CopySpec,
+    pages: &BTreeMap<u32, Vec<u8>>,
+    control: &Control,
+    sink: &dyn Sink,
+) -> Result<(CopyResult, Source), DiskError> {
+    let pools = Pools::open([&spec.source, &spec.target], pages, sink)?;
+    let source = source::open_disk(&spec.source, &pools, &spec.holder, pages)?;
     let size = source.dev.size();
 
     let mut data = 0;
@@ -89,7 +99,7 @@ pub fn copy(
         control.check()
     };
     control.check()?;
-    let mut target = target::open(&to, &spec.target.path, spec.target.format, &source, pages, step)?;
+    let mut target = target::open(&spec.target, &pools, &spec.holder, &source, pages, step)?;
     if !target.resumed {
         sink.checkpoint(vec![target.map.header_page()?])?;
     }
@@ -107,5 +117,6 @@ pub fn copy(
     sink.before_verify();
     let hashes = verify::verify(&work, &target.map)?;
     source.check_unchanged()?;
-    Ok(CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data })
+    drop(target);
+    Ok((CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data }, source))
 }

@@ -7,6 +7,7 @@
 //! storage, when a header does not name its backing file's format (a guest could have written a
 //! qcow2 header into a raw disk), when it is deeper than `MAX_LAYERS`, or comes back to itself.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,11 @@ use imago::raw::Raw as ImagoRaw;
 use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder};
 
 use super::BlockDev;
+use super::disk::{DiskRef, Holder, SourceIdentity};
+use super::image::{Pools, TakenImage};
 use super::qcow2::{Qcow2, imago_file, open_layer};
 use super::raw::Raw;
+use super::rbd::RbdSource;
 use crate::storage::chain::{MAX_LAYERS, backing_path};
 use crate::storage::header::{self, Qcow2Header};
 use crate::storage::probe::refuse_unusable;
@@ -26,23 +30,53 @@ use crate::storage::{Access, DiskError, Format, Identity, Root, lock};
 pub struct Source {
     /// The disk.
     pub dev: Box<dyn BlockDev>,
-    /// The files it is made of, the top first.
-    pub files: Vec<Identity>,
+    /// The files it is made of, the top first; or its image.
+    pub files: Vec<SourceIdentity>,
     held: Vec<(PathBuf, File)>,
+    taken: Option<TakenImage>,
 }
 
 impl Source {
-    /// Proves that no file of the source was written to since it was opened.
+    /// Proves that nothing of the source was written to since it was opened.
     ///
     /// # Errors
-    /// `SourceChanged`, `Io`.
+    /// `SourceChanged`; for an image `InUse`, `Fenced`, `Away`; `Io`.
     pub fn check_unchanged(&self) -> Result<(), DiskError> {
         for ((path, file), was) in self.held.iter().zip(&self.files) {
-            if Identity::of(file, path)? != *was {
+            if SourceIdentity::File(Identity::of(file, path)?) != *was {
                 return Err(DiskError::SourceChanged(path.clone()));
             }
         }
-        Ok(())
+        self.taken.as_ref().map_or(Ok(()), TakenImage::unchanged)
+    }
+
+    /// Removes what was put on the source for the copy. The locks stay until it is dropped.
+    ///
+    /// # Errors
+    /// As `TakenImage::give_back`; none for a file.
+    pub fn give_back(&self) -> Result<(), DiskError> {
+        self.taken.as_ref().map_or(Ok(()), TakenImage::give_back)
+    }
+}
+
+/// Opens the source of a copy.
+///
+/// # Errors
+/// As `open`, and for an image as `TakenImage::take`.
+pub(super) fn open_disk(
+    disk: &DiskRef,
+    pools: &Pools,
+    holder: &Holder,
+    pages: &BTreeMap<u32, Vec<u8>>,
+) -> Result<Source, DiskError> {
+    match disk {
+        DiskRef::File { root, path, format } => open(&Root::open(root)?, path, *format),
+        DiskRef::Image { pool, image } => {
+            let (taken, past, identity) = TakenImage::take(pools.of(pool)?, image, holder, pages)?;
+            let dev = Box::new(RbdSource::new(past)?);
+            let files = vec![SourceIdentity::Image(identity)];
+            Ok(Source { dev, files, held: Vec::new(), taken: Some(taken) })
+        }
     }
 }
 
@@ -66,8 +100,9 @@ pub fn open(root: &Root, relative: &Path, format: Format) -> Result<Source, Disk
     if dev.size() > header::MAX_DISK_BYTES {
         return Err(DiskError::bad_image(&root.full(relative), format!("it has {} bytes", dev.size())));
     }
-    let files = held.iter().map(|(path, file)| Identity::of(file, path)).collect::<Result<_, _>>()?;
-    Ok(Source { dev, files, held })
+    let identity = |(path, file): &(PathBuf, File)| Ok(SourceIdentity::File(Identity::of(file, path)?));
+    let files = held.iter().map(identity).collect::<Result<_, DiskError>>()?;
+    Ok(Source { dev, files, held, taken: None })
 }
 
 /// Opens one file of the source and keeps writers away from it.

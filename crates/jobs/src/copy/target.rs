@@ -8,11 +8,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::checkpoint::{ChunkMap, Header, VERSION};
+use super::disk::{DiskRef, Holder, SourceIdentity, TargetIdentity};
+use super::image::{self, Pools};
 use super::qcow2::Qcow2;
 use super::qcow2_map;
 use super::raw::Raw;
+use super::rbd::RbdTarget;
 use super::source::Source;
 use super::{BlockDev, CHUNK_BYTES};
+use crate::rbd::{Image, Pool};
 use crate::storage::{Access, DiskError, Format, Identity, Root, delete_artifact, lock};
 
 /// An opened and locked target.
@@ -25,37 +29,111 @@ pub struct Target {
     pub resumed: bool,
 }
 
-/// Opens the target at `relative` for a copy of `source`: goes on where `pages` say, else starts anew.
-/// Calls `step` with the bytes of the disk laid out so far.
+/// Where a target is.
+enum Place<'a> {
+    File(Root, &'a Path, Format),
+    Image(&'a Pool, &'a str),
+}
+
+/// Opens the target for a copy of `source`: goes on where `pages` say, else starts anew. Calls `step` with the
+/// bytes of the disk laid out so far.
 ///
 /// # Errors
-/// `InUse` when another process holds the target; `SourceChanged` when `pages` are of another source than
-/// this; `NoSpace`, `ReadOnly`, `BadImage`, `Io`, or what `step` answers.
-pub fn open(
-    root: &Root,
-    relative: &Path,
-    format: Format,
+/// `InUse` when another holds the target; `SourceChanged` when `pages` are of another source than this; `NoSpace`,
+/// `ReadOnly`, `BadImage`, `Fenced`, `Away`, `Io`, or what `step` answers.
+pub(super) fn open(
+    disk: &DiskRef,
+    pools: &Pools,
+    holder: &Holder,
     source: &Source,
     pages: &BTreeMap<u32, Vec<u8>>,
     step: impl FnMut(u64) -> Result<(), DiskError>,
 ) -> Result<Target, DiskError> {
+    let place = match disk {
+        DiskRef::File { root, path, format } => Place::File(Root::open(root)?, path, *format),
+        DiskRef::Image { pool, image } => Place::Image(pools.of(pool)?, image),
+    };
+    let name = match disk {
+        DiskRef::File { path, .. } => path.clone(),
+        DiskRef::Image { pool, image } => pool.path(image).into(),
+    };
     if let Some(map) = ChunkMap::from_pages(pages)? {
         let header = map.header();
         let same_files = header.source.len() == source.files.len()
             && header.source.iter().zip(&source.files).all(|(was, now)| was.is_still(now));
-        if !same_files || header.source_bytes != source.dev.size() {
+        let same = same_files && header.source_bytes == source.dev.size();
+        if !same && !another_snapshot(&header.source, &source.files) {
             return Err(DiskError::SourceChanged(source.dev.path().to_owned()));
         }
-        if header.target == relative && header.format == format {
-            match reopen(root, relative, &map) {
+        if same && header.target == name && header.format == disk.format() {
+            let reopened = match &place {
+                Place::File(root, relative, _) => reopen(root, relative, &map),
+                Place::Image(pool, image) => reopen_image(pool, image, holder, &map),
+            };
+            match reopened {
                 Ok(Some(dev)) => return Ok(Target { dev, map, resumed: true }),
-                // Not the file that the pages speak of, or gone: nothing of it counts.
+                // Not what the pages speak of, or gone: nothing of it counts.
                 Ok(None) | Err(DiskError::NotFound(_)) => {}
                 Err(e) => return Err(e),
             }
         }
     }
-    create(root, relative, format, source, step)
+    let (dev, target_file) = match &place {
+        Place::File(root, relative, format) => create(root, relative, *format, source, step)?,
+        Place::Image(pool, image) => create_image(pool, image, holder, source.dev.size())?,
+    };
+    let size = source.dev.size();
+    let header = Header {
+        version: VERSION,
+        source: source.files.clone(),
+        source_bytes: size,
+        target: name,
+        target_file,
+        format: disk.format(),
+        mapped: true,
+        chunk_bytes: CHUNK_BYTES,
+        chunks: size.div_ceil(CHUNK_BYTES),
+    };
+    Ok(Target { dev, map: ChunkMap::new(header), resumed: false })
+}
+
+/// Whether both are the same image, of which the earlier attempt's snapshot is gone: what was copied from that
+/// cannot be told apart from what is there now, so it counts for nothing, but it is no reason to fail.
+fn another_snapshot(was: &[SourceIdentity], now: &[SourceIdentity]) -> bool {
+    match (was, now) {
+        ([SourceIdentity::Image(was)], [SourceIdentity::Image(now)]) => {
+            was.fsid == now.fsid && was.image == now.image && was.snapshot != now.snapshot
+        }
+        _ => false,
+    }
+}
+
+fn reopen_image(
+    pool: &Pool,
+    name: &str,
+    holder: &Holder,
+    map: &ChunkMap,
+) -> Result<Option<Box<dyn BlockDev>>, DiskError> {
+    let image = image::take(pool, name, holder)?;
+    let now = TargetIdentity::Image { fsid: pool.fsid()?, image: image.id()? };
+    if now != map.header().target_file || image.size()? != map.header().source_bytes {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(RbdTarget::new(image, name)?)))
+}
+
+fn create_image(
+    pool: &Pool,
+    name: &str,
+    holder: &Holder,
+    bytes: u64,
+) -> Result<(Box<dyn BlockDev>, TargetIdentity), DiskError> {
+    // A leftover of a kill before the first checkpoint: ours by its name, but only if nobody holds it.
+    image::remove(pool, name)?;
+    Image::create(pool, name, bytes)?;
+    let image = image::take(pool, name, holder)?;
+    let identity = TargetIdentity::Image { fsid: pool.fsid()?, image: image.id()? };
+    Ok((Box::new(RbdTarget::new(image, name)?), identity))
 }
 
 /// Opens the target that `map` is of; `None` when another file is there now.
@@ -64,7 +142,7 @@ fn reopen(root: &Root, relative: &Path, map: &ChunkMap) -> Result<Option<Box<dyn
     let file = root.open_file(relative, Access::Write)?;
     lock::hold_target(&file, &full)?;
     let now = Identity::of(&file, &full)?;
-    if (now.dev, now.ino) != map.header().target_file {
+    if TargetIdentity::File(now.dev, now.ino) != map.header().target_file {
         return Ok(None);
     }
     let dev: Box<dyn BlockDev> = match map.header().format {
@@ -80,7 +158,7 @@ fn create(
     format: Format,
     source: &Source,
     step: impl FnMut(u64) -> Result<(), DiskError>,
-) -> Result<Target, DiskError> {
+) -> Result<(Box<dyn BlockDev>, TargetIdentity), DiskError> {
     let full = root.full(relative);
     // A leftover of a kill before the first checkpoint: ours by its name, but only if nobody holds it.
     match root.open_file(relative, Access::Write) {
@@ -95,25 +173,13 @@ fn create(
     let file = root.open_file(relative, Access::Create)?;
     lock::hold_target(&file, &full)?;
     root.sync_parent(relative)?;
-    let size = source.dev.size();
     lay_out(&file, &full, format, source, step)?;
     let meta = file.metadata().map_err(|e| DiskError::io("stat", &full, e))?;
-    let header = Header {
-        version: VERSION,
-        source: source.files.clone(),
-        source_bytes: size,
-        target: relative.to_owned(),
-        target_file: (meta.dev(), meta.ino()),
-        format,
-        mapped: true,
-        chunk_bytes: CHUNK_BYTES,
-        chunks: size.div_ceil(CHUNK_BYTES),
-    };
     let dev: Box<dyn BlockDev> = match format {
         Format::Raw => Box::new(Raw::target(file, full)?),
         Format::Qcow2 => Box::new(Qcow2::target(file, full)?),
     };
-    Ok(Target { dev, map: ChunkMap::new(header), resumed: false })
+    Ok((dev, TargetIdentity::File(meta.dev(), meta.ino())))
 }
 
 fn lay_out(

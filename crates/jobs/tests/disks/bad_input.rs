@@ -116,11 +116,8 @@ fn a_reference_that_leaves_the_storage_is_refused_with_what_to_do() {
         args.extend_from_slice(format);
         args.extend_from_slice(&[&top, "1M"]);
         qemu_img(&args);
-        let source = longhaul_jobs::copy::run::DiskRef {
-            root: place.path("root"),
-            path: "top.qcow2".into(),
-            format: Format::Qcow2,
-        };
+        let root = place.path("root");
+        let source = longhaul_jobs::copy::run::DiskRef::file(root, "top.qcow2", Format::Qcow2);
         copy_here(source, place.disk("v/t", Format::Raw)).unwrap_err()
     };
     for back in [secret.as_str(), "../sibling.raw", "link.raw"] {

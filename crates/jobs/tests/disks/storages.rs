@@ -187,7 +187,7 @@ fn inside_a_small_storage() {
     let root = Root::open(&dir).unwrap();
     let room = capacity(&root).unwrap().total_bytes > 9 * MIB;
     for format in [Format::Raw, Format::Qcow2] {
-        let target = DiskRef { root: dir.clone(), path: "0123456789abcdef0123456789abcdef/t".into(), format };
+        let target = DiskRef::file(dir.clone(), "0123456789abcdef0123456789abcdef/t", format);
         let copied = copy_here(place.disk("disk.raw", Format::Raw), target);
         assert!(
             if room { copied.is_ok() } else { matches!(copied, Err(DiskError::NoSpace { .. })) },

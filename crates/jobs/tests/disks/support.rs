@@ -29,7 +29,7 @@ impl Place {
     }
 
     pub fn disk(&self, path: &str, format: Format) -> DiskRef {
-        DiskRef { root: self.0.clone(), path: path.into(), format }
+        DiskRef::file(self.0.clone(), path, format)
     }
 
     pub fn path(&self, path: &str) -> PathBuf {

@@ -51,7 +51,7 @@ fn write_raw(path: &Path, seed: u64) -> std::io::Result<()> {
 }
 
 fn to_qcow2(directory: &Path, raw: &Path, name: &str) -> Result<()> {
-    let disk = |path: PathBuf, format| DiskRef { root: directory.to_owned(), path, format };
+    let disk = |path: PathBuf, format| DiskRef::file(directory, path, format);
     let from = disk(PathBuf::from(raw.file_name().unwrap_or_default()), Format::Raw);
     let to = disk(PathBuf::from(name), Format::Qcow2);
     copy(&CopySpec::new(from, to), &BTreeMap::new(), &Control::new(0), &Quiet)?;

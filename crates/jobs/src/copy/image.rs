@@ -1,0 +1,259 @@
+//! Taking images for a copy and giving them back: the fence against clients of earlier attempts, the lock, the
+//! snapshot that is copied.
+//!
+//! Every address by which a copy is known to a cluster is in the checkpoint, durably, before it opens an image
+//! for writing. The next attempt shuts those out first: whatever an earlier one still has on its way, it is
+//! not written any more, and its lock and its watch fall at once.
+
+use std::collections::BTreeMap;
+
+use longhaul_model::resource::CephPool;
+use serde::{Deserialize, Serialize};
+
+use super::Sink;
+use super::checkpoint::{CLIENTS_PAGE, ChunkMap};
+use super::disk::{DiskRef, Holder, ImageIdentity, SourceIdentity};
+use crate::rbd::{Grain, Image, Pool};
+use crate::storage::{DiskError, InUse};
+
+/// Note on an image: `<job>:<token>` of the attempt that holds it.
+pub const HOLDER_NOTE: &str = "longhaul.token";
+/// How the snapshots begin that copies make.
+pub const SNAPSHOT_PREFIX: &str = "longhaul-";
+
+/// The name of the snapshot that a job's copy is made from.
+pub fn snapshot_name(holder: &Holder) -> String {
+    format!("{SNAPSHOT_PREFIX}{}", if holder.job.is_empty() { "copy" } else { &holder.job })
+}
+
+/// A client of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Client {
+    fsid: String,
+    address: String,
+}
+
+/// The clusters of one copy: one connection for each pool, shared where source and target are in the same.
+pub(super) struct Pools {
+    open: Vec<(CephPool, Pool)>,
+}
+
+impl Pools {
+    /// Connects to the pools of `disks`, shuts out what `pages` say of earlier attempts, and has our own
+    /// addresses stored. Does nothing for disks that are files.
+    ///
+    /// # Errors
+    /// As `Pool::connect` and `Pool::shut_out`; those of the sink.
+    pub(super) fn open(
+        disks: [&DiskRef; 2],
+        pages: &BTreeMap<u32, Vec<u8>>,
+        sink: &dyn Sink,
+    ) -> Result<Self, DiskError> {
+        let mut pools = Self { open: Vec::new() };
+        for disk in disks {
+            let DiskRef::Image { pool, .. } = disk else { continue };
+            if pools.open.iter().all(|(known, _)| known != pool) {
+                pools.open.push((pool.clone(), Pool::connect(pool)?));
+            }
+        }
+        if !pools.open.is_empty() {
+            fence(pools.open.iter().map(|(_, pool)| pool), pages)?;
+            sink.checkpoint(vec![(CLIENTS_PAGE, pools.clients()?)])?;
+        }
+        Ok(pools)
+    }
+
+    fn clients(&self) -> Result<Vec<u8>, DiskError> {
+        let mut clients = Vec::new();
+        for (_, pool) in &self.open {
+            let fsid = pool.fsid()?;
+            let addresses = pool.client_addresses()?;
+            clients.extend(addresses.into_iter().map(|address| Client { fsid: fsid.clone(), address }));
+        }
+        serde_json::to_vec(&clients)
+            .map_err(|e| DiskError::io("encode", "clients".as_ref(), std::io::Error::other(e)))
+    }
+
+    /// The connection to `pool`.
+    pub(super) fn of(&self, pool: &CephPool) -> Result<&Pool, DiskError> {
+        self.open
+            .iter()
+            .find(|(known, _)| known == pool)
+            .map(|(_, pool)| pool)
+            .ok_or_else(|| DiskError::bad_image(pool.path("").as_ref(), "its pool was not connected to"))
+    }
+}
+
+/// Shuts out every client that `pages` name, in those of its clusters that are connected to.
+///
+/// # Errors
+/// `Refuses` when our user may not do that; `Away`.
+pub(crate) fn fence<'p>(
+    pools: impl Iterator<Item = &'p Pool>,
+    pages: &BTreeMap<u32, Vec<u8>>,
+) -> Result<(), DiskError> {
+    let earlier: Vec<Client> = match pages.get(&CLIENTS_PAGE) {
+        Some(page) => serde_json::from_slice(page).map_err(|e| {
+            DiskError::bad_image("checkpoint".as_ref(), format!("its clients can't be read: {e}"))
+        })?,
+        None => return Ok(()),
+    };
+    for pool in pools {
+        let fsid = pool.fsid()?;
+        for client in earlier.iter().filter(|c| c.fsid == fsid) {
+            pool.shut_out(&client.address)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens an image for writing and takes its lock. Nobody else may have it open.
+///
+/// # Errors
+/// `InUse` with the address of who has it; `Fenced` when a later attempt of the job has had it; `BadImage` when
+/// it knows no lock; as `Image::open`.
+pub(super) fn take(pool: &Pool, name: &str, holder: &Holder) -> Result<Image, DiskError> {
+    let image = Image::open(pool, name)?;
+    // Before the lock: a client that lives might hand its lock over to us. And after it: who came between.
+    image.refuse_if_watched()?;
+    image.lock()?;
+    image.refuse_if_watched()?;
+    let noted = image.note(HOLDER_NOTE)?;
+    let noted = noted.as_deref().and_then(|note| note.split_once(':'));
+    if let Some((job, token)) = noted
+        && job == holder.job
+        && token.parse::<u64>().is_ok_and(|token| token > holder.token)
+    {
+        return Err(DiskError::Fenced(image.path().to_owned()));
+    }
+    image.set_note(HOLDER_NOTE, Some(&format!("{}:{}", holder.job, holder.token)))?;
+    Ok(image)
+}
+
+/// A source whose lock is ours: nobody else writes to it.
+pub struct TakenImage {
+    head: Image,
+    snapshot: String,
+    bytes: u64,
+}
+
+impl TakenImage {
+    /// Takes the image and its snapshot; the one of an earlier attempt where `pages` are of it and the image did
+    /// not change since.
+    ///
+    /// # Errors
+    /// As `take`; `SourceChanged`.
+    pub(super) fn take(
+        pool: &Pool,
+        name: &str,
+        holder: &Holder,
+        pages: &BTreeMap<u32, Vec<u8>>,
+    ) -> Result<(Self, Image, ImageIdentity), DiskError> {
+        let head = take(pool, name, holder)?;
+        let snapshot = snapshot_name(holder);
+        let (id, bytes, fsid) = (head.id()?, head.size()?, pool.fsid()?);
+        let there =
+            |snapshots: &[crate::rbd::Snapshot]| snapshots.iter().find(|s| s.name == snapshot).cloned();
+        let known = match ChunkMap::from_pages(pages)?.map(|map| map.header().source.clone()).as_deref() {
+            Some([SourceIdentity::Image(known)]) if known.image == id && known.fsid == fsid => {
+                Some(known.snapshot)
+            }
+            _ => None,
+        };
+        let taken = Self { head, snapshot: snapshot.clone(), bytes };
+        let found = there(&taken.head.snapshots()?);
+        let number = match found {
+            Some(old) if known == Some(old.id) => {
+                taken.unchanged()?;
+                old.id
+            }
+            old => {
+                if old.is_some() {
+                    taken.head.remove_snapshot(&snapshot)?;
+                }
+                taken.head.snapshot(&snapshot)?;
+                let made = there(&taken.head.snapshots()?);
+                made.ok_or_else(|| DiskError::NotFound(taken.head.path().join(&snapshot)))?.id
+            }
+        };
+        let past = Image::open_read_only(pool, name, Some(&snapshot))?;
+        let identity = ImageIdentity { fsid, image: id, bytes, snapshot: number };
+        Ok((taken, past, identity))
+    }
+
+    /// Proves that the lock is ours and that nothing was written since the snapshot.
+    ///
+    /// # Errors
+    /// `SourceChanged`; `InUse` when another has the image open for writing; `Fenced`, `Away`, `Io`.
+    pub fn unchanged(&self) -> Result<(), DiskError> {
+        let changed = || DiskError::SourceChanged(self.head.path().to_owned());
+        if !self.head.owns_lock()? || self.head.size()? != self.bytes {
+            return Err(changed());
+        }
+        let grain = if self.head.has_fast_diff()? { Grain::Object } else { Grain::Exact };
+        match self.head.changes(&self.snapshot, 0..self.bytes, grain)?.is_empty() {
+            true => self.head.refuse_if_watched(),
+            false => Err(changed()),
+        }
+    }
+
+    /// Removes the snapshot and the note. The lock falls when this is dropped.
+    ///
+    /// # Errors
+    /// `InUse`, `Fenced`, `Away`, `Io`: the snapshot stays, and goes when the image is removed.
+    pub fn give_back(&self) -> Result<(), DiskError> {
+        self.head.remove_snapshot(&self.snapshot)?;
+        self.head.set_note(HOLDER_NOTE, None)
+    }
+}
+
+/// Removes an image that a copy made, or that is trash: its snapshots of ours first. Of `image@snapshot` the
+/// snapshot alone. What is gone is no error.
+///
+/// # Errors
+/// `InUse` while a client has it open; `Io` while it has snapshots of others; `Away`, `Refuses`.
+pub(crate) fn remove(pool: &Pool, name: &str) -> Result<(), DiskError> {
+    let (name, only) = match name.split_once('@') {
+        Some((name, snapshot)) => (name, Some(snapshot)),
+        None => (name, None),
+    };
+    let image = match Image::open(pool, name) {
+        Err(DiskError::NotFound(_)) => return Ok(()),
+        opened => opened?,
+    };
+    image.refuse_if_watched()?;
+    let is_ours = |name: &str| only.map_or(name.starts_with(SNAPSHOT_PREFIX), |only| name == only);
+    for snapshot in image.snapshots()?.into_iter().filter(|s| is_ours(&s.name)) {
+        image.remove_snapshot(&snapshot.name)?;
+    }
+    if only.is_some() {
+        return image.set_note(HOLDER_NOTE, None);
+    }
+    let left = image.snapshots()?;
+    if let Some(first) = left.first() {
+        let reason = format!(
+            "it has {} snapshots, such as {}; remove them first with rbd snap purge",
+            left.len(),
+            first.name
+        );
+        return Err(DiskError::bad_image(image.path(), reason));
+    }
+    drop(image);
+    pool.remove(name)
+}
+
+/// Who has the image open for writing; empty when nobody has, or it is gone.
+///
+/// # Errors
+/// `Away`, `Refuses`, `Io`.
+pub(crate) fn holders(pool: &Pool, name: &str) -> Result<Vec<InUse>, DiskError> {
+    let image = match Image::open_read_only(pool, name, None) {
+        Err(DiskError::NotFound(_)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    match image.refuse_if_watched() {
+        Ok(()) => Ok(Vec::new()),
+        Err(DiskError::InUse(holders)) => Ok(holders),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,215 @@
+//! The child killed again and again, and paused holders woken too late: the bytes are right, little is copied
+//! twice, and nothing of an earlier attempt is written any more.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use longhaul_jobs::attempt_io::protocol::enter;
+use longhaul_jobs::attempt_io::{Attempt, FromChild, PAUSE_BEFORE_VERIFY, Spawner, ToChild};
+use longhaul_jobs::copy::checkpoint::{ChunkMap, ChunkState};
+use longhaul_jobs::copy::disk::Holder;
+use longhaul_jobs::copy::run::DiskRef;
+use longhaul_jobs::rbd::{Image, Pool};
+use longhaul_jobs::storage::{DiskError, Format};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cluster::{Named, Stopped, exported, pool_named, rbd};
+use crate::support::{
+    MIB, Pages, Place, Seeded, assert_clean, child_program, dense, done, failed, guest_bytes, outcome, spec,
+    start,
+};
+
+const DISK: u64 = 64 * MIB + 512;
+const RATE: u64 = 48 * MIB;
+const KILLS: u64 = 6;
+
+fn image(name: &Named) -> DiskRef {
+    let (pool, image) = name.0.split_once('/').unwrap();
+    DiskRef::image(pool_named(pool), image)
+}
+
+fn holder(token: u64) -> Holder {
+    Holder { job: "a1b2c3".into(), token }
+}
+
+fn durable(pages: &Pages) -> usize {
+    let map = ChunkMap::from_pages(pages).unwrap();
+    map.map_or(0, |m| m.states().iter().filter(|s| **s == ChunkState::Copied).count())
+}
+
+/// Waits until so many chunks are durable.
+async fn copied(attempt: &mut Attempt, pages: &mut Pages, chunks: usize) {
+    while durable(pages) < chunks {
+        match attempt.next_event().await.unwrap() {
+            Some(FromChild::Checkpoint { seq, pages: changed }) => {
+                enter(changed, pages);
+                attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
+            }
+            Some(FromChild::Progress { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn killed(test: &str, source: DiskRef, target: DiskRef) {
+    let spawner = Spawner::new(child_program());
+    let mut work = spec(source, target);
+    work.bytes_per_s = RATE;
+    work.copy.checkpoint_interval_ms = 200;
+    let (mut pages, mut rng) = (Pages::new(), Seeded(0xF00D + test.len() as u64));
+    for round in 0..KILLS {
+        work.copy.holder = holder(round + 1);
+        let before = durable(&pages);
+        let mut attempt = start(&spawner, &work, &pages).await;
+        // At the first message, and later and later.
+        for _ in 0..round * 2 + rng.below(3) {
+            match attempt.next_event().await.unwrap() {
+                Some(FromChild::Checkpoint { seq, pages: changed }) => {
+                    enter(changed, &mut pages);
+                    attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
+                }
+                Some(FromChild::Progress { .. }) => {}
+                other => panic!("{test} round {round}: {other:?}"),
+            }
+        }
+        attempt.kill_and_wait().await.unwrap();
+        assert!(durable(&pages) >= before, "{test}: what was durable stays so");
+    }
+    work.bytes_per_s = 0;
+    work.copy.holder = holder(KILLS + 1);
+    let mut attempt = start(&spawner, &work, &pages).await;
+    done(outcome(&mut attempt, &mut pages).await);
+    if matches!(work.copy.source, DiskRef::Image { .. }) {
+        attempt.send(&ToChild::Release).await.unwrap();
+    }
+    assert!(attempt.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_file_on_its_way_to_an_image_survives_kills() {
+    let (place, to) = (Place::new("rbd-kills-to"), Named::new("kills-to"));
+    dense(&place.path("disk.raw"), DISK, 5);
+    killed("to", place.disk("disk.raw", Format::Raw), image(&to)).await;
+    assert!(exported(&to.0, &place.path("witness")) == fs::read(place.path("disk.raw")).unwrap());
+}
+
+#[tokio::test]
+async fn an_image_on_its_way_to_a_qcow2_file_survives_kills() {
+    let (place, from) = (Place::new("rbd-kills-from"), Named::new("kills-from"));
+    dense(&place.path("disk.raw"), DISK, 6);
+    rbd(&["import", "--no-progress", place.path("disk.raw").to_str().unwrap(), &from.0]);
+    killed("from", image(&from), place.disk("v/t", Format::Qcow2)).await;
+    assert_clean(&place.path("v/t"));
+    assert!(guest_bytes(&place.path("v/t")) == fs::read(place.path("disk.raw")).unwrap());
+    assert!(!rbd(&["snap", "ls", &from.0]).contains("longhaul"));
+}
+
+#[tokio::test]
+async fn an_image_on_its_way_to_another_pool_survives_kills() {
+    let (place, from) = (Place::new("rbd-kills-both"), Named::new("kills-a"));
+    let to = Named::in_pool("ps-b", "kills-b");
+    dense(&place.path("disk.raw"), DISK, 7);
+    rbd(&["import", "--no-progress", place.path("disk.raw").to_str().unwrap(), &from.0]);
+    killed("between", image(&from), image(&to)).await;
+    assert!(exported(&to.0, &place.path("witness")) == fs::read(place.path("disk.raw")).unwrap());
+    assert!(!rbd(&["snap", "ls", &from.0]).contains("longhaul"));
+}
+
+#[tokio::test]
+async fn a_paused_holder_woken_after_takeover_writes_nothing() {
+    let (place, to) = (Place::new("rbd-paused"), Named::new("paused"));
+    dense(&place.path("disk.raw"), DISK, 8);
+    let spawner = Spawner::new(child_program());
+    let mut work = spec(place.disk("disk.raw", Format::Raw), image(&to));
+    work.copy.holder = holder(1);
+    work.bytes_per_s = 16 * MIB;
+    work.copy.checkpoint_interval_ms = 100;
+    let mut pages = Pages::new();
+    let mut paused = start(&spawner, &work, &pages).await;
+    copied(&mut paused, &mut pages, 2).await;
+    let pid = Pid::from_raw(paused.pid() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    work.copy.holder = holder(2);
+    work.bytes_per_s = 0;
+    // The file may be read by both; the pause is of the holder of the image.
+    let mut winner = start(&spawner, &work, &pages).await;
+    done(outcome(&mut winner, &mut pages).await);
+    // What it wrote is overwritten, so that any late write of the other would show.
+    let marker = Image::open(&Pool::connect(&pool_named("ps-a")).unwrap(), to.image()).unwrap();
+    marker.write(&vec![0xEE; DISK as usize], 0).unwrap();
+    drop(marker);
+    kill_process(pid, Signal::CONT).unwrap();
+    let error = failed(outcome(&mut paused, &mut pages).await);
+    assert!(matches!(error, DiskError::Fenced(_)), "{error:?}");
+    assert!(exported(&to.0, &place.path("witness")).iter().all(|b| *b == 0xEE));
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_an_image_fails_the_copy_and_is_named() {
+    let guest = 9 * MIB + 12_345;
+    for flip in [true, false] {
+        let (place, to) = (Place::new("rbd-flip"), Named::new("flip"));
+        dense(&place.path("disk.raw"), 21 * MIB + 100, 8);
+        fs::write(place.path("pause"), "").unwrap();
+        let spawner = Spawner::new(child_program()).env(PAUSE_BEFORE_VERIFY, place.path("pause"));
+        let work = spec(place.disk("disk.raw", Format::Raw), image(&to));
+        let mut pages = Pages::new();
+        let mut attempt = start(&spawner, &work, &pages).await;
+        copied(&mut attempt, &mut pages, 6).await;
+        if flip {
+            flip_in_the_cluster(&place, &to, guest);
+        }
+        fs::remove_file(place.path("pause")).unwrap();
+        let told = outcome(&mut attempt, &mut pages).await;
+        match flip {
+            true => match failed(told) {
+                DiskError::Mismatch { offset } => assert_eq!(offset, guest),
+                other => panic!("{other:?}"),
+            },
+            false => assert_eq!(done(told).bytes, 21 * MIB + 100),
+        }
+    }
+}
+
+/// Past librbd, whose lock forbids it: in the object of the pool itself.
+fn flip_in_the_cluster(place: &Place, name: &Named, at: u64) {
+    let info = rbd(&["info", "--format", "json", &name.0]);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let object = format!("{}.{:016x}", info["block_name_prefix"].as_str().unwrap(), at / (4 * MIB));
+    let file = place.path("object");
+    let rados = |verb: &str| {
+        let conf = crate::cluster::conf();
+        let args = ["--conf", conf.to_str().unwrap(), "-p", "ps-a", verb, &object, file.to_str().unwrap()];
+        let out = crate::support::run("rados", &args);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    };
+    rados("get");
+    let bytes = fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
+    let mut byte = [0];
+    bytes.read_exact_at(&mut byte, at % (4 * MIB)).unwrap();
+    bytes.write_all_at(&[byte[0] ^ 0x10], at % (4 * MIB)).unwrap();
+    rados("put");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_away_for_a_while_fails_the_copy_as_away_and_it_goes_on_afterwards() {
+    let (place, to) = (Place::new("rbd-osd-away"), Named::new("osd-away"));
+    dense(&place.path("disk.raw"), DISK, 9);
+    let spawner = Spawner::new(child_program());
+    let mut work = spec(place.disk("disk.raw", Format::Raw), image(&to));
+    work.bytes_per_s = 16 * MIB;
+    work.copy.checkpoint_interval_ms = 100;
+    work.copy.holder = holder(1);
+    let mut pages = Pages::new();
+    let mut attempt = start(&spawner, &work, &pages).await;
+    copied(&mut attempt, &mut pages, 2).await;
+    let stopped = Stopped::osd();
+    let error = failed(outcome(&mut attempt, &mut pages).await);
+    drop(stopped);
+    assert_eq!(error.kind(), "away", "{error}");
+    work.bytes_per_s = 0;
+    work.copy.holder = holder(2);
+    let mut again = start(&spawner, &work, &pages).await;
+    done(outcome(&mut again, &mut pages).await);
+    assert!(exported(&to.0, &place.path("witness")) == fs::read(place.path("disk.raw")).unwrap());
+}
