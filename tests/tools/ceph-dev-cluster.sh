@@ -95,6 +95,8 @@ osd pool default pg num = 8
 osd pool default pgp num = 8
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+# an OSD that a test stops for a while has no peer whose answer would make it readable again: its leases last longer
+osd heartbeat grace = 600
 mon allow pool size one = true
 mon allow pool delete = true
 mon warn on pool no redundancy = false

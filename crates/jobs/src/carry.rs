@@ -174,7 +174,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
 }
 
 fn holder(context: &JobContext) -> Holder {
-    Holder { job: context.job().id.to_string(), token: context.claim().token.into() }
+    Holder { job: context.job().id.to_string(), token: context.claim().token }
 }
 
 /// What of a checkpoint says how far the copy is: each attempt has clients of its own.

@@ -111,7 +111,7 @@ fn run_copy(
         let outcome = match copied {
             Ok((result, source)) => match &spec.copy.source {
                 DiskRef::Image { .. } => {
-                    return hold(&source, FromChild::Done { result }, &control, &report, &asked);
+                    return hold(source, FromChild::Done { result }, &control, &report, &asked);
                 }
                 DiskRef::File { .. } => Some(FromChild::Done { result }),
             },
@@ -143,7 +143,7 @@ fn run_copy(
 /// Tells the outcome and holds the source until the parent releases it or is gone. Nothing is written any more
 /// but the parent's orders, so the lease is not waited for: who takes the job over shuts us out.
 fn hold(
-    source: &Source,
+    source: Source,
     done: FromChild,
     control: &Control,
     report: &Report<'_>,
@@ -167,6 +167,8 @@ fn hold(
             _ => {}
         }
     }
+    // Closed by hand: an image that is merely left is watched for another half minute.
+    drop(source);
     // The listener waits for a parent that may have nothing more to say.
     std::process::exit(0)
 }

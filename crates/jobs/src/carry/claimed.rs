@@ -97,7 +97,7 @@ pub async fn artifact(
 }
 
 async fn new_artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
-    let path = order.new_path(&context.job().id.to_string(), context.claim().token.into());
+    let path = order.new_path(&context.job().id.to_string(), context.claim().token);
     let disk = order.disk_at(&path).ok_or_else(|| Fault::internal("a new artifact is not on its storage"))?;
     let intent = context.intend(IntentKind::Artifact { path: path.clone() }, Some(order.target.id)).await?;
     // Of the checkpoint only the clients count: they are shut out before anything is written.

@@ -1,9 +1,12 @@
 //! The cluster of the tests and what they ask it: `tests/tools/ceph-dev-cluster.sh` starts it, with cephx.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use longhaul_jobs::rbd::{CephPool, Pool};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Names the ceph.conf.
@@ -18,7 +21,19 @@ pub fn conf() -> PathBuf {
         )
     });
     assert!(conf.exists(), "{} is not there; start the cluster again", conf.display());
+    turn(&conf);
     conf
+}
+
+/// A file that each process of a test holds a lock on: shared, but alone while it stops the OSD, since the others
+/// would wait for that in vain.
+fn turn(conf: &Path) -> &'static File {
+    static TURN: OnceLock<File> = OnceLock::new();
+    TURN.get_or_init(|| {
+        let file = File::create(conf.with_file_name("tests.lock")).unwrap();
+        flock(&file, FlockOperation::LockShared).unwrap();
+        file
+    })
 }
 
 /// A file of the cluster's directory.
@@ -117,6 +132,7 @@ impl Stopped {
     pub fn osd() -> Self {
         let pid = std::fs::read_to_string(file("osd.0.pid")).unwrap();
         let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        flock(turn(&conf()), FlockOperation::LockExclusive).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
         Self(pid)
     }
@@ -125,5 +141,6 @@ impl Stopped {
 impl Drop for Stopped {
     fn drop(&mut self) {
         kill_process(self.0, Signal::CONT).unwrap();
+        flock(turn(&conf()), FlockOperation::LockShared).unwrap();
     }
 }
