@@ -61,6 +61,26 @@ pub enum AddCommand {
         #[command(flatten)]
         naming: Naming,
     },
+    /// A pool of RBD images
+    Ceph {
+        /// The pool; it must exist
+        #[arg(long, value_name = "POOL")]
+        pool: String,
+        /// Absolute path of a ceph.conf on every node
+        #[arg(long, value_name = "FILE", required_unless_present = "monitors")]
+        conf: Option<String>,
+        /// A monitor, host or host:port; may be given more than once
+        #[arg(long = "mon", value_name = "HOST[:PORT]")]
+        monitors: Vec<String>,
+        /// Who logs in, without "client."
+        #[arg(long, value_name = "NAME", default_value = "admin")]
+        user: String,
+        /// Absolute path of that user's keyring on every node
+        #[arg(long, value_name = "FILE")]
+        keyring: Option<String>,
+        #[command(flatten)]
+        naming: Naming,
+    },
     /// An NFS export that every node has mounted at the same place
     Nfs {
         /// The export: host:/path
@@ -115,10 +135,26 @@ pub enum StateEvent {
 pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit, ClientError> {
     match command {
         StorageCommand::Add(AddCommand::Local { path, naming }) => {
-            add(context, "local-storage", &path, naming).await
+            add(context, "local-storage", json!({"url": path}), naming).await
         }
-        StorageCommand::Add(AddCommand::Shared { path, naming }) => add(context, "smp", &path, naming).await,
-        StorageCommand::Add(AddCommand::Nfs { export, naming }) => add(context, "nfs", &export, naming).await,
+        StorageCommand::Add(AddCommand::Shared { path, naming }) => {
+            add(context, "smp", json!({"url": path}), naming).await
+        }
+        StorageCommand::Add(AddCommand::Ceph { pool, conf, monitors, user, keyring, naming }) => {
+            let mut params = json!({"dataVolumePoolName": pool, "user": user});
+            for (key, value) in [("conf", conf), ("keyring", keyring)] {
+                if let Some(value) = value {
+                    params[key] = Value::from(value);
+                }
+            }
+            if !monitors.is_empty() {
+                params["monUrls"] = monitors.iter().map(|m| mon_url(m)).collect();
+            }
+            add(context, "ceph", params, naming).await
+        }
+        StorageCommand::Add(AddCommand::Nfs { export, naming }) => {
+            add(context, "nfs", json!({"url": export}), naming).await
+        }
         StorageCommand::List => list(context).await,
         StorageCommand::Scan { storage } => scan(context, &storage).await,
         StorageCommand::Trash(TrashCommand::List { storage }) => trash(context, &storage).await,
@@ -155,10 +191,25 @@ async fn uuid_of(context: &Context, storage: &str) -> Result<String, ClientError
     lookup::uuid(&lookup::storage(&context.client, storage).await?)
 }
 
-async fn add(context: &mut Context, kind: &str, url: &str, naming: Naming) -> Result<Exit, ClientError> {
+/// A monitor as ZStack's call spells it; nobody logs in there.
+fn mon_url(monitor: &str) -> Value {
+    let (host, port) = match monitor.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (host, port),
+        _ => (monitor, ""),
+    };
+    Value::from(format!("-:-@{host}/?monPort={port}"))
+}
+
+async fn add(
+    context: &mut Context,
+    kind: &str,
+    mut params: Value,
+    naming: Naming,
+) -> Result<Exit, ClientError> {
     let zones = context.client.list(&["zones"], &[]).await?;
     let zone = zones.first().ok_or_else(|| ClientError::not_found("the server has no zone"))?;
-    let mut params = json!({"name": naming.name, "url": url, "zoneUuid": lookup::uuid(zone)?});
+    params["name"] = Value::from(naming.name);
+    params["zoneUuid"] = Value::from(lookup::uuid(zone)?);
     if let Some(description) = naming.description {
         params["description"] = Value::from(description);
     }

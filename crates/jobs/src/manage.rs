@@ -3,6 +3,7 @@
 
 pub mod fault;
 mod place;
+pub(crate) mod pool;
 pub mod storages;
 pub mod trash;
 pub mod volumes;

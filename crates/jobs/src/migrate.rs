@@ -125,7 +125,9 @@ impl JobHandler for Migrate {
             ))
             .into());
         }
-        self.desk.refuse_held(&from, &path).await?;
+        if from.pool.is_none() {
+            self.desk.refuse_held(&from, &path).await?; // an image is held by our own child, which looks itself
+        }
         let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = Volume { format: Some(format_name(order.format).to_owned()), ..now };
         let size = self.desk.occupied(&from, &path).await?;

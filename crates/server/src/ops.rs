@@ -2,6 +2,7 @@
 //! per family.
 
 mod accounts;
+mod ceph;
 mod global_config;
 mod jobs;
 mod keys;
@@ -78,6 +79,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
             storages::add_directory(app, &called, StorageKind::SharedMountPoint).await
         }
         Op::AddNfsPrimaryStorage => storages::add_directory(app, &called, StorageKind::Nfs).await,
+        Op::AddCephPrimaryStorage => ceph::add(app, &called).await,
         Op::ReconnectPrimaryStorage => storages::reconnect(app, &called, "uuid").await,
         Op::SyncPrimaryStorageCapacity => storages::reconnect(app, &called, "primaryStorageUuid").await,
         Op::UpdatePrimaryStorage => storages::update(app, &called).await,

@@ -10,6 +10,7 @@ use longhaul_model::Fault;
 use longhaul_model::resource::Storage;
 
 use super::fault::from_disk;
+use super::pool;
 use crate::attempt_io::Spawner;
 use crate::storage::{self, Access, Capacity, DiskError, Format, ImageInfo, Layer, Root, lock, shared};
 
@@ -79,6 +80,9 @@ impl Desk {
     /// # Errors
     /// It cannot be reached.
     pub async fn capacity(&self, storage: &Storage) -> Result<Capacity, Fault> {
+        if let Some(pool) = &storage.pool {
+            return self.pool_capacity(pool).await;
+        }
         let storage = storage.clone();
         blocking(move || storage::capacity(&open_root(&storage)?)).await
     }
@@ -88,6 +92,9 @@ impl Desk {
     /// # Errors
     /// It cannot be written or has not enough; with what is free, as far as that was seen.
     pub async fn room(&self, storage: &Storage, needed: u64) -> Result<u64, (u64, Fault)> {
+        if let Some(pool) = &storage.pool {
+            return self.pool_room(pool, needed).await;
+        }
         let storage = storage.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let root = open_root(&storage).map_err(|e| (0, from_disk(e)))?;
@@ -104,6 +111,9 @@ impl Desk {
     /// # Errors
     /// It is not there, leads outside of the storage, or is no image that we can use.
     pub async fn look(&self, storage: &Storage, path: &str, said: Option<Format>) -> Result<Disk, Fault> {
+        if let Some(pool) = &storage.pool {
+            return self.pool_look(pool, path).await;
+        }
         let (storage, path) = (storage.clone(), PathBuf::from(path));
         blocking(move || looked_at(&open_root(&storage)?, &path, said)).await
     }
@@ -117,7 +127,10 @@ impl Desk {
         storage: &Storage,
         path: &str,
         said: Option<Format>,
-    ) -> Result<(Disk, File), Fault> {
+    ) -> Result<(Disk, Option<File>), Fault> {
+        if let Some(pool) = &storage.pool {
+            return Ok((self.pool_look(pool, path).await?, None));
+        }
         let (storage, path) = (storage.clone(), PathBuf::from(path));
         blocking(move || {
             let root = open_root(&storage)?;
@@ -133,7 +146,7 @@ impl Desk {
                 );
                 return Err(DiskError::bad_image(&root.full(&relative), reason));
             }
-            Ok((disk, file))
+            Ok((disk, Some(file)))
         })
         .await
     }
@@ -149,6 +162,9 @@ impl Desk {
         relative: &Path,
         bytes: u64,
     ) -> Result<(String, u64), Fault> {
+        if let Some(pool) = &storage.pool {
+            return self.pool_create(pool, pool::image_name(relative), bytes).await;
+        }
         let (storage, relative) = (storage.clone(), relative.to_owned());
         blocking(move || {
             let root = open_root(&storage)?;
@@ -164,6 +180,9 @@ impl Desk {
     /// # Errors
     /// It is not there, or leads outside of the storage.
     pub async fn occupied(&self, storage: &Storage, path: &str) -> Result<u64, Fault> {
+        if let Some(pool) = &storage.pool {
+            return Ok(self.pool_look(pool, path).await?.info.actual_bytes);
+        }
         let (storage, path) = (storage.clone(), PathBuf::from(path));
         blocking(move || {
             let root = open_root(&storage)?;
@@ -177,6 +196,9 @@ impl Desk {
     /// # Errors
     /// They are named; those in the trash with their numbers there.
     pub async fn refuse_backing(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
+        if storage.pool.is_some() {
+            return Ok(()); // an image that clones are made of has snapshots, and is refused for them
+        }
         let (of, path) = (storage.clone(), PathBuf::from(path));
         let found = blocking(move || match storage::refuse_if_backing(&open_root(&of)?, &path) {
             Err(DiskError::Backs { path, overlays }) => Ok(Some((path, overlays))),
@@ -200,7 +222,11 @@ impl Desk {
     ///
     /// # Errors
     /// The holders are named.
-    pub async fn refuse_held(&self, _storage: &Storage, path: &str) -> Result<(), Fault> {
+    pub async fn refuse_held(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
+        if let Some(pool) = &storage.pool {
+            let holders = self.pool_holders(pool, path).await?;
+            return if holders.is_empty() { Ok(()) } else { Err(from_disk(DiskError::InUse(holders))) };
+        }
         let path = PathBuf::from(path);
         blocking(move || {
             let holders: Vec<_> = match storage::in_use(&path) {
@@ -222,6 +248,10 @@ impl Desk {
     /// It leads outside or over a symbolic link, is held by a process, is a backing file, was touched, or
     /// cannot be removed.
     pub async fn remove(&self, storage: &Storage, path: &str, since_ms: Option<i64>) -> Result<(), Fault> {
+        if let Some(pool) = &storage.pool {
+            self.refuse_owned(storage, path).await?;
+            return self.pool_remove(pool, path).await;
+        }
         let (of, recorded) = (storage.clone(), PathBuf::from(path));
         let held = blocking(move || {
             let root = open_root(&of)?;
@@ -242,18 +272,24 @@ impl Desk {
         });
         let Some((root, relative, file)) = held.await? else { return Ok(()) };
         // The lock keeps an adoption out, so what the records say now stays true until the file is gone.
-        let owners = self.inventory.volumes_on(storage.id).await?;
-        if let Some(owner) = owners.iter().find(|v| v.install_path.as_deref() == Some(path)) {
-            return Err(Fault::failed(format!(
-                "{path} is the file of volume[uuid:{}, name:{}]; it is not removed",
-                owner.id, owner.name
-            )));
-        }
+        self.refuse_owned(storage, path).await?;
         blocking(move || {
             let _held = file;
             storage::delete_artifact(&root, &relative)
         })
         .await
+    }
+
+    /// Refuses when a volume points at `path`.
+    async fn refuse_owned(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
+        let owners = self.inventory.volumes_on(storage.id).await?;
+        match owners.iter().find(|v| v.install_path.as_deref() == Some(path)) {
+            None => Ok(()),
+            Some(owner) => Err(Fault::failed(format!(
+                "{path} is the file of volume[uuid:{}, name:{}]; it is not removed",
+                owner.id, owner.name
+            ))),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use longhaul_engine::Inventory;
 use longhaul_engine::inventory::StorageUpdate;
-use longhaul_model::resource::{Storage, StorageKind, StorageState, Volume};
+use longhaul_model::resource::{CephPool, Storage, StorageKind, StorageState, Volume};
 use longhaul_model::{Code, Fault, HostId, StorageId};
 
 use super::fault::from_disk;
@@ -91,6 +91,47 @@ pub async fn add_directory(
         }
         other => other,
     }
+}
+
+/// A pool to be added as a storage.
+#[derive(Debug, Clone)]
+pub struct NewPool {
+    /// The uuid, if the caller chooses it.
+    pub id: Option<StorageId>,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// How it is reached; its fsid is found out.
+    pub pool: CephPool,
+}
+
+/// Adds a pool of RBD images as a storage.
+///
+/// # Errors
+/// The cluster does not answer, the pool is not there, or it is a storage already.
+pub async fn add_pool(desk: &Desk, new: NewPool) -> Result<Storage, Fault> {
+    let mut pool = new.pool;
+    pool.fsid = desk.fsid(&pool).await?;
+    let capacity = desk.pool_capacity(&pool).await?;
+    let inventory = &desk.inventory;
+    let created = inventory.create_storage(Storage {
+        id: new.id.unwrap_or_else(|| StorageId::random(&**inventory.runtime())),
+        name: new.name,
+        description: new.description,
+        kind: StorageKind::Ceph,
+        url: format!("ceph://{}/{}", pool.fsid, pool.pool),
+        mount: None,
+        pool: Some(pool),
+        host: None,
+        state: StorageState::Enabled,
+        status: "Connected".to_owned(),
+        total_bytes: capacity.total_bytes,
+        available_bytes: capacity.available_bytes,
+        create_ms: 0,
+        last_op_ms: 0,
+    });
+    created.await
 }
 
 /// Marks the directories of storages that were added before there were marks: those that hold a file that a
@@ -225,6 +266,9 @@ pub async fn scan(desk: &Desk, id: StorageId) -> Result<Vec<Item>, Fault> {
     let inventory = &desk.inventory;
     let known = inventory.storage(id, "uuid").await?;
     let volumes = inventory.volumes_on(id).await?;
+    if let Some(pool) = &known.pool {
+        return scan_pool(desk, id, pool, volumes).await;
+    }
     let managed: Vec<PathBuf> = inventory.known_paths(id).await?.into_iter().map(PathBuf::from).collect();
     blocking(move || {
         let root = open_root(&known)?;
@@ -235,6 +279,34 @@ pub async fn scan(desk: &Desk, id: StorageId) -> Result<Vec<Item>, Fault> {
         Ok(items)
     })
     .await
+}
+
+async fn scan_pool(
+    desk: &Desk,
+    id: StorageId,
+    pool: &CephPool,
+    volumes: Vec<Volume>,
+) -> Result<Vec<Item>, Fault> {
+    let mut items = Vec::new();
+    for volume in volumes {
+        let Some(path) = volume.install_path.clone() else { continue };
+        match desk.image(pool, &path).await {
+            Ok(facts) if facts.bytes == volume.size => {}
+            Ok(facts) => {
+                let told = format!("the image has {} bytes", facts.bytes);
+                items.push(Item::Changed(Box::new(volume), told));
+            }
+            Err(fault) if fault.code == Code::StorageAway => return Err(fault),
+            Err(_) => items.push(Item::Missing(Box::new(volume))),
+        }
+    }
+    let known = desk.inventory.known_paths(id).await?;
+    let found = desk.pool_scan(pool, &known).await?;
+    items.extend(
+        found.into_iter().map(|disk| Item::Unmanaged(Found { path: disk.path.into(), image: Ok(disk.info) })),
+    );
+    items.truncate(SCAN_MAX);
+    Ok(items)
 }
 
 fn compare(root: &Root, volume: Volume) -> Option<Item> {

@@ -106,7 +106,8 @@ pub async fn create(
     let (path, actual) = desk.create(&storage, Path::new(&name), size).await?;
     volume.storage = Some(storage.id);
     volume.install_path = Some(path.clone());
-    volume.format = Some(format_name(Format::Qcow2).to_owned());
+    let format = if storage.pool.is_some() { Format::Raw } else { Format::Qcow2 };
+    volume.format = Some(format_name(format).to_owned());
     volume.actual_size = Some(actual);
     volume.status = "Ready".to_owned();
     match desk.inventory.create_volume(volume).await {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Request, format_of};
 use crate::carry::CopySettings;
+use crate::manage::pool::refuse_unmovable;
 use crate::manage::volumes::takes_volumes;
 use crate::manage::{Desk, blocking, open_root};
 use crate::storage::{self, DiskError, Layer};
@@ -49,7 +50,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     note(lends(&from))?;
     note(takes_volumes(&to))?;
     let path = volume.install_path.clone().unwrap_or_default();
-    let source = match source(&from, &path, volume.format.as_deref()).await {
+    let source = match source(desk, &from, &path, volume.format.as_deref()).await {
         Ok(source) => Some(source),
         Err(fault) => {
             note(Err(fault))?;
@@ -171,7 +172,13 @@ fn lends(from: &Storage) -> Result<(), Fault> {
 }
 
 /// The files that the source is made of, the top first, after it was opened as the copier will open it.
-async fn source(from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<Layer>, Fault> {
+async fn source(desk: &Desk, from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<Layer>, Fault> {
+    if let Some(pool) = &from.pool {
+        let facts = desk.image(pool, path).await?;
+        refuse_unmovable(pool, &facts)?;
+        let actual_bytes = facts.stored_bytes.unwrap_or(facts.bytes);
+        return Ok(vec![Layer { path: facts.image.into(), actual_bytes }]);
+    }
     let (from, path, recorded) = (from.clone(), path.to_owned(), format_of(format));
     blocking(move || {
         let root = open_root(&from)?;

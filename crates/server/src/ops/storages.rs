@@ -43,7 +43,7 @@ pub async fn add_directory(app: &Arc<App>, called: &Called, kind: StorageKind) -
 }
 
 /// One constant zone: clients that know of none are as welcome.
-fn refuse_other_zone(called: &Called) -> Result<(), Fault> {
+pub(super) fn refuse_other_zone(called: &Called) -> Result<(), Fault> {
     match called.call.params.text("zoneUuid").filter(|z| *z != ZONE) {
         Some(zone) => Err(not_found("zoneUuid", zone, "ZoneVO")),
         None => Ok(()),

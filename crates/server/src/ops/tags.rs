@@ -47,9 +47,10 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::PrimaryStorageMigrateVolume
         | Op::ImportVolume => Some(known::JOB),
         Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
-        Op::AddLocalPrimaryStorage | Op::AddSharedMountPointPrimaryStorage | Op::AddNfsPrimaryStorage => {
-            Some(known::STORAGE)
-        }
+        Op::AddLocalPrimaryStorage
+        | Op::AddSharedMountPointPrimaryStorage
+        | Op::AddNfsPrimaryStorage
+        | Op::AddCephPrimaryStorage => Some(known::STORAGE),
         _ => None,
     }
 }

@@ -226,6 +226,12 @@ fn storages(stake: &Stake) -> Vec<Row> {
             admin_only,
         ),
         asynchronous(
+            "post /primary-storage/ceph",
+            "/primary-storage/ceph".to_owned(),
+            json!({"params": {"name": "mine", "conf": "/x", "dataVolumePoolName": "p", "zoneUuid": stake.node}}),
+            admin_only,
+        ),
+        asynchronous(
             "post /primary-storage/nfs",
             "/primary-storage/nfs".to_owned(),
             json!({"params": {"name": "mine", "url": "h:/x", "zoneUuid": stake.node}}),

@@ -6,6 +6,7 @@ mod support;
 
 mod access_keys;
 mod bad_input;
+mod ceph;
 mod credential_rows;
 mod credentials;
 mod disks;

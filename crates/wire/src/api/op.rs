@@ -82,6 +82,8 @@ pub enum Op {
     AddSharedMountPointPrimaryStorage,
     /// `POST /primary-storage/nfs`
     AddNfsPrimaryStorage,
+    /// `POST /primary-storage/ceph`
+    AddCephPrimaryStorage,
     /// `PUT /primary-storage/{uuid}/actions` `reconnectPrimaryStorage`
     ReconnectPrimaryStorage,
     /// `PUT /primary-storage/{primaryStorageUuid}/actions` `syncPrimaryStorageCapacity`

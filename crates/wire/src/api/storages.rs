@@ -92,6 +92,41 @@ pub(super) const ROWS: &[Operation] = &[
     },
     Operation {
         admin_only: true,
+        message_class: "org.zstack.storage.ceph.primary.APIAddCephPrimaryStorageMsg",
+        summary: "Add a pool of RBD images as a primary storage",
+        params: &[
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("zoneUuid", "The zone's uuid, see GET /v1/zones").of("ZoneVO"),
+            Param::text("url", "Accepted and ignored: it is made of the cluster's fsid and the pool")
+                .max(2048),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            Param::text("type", "Accepted and ignored: it is always `Ceph`").max(NAME_MAX),
+            Param::list(
+                "monUrls",
+                "Monitors, each `user:password@host:[sshPort]/?[monPort=]`; only host and monPort (6789) are used, \
+                 nobody logs in there. May be absent where `conf` names them",
+            ),
+            Param::text("dataVolumePoolName", "The pool; it must exist").max(NAME_MAX),
+            Param::text("rootVolumePoolName", "The pool, where dataVolumePoolName is absent").max(NAME_MAX),
+            Param::text("imageCachePoolName", "Accepted and ignored: images are not cached here")
+                .max(NAME_MAX),
+            Param::text("conf", "Absolute path of a ceph.conf on every node").max(4096),
+            Param::text("user", "Who logs in to the cluster, without `client.`; absent: admin").max(NAME_MAX),
+            Param::text("keyring", "Absolute path of the user's keyring on every node").max(4096),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::AddCephPrimaryStorage,
+            "AddCephPrimaryStorage",
+            Method::Post,
+            "/primary-storage/ceph",
+            Wrapper::Params,
+        )
+    },
+    Operation {
+        admin_only: true,
         message_class: "org.zstack.header.storage.primary.APIReconnectPrimaryStorageMsg",
         summary: "Look anew whether a primary storage is there, and how full it is",
         params: &[STORAGE],

@@ -19,7 +19,7 @@ const TEXT: &str = "text/plain;charset=utf-8";
 const HTML: &str = "text/html;charset=utf-8";
 
 /// Classes of answers that are not named after their message.
-const ANSWERS: [(&str, &str); 7] = [
+const ANSWERS: [(&str, &str); 8] = [
     ("org.zstack.header.identity.APILogInByAccountMsg", "org.zstack.header.identity.APILogInReply"),
     ("org.zstack.header.identity.APILogInByUserMsg", "org.zstack.header.identity.APILogInReply"),
     ("org.zstack.header.identity.login.APILogInMsg", "org.zstack.header.identity.APILogInReply"),
@@ -29,6 +29,10 @@ const ANSWERS: [(&str, &str); 7] = [
     ),
     (
         "org.zstack.storage.primary.smp.APIAddSharedMountPointPrimaryStorageMsg",
+        "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
+    ),
+    (
+        "org.zstack.storage.ceph.primary.APIAddCephPrimaryStorageMsg",
         "org.zstack.header.storage.primary.APIAddPrimaryStorageEvent",
     ),
     (

@@ -1,0 +1,184 @@
+//! The part of `Desk` that is about pools: every question is asked of a process of its own, which is given up
+//! when it does not answer. Directories: `place`.
+
+use std::path::{Path, PathBuf};
+
+use longhaul_model::Fault;
+use longhaul_model::resource::CephPool;
+
+use super::fault::from_disk;
+use super::place::{Desk, Disk};
+use crate::attempt_io::ask::{ANSWER_WITHIN, ask};
+use crate::attempt_io::question::{Answer, ImageFacts, Question};
+use crate::storage::{Capacity, DiskError, Format, Identity, ImageInfo, InUse, Layer};
+
+/// The image that `path` names: as records have it, or by its bare name.
+pub(super) fn image_of(pool: &CephPool, path: &str) -> Result<String, Fault> {
+    let bare = !path.is_empty() && !path.contains(['/', '@']);
+    let image = pool.image(path).map(str::to_owned).or_else(|| bare.then(|| path.to_owned()));
+    image.ok_or_else(|| {
+        Fault::invalid(format!("{path} is not an image of the pool; give it as {}", pool.path("NAME")))
+    })
+}
+
+fn path_of(pool: &CephPool, image: &str) -> PathBuf {
+    PathBuf::from(pool.path(image))
+}
+
+impl Desk {
+    async fn ask(&self, pool: &CephPool, question: Question) -> Result<Answer, Fault> {
+        ask(&self.spawner, pool, question, ANSWER_WITHIN).await.map_err(from_disk)
+    }
+
+    /// Which cluster a pool is in.
+    ///
+    /// # Errors
+    /// It does not answer, or the pool is not there.
+    pub(super) async fn fsid(&self, pool: &CephPool) -> Result<String, Fault> {
+        match self.ask(pool, Question::Fsid).await? {
+            Answer::Fsid(fsid) => Ok(fsid),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn pool_capacity(&self, pool: &CephPool) -> Result<Capacity, Fault> {
+        match self.ask(pool, Question::Capacity).await? {
+            Answer::Capacity(capacity) => Ok(capacity),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn pool_room(&self, pool: &CephPool, needed: u64) -> Result<u64, (u64, Fault)> {
+        let free = self.pool_capacity(pool).await.map_err(|fault| (0, fault))?.available_bytes;
+        if needed > free {
+            return Err((free, from_disk(DiskError::NoSpace { needed, free })));
+        }
+        Ok(free)
+    }
+
+    /// What is known of an image.
+    ///
+    /// # Errors
+    /// It is not there, or the cluster does not answer.
+    pub(crate) async fn image(&self, pool: &CephPool, path: &str) -> Result<ImageFacts, Fault> {
+        match self.ask(pool, Question::Probe { image: image_of(pool, path)? }).await? {
+            Answer::Image(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn pool_look(&self, pool: &CephPool, path: &str) -> Result<Disk, Fault> {
+        Ok(disk(pool, &self.image(pool, path).await?))
+    }
+
+    pub(super) async fn pool_create(
+        &self,
+        pool: &CephPool,
+        image: String,
+        bytes: u64,
+    ) -> Result<(String, u64), Fault> {
+        let path = pool.path(&image);
+        self.ask(pool, Question::Create { image, bytes }).await?;
+        Ok((path, 0))
+    }
+
+    pub(super) async fn pool_holders(&self, pool: &CephPool, path: &str) -> Result<Vec<InUse>, Fault> {
+        match self.ask(pool, Question::InUse { image: image_of(pool, path)? }).await {
+            Ok(Answer::Holders(holders)) => Ok(holders),
+            Ok(other) => Err(unexpected(&other)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) async fn pool_remove(&self, pool: &CephPool, path: &str) -> Result<(), Fault> {
+        let question = Question::Remove { image: image_of(pool, path)?, clients: None };
+        self.ask(pool, question).await.map(|_| ())
+    }
+
+    /// The images of a pool that are not at `known` paths.
+    ///
+    /// # Errors
+    /// The cluster does not answer.
+    pub(super) async fn pool_scan(&self, pool: &CephPool, known: &[String]) -> Result<Vec<Disk>, Fault> {
+        let known = known.iter().filter_map(|path| pool.image(path)).map(str::to_owned).collect();
+        match self.ask(pool, Question::Scan { known }).await? {
+            Answer::Images(images) => Ok(images.iter().map(|facts| disk(pool, facts)).collect()),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Refuses an image whose copy would lose something, or could not be guarded.
+///
+/// # Errors
+/// Why, and what to do.
+pub(crate) fn refuse_unmovable(pool: &CephPool, facts: &ImageFacts) -> Result<(), Fault> {
+    let path = path_of(pool, &facts.image);
+    let own = |name: &&String| !name.starts_with("longhaul-");
+    let snapshots: Vec<_> = facts.snapshots.iter().filter(own).map(String::as_str).collect();
+    if !snapshots.is_empty() {
+        let reason = format!(
+            "it has {} snapshots ({}), which a copy would lose; remove them with rbd snap rm first",
+            snapshots.len(),
+            snapshots.join(", ")
+        );
+        return Err(from_disk(DiskError::bad_image(&path, reason)));
+    }
+    if !facts.exclusive_lock {
+        let reason = "nobody can be kept from writing to it meanwhile; run rbd feature enable IMAGE \
+                      exclusive-lock first";
+        return Err(from_disk(DiskError::bad_image(&path, reason)));
+    }
+    Ok(())
+}
+
+fn disk(pool: &CephPool, facts: &ImageFacts) -> Disk {
+    let actual_bytes = facts.stored_bytes.unwrap_or(facts.bytes);
+    let path = PathBuf::from(&facts.image);
+    Disk {
+        path: pool.path(&facts.image),
+        info: ImageInfo {
+            path: path.clone(),
+            format: Format::Raw,
+            virtual_bytes: facts.bytes,
+            actual_bytes,
+            backing: None,
+            dirty: false,
+            internal_snapshots: 0,
+            identity: Identity { dev: 0, ino: 0, len: facts.bytes, mtime_ns: 0 },
+        },
+        layers: vec![Layer { path, actual_bytes }],
+    }
+}
+
+fn unexpected(answer: &Answer) -> Fault {
+    Fault::internal(format!("a question about a pool was answered with {answer:?}"))
+}
+
+/// The name of an image for the file that a directory would have: the volume's uuid.
+pub(super) fn image_name(relative: &Path) -> String {
+    relative.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_named_by_its_path_or_its_bare_name() {
+        let pool = CephPool {
+            monitors: Vec::new(),
+            conf: None,
+            user: "admin".to_owned(),
+            keyring: None,
+            pool: "a".to_owned(),
+            fsid: String::new(),
+        };
+        assert_eq!(image_of(&pool, "disk").unwrap(), "disk");
+        assert_eq!(image_of(&pool, "ceph://a/disk").unwrap(), "disk");
+        for wrong in ["", "/a/disk", "ceph://b/disk", "disk@snap", "ceph://a/x/y"] {
+            assert!(image_of(&pool, wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(image_name(Path::new("dataVolumes/acct-1/vol-2/2.qcow2")), "2");
+    }
+}

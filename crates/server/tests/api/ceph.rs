@@ -1,0 +1,179 @@
+//! Pools of a real Ceph cluster as primary storages, with cephx: disks move between directories and pools and
+//! are the same at each stop, as `rbd` and `qemu-img` see them. `LONGHAUL_TEST_CEPH_CONF` names the cluster.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::disks::{MIGRATE, Pool};
+use crate::support::server::TempDir;
+use crate::support::{Answer, Caller, Server, uuid};
+
+fn conf() -> PathBuf {
+    let conf = std::env::var_os("LONGHAUL_TEST_CEPH_CONF").map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "LONGHAUL_TEST_CEPH_CONF is not set; start a cluster: \
+             export LONGHAUL_TEST_CEPH_CONF=$(CEPH_DEV_CEPHX=1 tests/tools/ceph-dev-cluster.sh start DIR)"
+        )
+    });
+    assert!(conf.exists(), "{}", conf.display());
+    conf
+}
+
+/// Runs `rbd` as the cluster's admin; its words.
+fn rbd(args: &[&str]) -> String {
+    let output = Command::new("rbd").arg("--conf").arg(conf()).args(args).output().expect("rbd");
+    assert!(output.status.success(), "rbd {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Other tests stop the cluster's OSD and hold this alone meanwhile.
+fn turn() -> fs::File {
+    let file = fs::File::create(conf().with_file_name("tests.lock")).expect("a lock");
+    file.lock_shared().expect("locked");
+    file
+}
+
+fn add(admin: &Caller, pool: &str) -> Answer {
+    let keyring = conf().with_file_name("client.longhaul.keyring");
+    let params = json!({
+        "name": pool, "conf": conf(), "user": "longhaul", "keyring": keyring, "dataVolumePoolName": pool,
+    });
+    admin.post("/primary-storage/ceph", &json!({"params": params}))
+}
+
+fn volume(admin: &Caller, uuid: &str) -> Value {
+    admin.get(&format!("/volumes/{uuid}")).ok()["inventories"][0].clone()
+}
+
+fn path_of(admin: &Caller, uuid: &str) -> String {
+    volume(admin, uuid)["installPath"].as_str().expect("a path").to_owned()
+}
+
+/// The guest's bytes of a disk, by a program that is not ours.
+fn bytes_at(path: &str) -> Vec<u8> {
+    match path.strip_prefix("ceph://") {
+        None => fs::read(path).expect("the disk"),
+        Some(image) => {
+            let out = TempDir::new("export").0.with_extension(uuid());
+            rbd(&["export", "--no-progress", image, &out.display().to_string()]);
+            let bytes = fs::read(&out).expect("the export");
+            fs::remove_file(&out).expect("removed");
+            bytes
+        }
+    }
+}
+
+fn migrate(admin: &Caller, volume: &str, to: &str) -> Value {
+    let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to}).to_string();
+    let job = admin.post("/longjobs", &json!({"params": {"jobName": MIGRATE, "jobData": data}})).inventory();
+    let id = job["uuid"].as_str().expect("a uuid").to_owned();
+    admin.wait_for(&id, "Succeeded");
+    serde_json::from_str(admin.job(&id).expect("the job")["jobResult"].as_str().expect("a result"))
+        .expect("JSON")
+}
+
+fn trash(admin: &Caller, storage: &str) -> usize {
+    let listed = admin.get(&format!("/primary-storage/trash?uuid={storage}")).ok();
+    listed["inventories"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn a_disk_moves_from_a_directory_over_two_pools_to_a_shared_directory_and_back() {
+    let _turn = turn();
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let local = admin.pool(&json!({}));
+    let dir = TempDir::new("shared");
+    let smp = admin.post("/primary-storage/smp", &json!({"params": {"name": "s", "url": dir.0}})).inventory();
+    let smp = Pool { uuid: smp["uuid"].as_str().expect("a uuid").to_owned(), dir };
+    let [a, b] = ["ps-a", "ps-b"].map(|pool| {
+        let made = add(&admin, pool).inventory();
+        assert_eq!(
+            (&made["type"], &made["mountPath"], &made["status"]),
+            (&json!("Ceph"), &json!("Ceph"), &json!("Connected"))
+        );
+        assert!(made["totalCapacity"].as_u64() > Some(0));
+        made["uuid"].as_str().expect("a uuid").to_owned()
+    });
+    assert!(add(&admin, "ps-a").error().1.contains("already belongs"), "a pool is one storage");
+
+    let disk = admin.full_volume(&local, 9);
+    let bytes = bytes_at(&path_of(&admin, &disk));
+    let mut from = local.uuid.clone();
+    for to in [&a, &b, &smp.uuid, &local.uuid] {
+        let result = migrate(&admin, &disk, to);
+        let moved = volume(&admin, &disk);
+        assert_eq!(moved["primaryStorageUuid"], json!(to));
+        assert_eq!(moved["format"], "raw");
+        let path = path_of(&admin, &disk);
+        assert_eq!(result["migration"]["newInstallPath"], json!(path));
+        assert_eq!(path.starts_with("ceph://"), to == &a || to == &b, "{path}");
+        assert!(bytes_at(&path) == bytes, "at {path}");
+        assert_eq!(trash(&admin, &from), 1, "the source is in the trash");
+        from.clone_from(to);
+    }
+    for pool in [&a, &b] {
+        let cleaned = admin.put(
+            &format!("/primary-storage/{pool}/trash/actions"),
+            &json!({"cleanUpTrashOnPrimaryStorage": {}}),
+        );
+        assert_eq!(cleaned.ok()["results"][0]["success"], true);
+    }
+    for pool in ["ps-a", "ps-b"] {
+        assert!(!rbd(&["ls", pool]).contains(&disk), "nothing of it is left in {pool}");
+    }
+}
+
+#[test]
+fn an_image_is_found_adopted_and_refused_for_what_a_copy_would_lose() {
+    let _turn = turn();
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let local = admin.pool(&json!({}));
+    let a = add(&admin, "ps-a").inventory()["uuid"].as_str().expect("a uuid").to_owned();
+    let name = format!("made-by-hand-{}", uuid());
+    let image = format!("ps-a/{name}");
+    rbd(&["create", "--size", "8M", &image]);
+    rbd(&["bench", "--io-type", "write", "--io-size", "64K", "--io-total", "4M", &image]);
+    rbd(&["snap", "create", &format!("{image}@kept")]);
+    let found = admin.get(&format!("/primary-storage/{a}/scan")).ok().to_string();
+    assert!(found.contains(&format!("ceph://ps-a/{name}")), "{found}");
+    let params =
+        json!({"name": "adopted", "primaryStorageUuid": a, "installPath": format!("ceph://{image}")});
+    let disk = admin.post("/volumes/adopt", &json!({"params": params})).inventory();
+    assert_eq!((&disk["size"], &disk["format"]), (&json!(8 << 20), &json!("raw")));
+    let disk = disk["uuid"].as_str().expect("a uuid").to_owned();
+
+    let data = json!({"volumeUuid": disk, "dstPrimaryStorageUuid": local.uuid}).to_string();
+    let submission = json!({"params": {"jobName": MIGRATE, "jobData": data}});
+    let refused = admin.post("/longjobs", &submission).error();
+    assert!(refused.1.contains("1 snapshots (kept)"), "{refused:?}");
+    rbd(&["snap", "rm", &format!("{image}@kept")]);
+    let bytes = bytes_at(&format!("ceph://{image}"));
+    migrate(&admin, &disk, &local.uuid);
+    assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
+    let cleaned = admin
+        .put(&format!("/primary-storage/{a}/trash/actions"), &json!({"cleanUpTrashOnPrimaryStorage": {}}))
+        .ok();
+    assert_eq!(cleaned["results"][0]["success"], true, "{cleaned}");
+    assert!(!rbd(&["ls", "ps-a"]).contains(&name));
+}
+
+#[test]
+fn a_pool_or_a_cluster_that_is_not_there_is_refused_with_what_to_do() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let _turn = turn();
+    let missing = add(&admin, "no-such-pool");
+    let told = String::from_utf8_lossy(&missing.last.body).into_owned();
+    assert!(told.contains("no-such-pool"), "{told}");
+    let no_conf =
+        json!({"params": {"name": "x", "conf": "/no/such/ceph.conf", "dataVolumePoolName": "ps-a"}});
+    let told = admin.post("/primary-storage/ceph", &no_conf);
+    assert!(String::from_utf8_lossy(&told.last.body).contains("/no/such/ceph.conf"));
+    let nothing = json!({"params": {"name": "x", "dataVolumePoolName": "ps-a"}});
+    assert!(admin.post("/primary-storage/ceph", &nothing).error().1.contains("monUrls"));
+}
