@@ -16,6 +16,7 @@ run_suites() {
     mkdir -p target
     rm -f "$COUNTS"
     step "build of all tests" cargo test --workspace --locked --no-run --quiet
+    step "a Ceph cluster of one node" start_ceph
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
     timed "simulation" run_simulation || failed=1
@@ -24,10 +25,30 @@ run_suites() {
         timed "${client%%|*}" run_client_suite "${client%%|*}" "${client#*|}" || failed=1
     done
     timed "bench binary builds" cargo build --locked --quiet -p longhaul-bench || failed=1
+    stop_ceph
     if [[ $failed -eq 0 && $write_floor == yes ]]; then
         python3 scripts/suites.py write-floor "$COUNTS"
     fi
     SUITES_FAILED=$failed
+}
+
+# With cephx, on loopback, in a directory of its own; a cluster that LONGHAUL_TEST_CEPH_CONF names is used as it is.
+# It is stopped and deleted however the script ends.
+start_ceph() {
+    [[ -n ${LONGHAUL_TEST_CEPH_CONF:-} ]] && return 0
+    CEPH_DIR=$(mktemp -d -t longhaul-ceph-XXXXXX)
+    trap stop_ceph EXIT
+    LONGHAUL_TEST_CEPH_CONF=$(CEPH_DEV_CEPHX=1 tests/tools/ceph-dev-cluster.sh start "$CEPH_DIR/cluster" | tail -1) ||
+        return 1
+    [[ -f $LONGHAUL_TEST_CEPH_CONF ]] || { broken "the Ceph cluster did not start; see above"; return 1; }
+    export LONGHAUL_TEST_CEPH_CONF
+}
+
+stop_ceph() {
+    [[ -n ${CEPH_DIR:-} ]] || return 0
+    tests/tools/ceph-dev-cluster.sh clean "$CEPH_DIR/cluster" 2>/dev/null || true
+    rm -rf "$CEPH_DIR"
+    CEPH_DIR=
 }
 
 # The table, the floor, the closing line; ends the script with the verdict.

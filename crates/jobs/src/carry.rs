@@ -24,7 +24,7 @@ use crate::copy::image::snapshot_name;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::fault::from_disk;
 use crate::manage::{Desk, blocking};
-use crate::storage::{self, DiskError, Format, Root};
+use crate::storage::{self, DiskError, Format};
 
 /// A child may die so often without a new checkpoint before the job fails.
 pub const DEATHS_MAX: u32 = 10;
@@ -163,7 +163,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
             }
         }
     };
-    let actual_bytes = occupied(settings, &artifact.disk, result.bytes).await?;
+    let actual_bytes = occupied(settings, order, &artifact.disk, result.bytes).await?;
     let mut intents = artifact.intents;
     intents.extend(artifact.snapshot);
     let held = held.map(|(child, intent)| {
@@ -183,10 +183,12 @@ fn progress(pages: &Pages) -> Pages {
 }
 
 /// Bytes that the artifact occupies; those of the disk where nobody tells.
-async fn occupied(settings: &CopySettings, disk: &DiskRef, bytes: u64) -> Result<u64, Fault> {
+async fn occupied(settings: &CopySettings, order: &Order, disk: &DiskRef, bytes: u64) -> Result<u64, Fault> {
     match disk.clone() {
-        DiskRef::File { root, path, .. } => {
-            blocking(move || storage::actual_bytes(&Root::open(&root)?, &path)).await
+        DiskRef::File { path, .. } => {
+            // Through the mark: what was filled may not be what is mounted there now.
+            let target = order.target.clone();
+            blocking(move || storage::actual_bytes(&crate::manage::open_root(&target)?, &path)).await
         }
         DiskRef::Image { pool, image } => {
             match ask(&settings.spawner, &pool, Question::Probe { image }, ANSWER_WITHIN).await {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::disks::{MIGRATE, Pool};
 use crate::support::server::TempDir;
-use crate::support::{Answer, Caller, Server, uuid};
+use crate::support::{Answer, Caller, Server, until, uuid};
 
 fn conf() -> PathBuf {
     let conf = std::env::var_os("LONGHAUL_TEST_CEPH_CONF").map(PathBuf::from).unwrap_or_else(|| {
@@ -75,6 +75,15 @@ fn migrate(admin: &Caller, volume: &str, to: &str) -> Value {
         .expect("JSON")
 }
 
+/// Cleans the trash, which waits a moment for the process that held the last copy's source.
+fn clean(admin: &Caller, storage: &str) {
+    let path = format!("/primary-storage/{storage}/trash/actions");
+    until("the source is given back", || {
+        let cleaned = admin.put(&path, &json!({"cleanUpTrashOnPrimaryStorage": {}})).ok();
+        (cleaned["results"][0]["success"] == true).then_some(())
+    });
+}
+
 fn trash(admin: &Caller, storage: &str) -> usize {
     let listed = admin.get(&format!("/primary-storage/trash?uuid={storage}")).ok();
     listed["inventories"].as_array().map_or(0, Vec::len)
@@ -116,11 +125,7 @@ fn a_disk_moves_from_a_directory_over_two_pools_to_a_shared_directory_and_back()
         from.clone_from(to);
     }
     for pool in [&a, &b] {
-        let cleaned = admin.put(
-            &format!("/primary-storage/{pool}/trash/actions"),
-            &json!({"cleanUpTrashOnPrimaryStorage": {}}),
-        );
-        assert_eq!(cleaned.ok()["results"][0]["success"], true);
+        clean(&admin, pool);
     }
     for pool in ["ps-a", "ps-b"] {
         assert!(!rbd(&["ls", pool]).contains(&disk), "nothing of it is left in {pool}");
@@ -155,10 +160,7 @@ fn an_image_is_found_adopted_and_refused_for_what_a_copy_would_lose() {
     let bytes = bytes_at(&format!("ceph://{image}"));
     migrate(&admin, &disk, &local.uuid);
     assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
-    let cleaned = admin
-        .put(&format!("/primary-storage/{a}/trash/actions"), &json!({"cleanUpTrashOnPrimaryStorage": {}}))
-        .ok();
-    assert_eq!(cleaned["results"][0]["success"], true, "{cleaned}");
+    clean(&admin, &a);
     assert!(!rbd(&["ls", "ps-a"]).contains(&name));
 }
 
