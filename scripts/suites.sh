@@ -36,7 +36,7 @@ run_suites() {
 # It is stopped and deleted however the script ends.
 start_ceph() {
     [[ -n ${LONGHAUL_TEST_CEPH_CONF:-} ]] && return 0
-    CEPH_DIR=$(mktemp -d -t longhaul-ceph-XXXXXX)
+    CEPH_DIR=$(mktemp -d --suffix=.longhaul-ceph)
     trap stop_ceph EXIT
     LONGHAUL_TEST_CEPH_CONF=$(CEPH_DEV_CEPHX=1 tests/tools/ceph-dev-cluster.sh start "$CEPH_DIR/cluster" | tail -1) ||
         return 1
