@@ -1,5 +1,7 @@
 //! `serve --demo`: the resources of the public API reference under their literal uuids, with its literal
-//! session. Loopback only, and on a data directory that is a demo's for ever.
+//! session. Loopback only, and on a data directory that is a demo's for ever. A real pool as its target: `pool`.
+
+mod pool;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -34,6 +36,9 @@ pub const DELETED_JOB: &str = "a87ae356c6583cc7b312412337f96609";
 pub const UPDATED_JOB: &str = "dee3e1e3706f3e52a2cb9a47850508e7";
 /// Where the volume is first.
 const SOURCE_STORAGE: &str = "c1f8d2a09b5e4a6f8d7c3b2a19087f6e";
+/// The directory of each storage below the demo's own.
+const SOURCE_DIRECTORY: &str = "ceph-a";
+const TARGET_DIRECTORY: &str = "ceph-b";
 /// Size of the volume, bytes.
 const VOLUME_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a demo session lasts.
@@ -69,20 +74,13 @@ async fn session(app: &Arc<App>) -> Result<()> {
 async fn disks(app: &Arc<App>) -> Result<()> {
     let desk = app.desk();
     let root = std::fs::canonicalize(&app.settings.data_dir)?.join(DEMO_MARK);
-    for (uuid, name) in [(SOURCE_STORAGE, "ceph-a"), (TARGET_STORAGE, "ceph-b")] {
-        let directory = root.join(name);
-        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let new = NewDirectory {
-            id: uuid.parse().ok(),
-            name: format!("demo-{name}"),
-            description: Some("a directory that stands in for the reference's Ceph pool".to_owned()),
-            url: directory.to_string_lossy().into_owned(),
-        };
-        storages::add_directory(&desk, app.engine.host(), StorageKind::Local, new)
-            .await
-            .map_err(|f| anyhow!("{f}"))?;
+    // First what can fail for want of a cluster: the volume is made last, and says that all is there.
+    match &app.settings.demo_pool {
+        Some(name) => pool::add(&desk, name).await?,
+        None => directory(app, TARGET_STORAGE, &root.join(TARGET_DIRECTORY)).await?,
     }
-    let path = root.join("ceph-a").join("data-volume.raw");
+    directory(app, SOURCE_STORAGE, &root.join(SOURCE_DIRECTORY)).await?;
+    let path = root.join(SOURCE_DIRECTORY).join("data-volume.raw");
     fill(&path, 7)?;
     let new = NewVolume {
         id: VOLUME.parse().ok(),
@@ -93,6 +91,36 @@ async fn disks(app: &Arc<App>) -> Result<()> {
     let storage = SOURCE_STORAGE.parse().map_err(|_| anyhow!("the demo's storage uuid"))?;
     volumes::adopt(&desk, &new, storage, &path.to_string_lossy(), None).await.map_err(|f| anyhow!("{f}"))?;
     Ok(())
+}
+
+/// A directory as a storage, unless an earlier start made it.
+async fn directory(app: &Arc<App>, uuid: &str, path: &Path) -> Result<()> {
+    let desk = app.desk();
+    let id = uuid.parse().map_err(|_| anyhow!("the demo's storage uuid"))?;
+    if app.store.storage(id).await?.is_some() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).with_context(|| path.display().to_string())?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = NewDirectory {
+        id: Some(id),
+        name: format!("demo-{name}"),
+        description: Some("a directory that stands in for the reference's Ceph pool".to_owned()),
+        url: path.to_string_lossy().into_owned(),
+    };
+    let added = storages::add_directory(&desk, app.engine.host(), StorageKind::Local, new).await;
+    added.map(drop).map_err(|f| anyhow!("{f}"))
+}
+
+/// Removes from the demo's pool what a demo that is thrown away put there. A directory goes with the demo's own.
+///
+/// # Errors
+/// The store or the cluster does not answer; what stays is named.
+pub async fn discard(app: &Arc<App>) -> Result<()> {
+    match app.settings.demo_pool {
+        Some(_) => pool::discard(app).await,
+        None => Ok(()),
+    }
 }
 
 /// A sparse raw disk with seeded bytes in every other MiB.

@@ -48,7 +48,7 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
-    let (settings, _temporary) = args.settings()?;
+    let (settings, temporary) = args.settings()?;
     let demo = settings.demo;
     let node = Node::start(settings).await?;
     println!("listening on http://{}", node.address);
@@ -60,7 +60,11 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
     }
     stop_asked().await?;
     eprintln!("stopping: attempts save a checkpoint and give their jobs back");
+    let app = node.app.clone();
     node.stop().await;
+    if demo && temporary.is_some() {
+        longhaul_server::demo::discard(&app).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -52,6 +52,11 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "The resources of the public API reference with its published credentials; loopback only. Its data are thrown away unless dataDir is set; such a directory stays a demo's.",
     ),
+    setting(
+        "demoPool",
+        "",
+        "With `demo`: a Ceph pool that becomes the storage that the reference moves to, of the cluster that the variable CEPH_CONF names; empty is a directory.",
+    ),
     setting("api.replies", "fast", "How callers are answered: fast or zstack."),
     setting("api.compatVersion", "5.2.1", "The version that getVersion answers."),
     setting("timezone", "", "Zone of times without one, as an IANA name; empty is the system's."),
@@ -150,6 +155,8 @@ pub struct Settings {
     pub simulator_journal: Option<PathBuf>,
     /// Demo data.
     pub demo: bool,
+    /// The pool that the demo's volume moves to; `None` is a directory.
+    pub demo_pool: Option<String>,
     /// How callers are answered.
     pub replies: Profile,
     /// What `getVersion` answers.
@@ -328,6 +335,7 @@ impl Layers {
             simulator: self.flag("simulator")?,
             simulator_journal: self.path("simulatorJournal"),
             demo,
+            demo_pool: Some(self.text("demoPool").to_owned()).filter(|pool| !pool.is_empty()),
             replies: Profile::from_name(self.text("api.replies"))
                 .ok_or_else(|| self.wrong("api.replies", "fast or zstack"))?,
             compat_version: self.text("api.compatVersion").to_owned(),

@@ -9,6 +9,7 @@ mod bad_input;
 mod ceph;
 mod credential_rows;
 mod credentials;
+mod demo_pool;
 mod disks;
 mod documents;
 mod family;
