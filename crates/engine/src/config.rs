@@ -15,6 +15,8 @@ pub const LEASE_TTL_MS: u64 = 4000;
 pub const POLL_MS: u64 = 250;
 /// Running jobs of built-in types per node.
 pub const MAX_RUNNING: u32 = 64;
+/// Jobs that only submit others and wait for them, at a time per node.
+pub const PARENTS_MAX: u32 = 16;
 /// Jobs claimed in one call at most.
 pub const CLAIM_BATCH_MAX: u32 = 256;
 /// After so long a cancel that is not done is enforced: the attempt is dropped and undone, s.
@@ -79,6 +81,7 @@ impl EngineConfig {
         match class {
             SlotClass::BuiltIn => self.max_running,
             SlotClass::Simulator => self.max_running_simulator.unwrap_or(u32::MAX),
+            SlotClass::Parent => PARENTS_MAX,
         }
     }
 }

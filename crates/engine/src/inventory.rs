@@ -15,7 +15,7 @@ use crate::fault::from_store;
 /// The records of storages, volumes and trash.
 #[derive(Clone)]
 pub struct Inventory {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     runtime: Arc<dyn Runtime>,
 }
 
@@ -31,7 +31,7 @@ fn in_use(id: VolumeId, by: &str) -> Fault {
     Fault::failed(format!("volume[uuid:{id}] is still in use by {by}; cancel it or wait for its end"))
 }
 
-fn equals(field: Field, text: String) -> Condition {
+pub(crate) fn equals(field: Field, text: String) -> Condition {
     Condition { field, op: Op::Eq, values: vec![Value::Text(text)] }
 }
 
@@ -39,7 +39,7 @@ fn equals(field: Field, text: String) -> Condition {
 const PAGE: u32 = 1000;
 
 /// The first page of all rows that meet the conditions, whoever owns them.
-fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
+pub(crate) fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
     Query {
         resource,
         filter: Filter { conditions, ..Filter::default() },

@@ -4,6 +4,7 @@
 
 pub mod awaited;
 pub mod cancel;
+pub mod children;
 pub mod clean;
 pub mod config;
 pub mod context;
@@ -17,6 +18,7 @@ pub mod heartbeat;
 pub mod inventory;
 pub mod pauses;
 pub mod progress;
+mod recent;
 mod redaction;
 pub mod registry;
 pub mod rerun;
@@ -33,6 +35,7 @@ pub mod tuning;
 mod unknown;
 pub mod update;
 
+pub use children::Child;
 pub use config::EngineConfig;
 pub use context::{JobContext, Stop, Stopped};
 pub use engine::{Caller, Engine};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use longhaul_model::progress::Parts;
 use longhaul_model::{ApiId, Claim, Fault, Job, JobId, JobState, Progress, Runtime};
 
 use crate::engine::Engine;
@@ -28,6 +29,8 @@ pub struct Report {
     pub bytes_total: u64,
     /// Bytes of the stages after this one, for the time that is left.
     pub bytes_after: u64,
+    /// How the jobs stand that this one submitted, where it does that.
+    pub parts: Option<Parts>,
 }
 
 struct Live {
@@ -88,6 +91,7 @@ impl Hub {
             rate_bytes_per_s: rate,
             eta_s: (rate > 0 && left > 0).then(|| left.div_ceil(rate)),
             stalled: false,
+            parts: report.parts,
             at_ms: runtime.now_ms(),
         };
         live.shown = live.shown.advanced_to(told);
@@ -110,20 +114,23 @@ impl Hub {
     /// What has to reach the store.
     pub fn take_dirty(&self) -> Vec<(Claim, Progress)> {
         let mut all = self.live();
-        all.values_mut()
-            .filter_map(|l| std::mem::take(&mut l.dirty).then(|| (l.claim, l.shown.clone())))
-            .collect()
+        all.values_mut().filter_map(|l| l.unsaved().map(|progress| (l.claim, progress))).collect()
     }
 
     /// What of one attempt has to reach the store.
     pub fn take_dirty_of(&self, api: &ApiId, claim: &Claim) -> Option<Progress> {
         let mut all = self.live();
         let live = all.get_mut(api).filter(|l| l.claim == *claim)?;
-        std::mem::take(&mut live.dirty).then(|| live.shown.clone())
+        live.unsaved()
     }
 }
 
 impl Live {
+    /// What has to reach the store, once.
+    fn unsaved(&mut self) -> Option<Progress> {
+        std::mem::take(&mut self.dirty).then(|| Progress { parts: None, ..self.shown.clone() })
+    }
+
     /// Bytes per second, smoothed; sampled at most twice a second.
     fn rate(&mut self, now: Duration, report: &Report) -> u64 {
         let (at, bytes, stage) = &self.sample;
@@ -166,6 +173,7 @@ impl Engine {
             progress.rate_bytes_per_s = live.rate_bytes_per_s;
             progress.eta_s = live.eta_s;
             progress.stalled = live.stalled;
+            progress.parts = live.parts;
         }
         if job.state == JobState::Succeeded {
             progress.percent = 100;

@@ -36,6 +36,7 @@ fn index(class: SlotClass) -> usize {
     match class {
         SlotClass::BuiltIn => 0,
         SlotClass::Simulator => 1,
+        SlotClass::Parent => 2,
     }
 }
 

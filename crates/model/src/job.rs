@@ -81,11 +81,13 @@ pub enum SlotClass {
     BuiltIn,
     /// Simulator types: `engine.maxRunningSimulator`.
     Simulator,
+    /// Jobs that only submit others and wait for them: they never hold a slot that one of those needs.
+    Parent,
 }
 
 impl SlotClass {
     /// All classes, in the order of their numbers in the store.
-    pub const ALL: [Self; 2] = [Self::BuiltIn, Self::Simulator];
+    pub const ALL: [Self; 3] = [Self::BuiltIn, Self::Simulator, Self::Parent];
 }
 
 /// A tag on a new resource.

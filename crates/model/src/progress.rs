@@ -21,8 +21,26 @@ pub struct Progress {
     /// Whether nothing moved for 30 seconds.
     #[serde(default)]
     pub stalled: bool,
+    /// How the work that this job gave to others stands, where it does that. Live only: it is not stored.
+    #[serde(skip)]
+    pub parts: Option<Parts>,
     /// When this was seen, in milliseconds since 1970.
     pub at_ms: i64,
+}
+
+/// How the parts of a job that only submits others and waits for them stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Parts {
+    /// All of them, as far as known.
+    pub total: u32,
+    /// Done.
+    pub done: u32,
+    /// Being worked on.
+    pub running: u32,
+    /// Something stands in their way.
+    pub blocked: u32,
+    /// Failed, or canceled by somebody.
+    pub failed: u32,
 }
 
 impl Progress {
@@ -36,6 +54,7 @@ impl Progress {
             rate_bytes_per_s: 0,
             eta_s: None,
             stalled: false,
+            parts: None,
             at_ms,
         }
     }

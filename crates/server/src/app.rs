@@ -9,6 +9,7 @@ use longhaul_engine::Engine;
 use longhaul_engine::engine::Caller as EngineCaller;
 use longhaul_engine::fault::from_store;
 use longhaul_jobs::attempt_io::Spawner;
+use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::manage::Desk;
 use longhaul_model::resource::{ApiOutcome, ApiRecord, WebHook};
 use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
@@ -56,6 +57,8 @@ pub struct App {
     pub settings: Settings,
     /// What can be changed while the server runs.
     pub configs: GlobalConfigs,
+    /// Where the evacuations that run here stand.
+    pub boards: Boards,
     /// When this installation was made, ms since 1970.
     pub born_ms: i64,
 }

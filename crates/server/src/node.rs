@@ -8,6 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
+use longhaul_jobs::evacuate::Evacuate;
+use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
@@ -90,8 +92,9 @@ impl Node {
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let configs = GlobalConfigs::load(&*store, &settings).await?;
+        let boards = Boards::default();
         let registry =
-            registry(&settings, &configs, &format, Inventory::new(store.clone(), runtime.clone()))?;
+            registry(&settings, &configs, &format, Inventory::new(store.clone(), runtime.clone()), &boards)?;
         let engine =
             start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
         let now = configs.in_force();
@@ -110,6 +113,7 @@ impl Node {
             runtime,
             format,
             settings,
+            boards,
             born_ms,
         });
         storages::mark_known(&app.desk()).await.map_err(|fault| anyhow!("the primary storages: {fault}"))?;
@@ -160,6 +164,7 @@ fn registry(
     configs: &GlobalConfigs,
     format: &TimeFormat,
     inventory: Inventory,
+    boards: &Boards,
 ) -> Result<Registry> {
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
     let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
@@ -167,8 +172,11 @@ fn registry(
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
     });
+    let migrate = Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone()));
+    let evacuate = Evacuate::new(desk.clone(), copy.clone(), migrate.clone(), boards.clone());
     let mut registry = Registry::default()
-        .with(Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone())))
+        .with(migrate)
+        .with(Arc::new(evacuate))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
         let journal = match &settings.simulator_journal {

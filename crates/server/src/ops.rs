@@ -3,6 +3,7 @@
 
 mod accounts;
 mod ceph;
+mod evacuations;
 mod global_config;
 mod jobs;
 mod keys;
@@ -46,6 +47,9 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::RerunLongJob => jobs::rerun(app, &called).await,
         Op::ResumeLongJob => jobs::resume(app, &called).await,
         Op::CleanLongJob => jobs::clean(app, &called).await,
+        Op::EvacuatePrimaryStorage => evacuations::start(app, &called).await,
+        Op::GetEvacuationPlan => evacuations::plan(app, &called).await,
+        Op::GetEvacuationReport => evacuations::report(app, &called).await,
         Op::GetTaskProgress => jobs::progress(app, &called).await,
         Op::GetLongJobTimeline => jobs::timeline(app, &called).await,
         Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
@@ -122,6 +126,7 @@ const fn looks_first(op: Op) -> bool {
         Op::SubmitLongJob
             | Op::PrimaryStorageMigrateVolume
             | Op::ImportVolume
+            | Op::EvacuatePrimaryStorage
             | Op::CreateSystemTag
             | Op::CreateSystemTags
             | Op::CreateUserTag
@@ -143,6 +148,7 @@ pub const fn writes_its_record(op: Op) -> bool {
             | Op::RerunLongJob
             | Op::ResumeLongJob
             | Op::CleanLongJob
+            | Op::EvacuatePrimaryStorage
     )
 }
 

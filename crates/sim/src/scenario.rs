@@ -179,6 +179,7 @@ impl Scene {
         let limit = |class| match class {
             SlotClass::BuiltIn => Some(self.setup.max_running),
             SlotClass::Simulator => self.setup.max_running_simulator,
+            SlotClass::Parent => None,
         };
         Evidence {
             notes: self.clients.notes(),

@@ -4,6 +4,7 @@
 //!
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
+mod evacuations;
 mod global_config;
 mod identity;
 mod keys;
@@ -210,7 +211,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 10] = [
+const FAMILIES: [&[Operation]; 11] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -221,6 +222,7 @@ const FAMILIES: [&[Operation]; 10] = [
     zql::ROWS,
     tags::ROWS,
     global_config::ROWS,
+    evacuations::ROWS,
 ];
 
 /// Every operation, each once.

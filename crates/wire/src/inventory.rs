@@ -6,6 +6,7 @@
 mod access_key;
 mod answers;
 mod envelope;
+mod evacuation;
 mod global_config;
 mod identity;
 mod job;
@@ -31,6 +32,7 @@ pub use answers::{
     ValidateSessionAnswer,
 };
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
+pub use evacuation::{EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
 pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};
 pub use identity::{AccountInventory, SessionInventory};
 pub use job::{LongJobInventory, LongJobState};
@@ -40,7 +42,7 @@ pub use node_facts::{
     GetManagementNodeArchAnswer, GetManagementNodeOSAnswer, GetPlatformTimeZoneAnswer, GetSupportAPIsAnswer,
 };
 pub use plan::{Plan, PlanAnswer};
-pub use progress::{ProgressOpaque, TaskProgressInventory};
+pub use progress::{ProgressOpaque, ProgressParts, TaskProgressInventory};
 pub use storage::{PrimaryStorageInventory, ScanItemInventory, ScanStatus};
 pub use tag::{SystemTagInventory, UserTagInventory};
 pub use timeline::TimelineInventory;

@@ -188,7 +188,14 @@ fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
         Stage::Copying => ("copying", share(2, 80), bytes_total),
         Stage::Verifying => ("verifying", share(80, 99), 0),
     };
-    Report { stage: stage.to_owned(), percent: Some(percent), bytes_done, bytes_total, bytes_after }
+    Report {
+        stage: stage.to_owned(),
+        percent: Some(percent),
+        bytes_done,
+        bytes_total,
+        bytes_after,
+        parts: None,
+    }
 }
 
 async fn died(child: &mut Attempt) -> String {

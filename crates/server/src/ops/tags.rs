@@ -45,7 +45,8 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::ResumeLongJob
         | Op::CleanLongJob
         | Op::PrimaryStorageMigrateVolume
-        | Op::ImportVolume => Some(known::JOB),
+        | Op::ImportVolume
+        | Op::EvacuatePrimaryStorage => Some(known::JOB),
         Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
         Op::AddLocalPrimaryStorage
         | Op::AddSharedMountPointPrimaryStorage

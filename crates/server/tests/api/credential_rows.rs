@@ -277,6 +277,22 @@ fn storages(stake: &Stake) -> Vec<Row> {
         ),
         sync("get /primary-storage/capacities", "/primary-storage/capacities?all=true".to_owned(), Allowed),
         sync("get /primary-storage/{uuid}/scan", format!("{one}/scan"), admin_only),
+        asynchronous(
+            "put /primary-storage/{uuid}/actions evacuatePrimaryStorage",
+            format!("{one}/actions"),
+            json!({"evacuatePrimaryStorage": {"dstPrimaryStorageUuids": [stake.storage]}}),
+            admin_only,
+        ),
+        sync(
+            "get /primary-storage/{uuid}/evacuation-plan",
+            format!("{one}/evacuation-plan?dstPrimaryStorageUuids={}", stake.storage),
+            admin_only,
+        ),
+        sync(
+            "get /longjobs/{uuid}/evacuation",
+            format!("/longjobs/{}/evacuation", stake.job),
+            Denied("ID.1002"),
+        ),
     ]
 }
 

@@ -12,6 +12,7 @@ mod credentials;
 mod demo_pool;
 mod disks;
 mod documents;
+mod evacuate;
 mod family;
 mod first_steps;
 mod global_config;

@@ -127,6 +127,7 @@ pub(super) fn check_slots(evidence: &Evidence, found: &mut Found) {
         let limit = match act.class {
             SlotClass::BuiltIn => evidence.limits.built_in,
             SlotClass::Simulator => evidence.limits.simulator,
+            SlotClass::Parent => None, // the simulated types have none
         };
         if limit.is_some_and(|limit| *count > limit) {
             let seen = format!("{count} {:?} bodies in place {} at {}", act.class, act.place, act.at_us);

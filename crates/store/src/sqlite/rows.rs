@@ -75,6 +75,7 @@ pub(super) fn class_number(class: SlotClass) -> i64 {
     match class {
         SlotClass::BuiltIn => 0,
         SlotClass::Simulator => 1,
+        SlotClass::Parent => 2,
     }
 }
 
@@ -123,6 +124,7 @@ pub(super) fn progress(row: &Row<'_>, at: usize) -> Result<Progress> {
         rate_bytes_per_s: count(row, at + 4)?,
         eta_s: maybe_count(row, at + 5)?,
         stalled: row.get(at + 6)?,
+        parts: None,
         at_ms: row.get(at + 7)?,
     })
 }

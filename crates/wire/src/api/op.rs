@@ -148,6 +148,12 @@ pub enum Op {
     ResetGlobalConfig,
     /// `GET /zql`
     ZqlQuery,
+    /// `PUT /primary-storage/{uuid}/actions` `evacuatePrimaryStorage`, ours
+    EvacuatePrimaryStorage,
+    /// `GET /primary-storage/{uuid}/evacuation-plan`, ours
+    GetEvacuationPlan,
+    /// `GET /longjobs/{uuid}/evacuation`, ours
+    GetEvacuationReport,
     /// Any API of ZStack that is not here; it has no row in the table but one of `not_here`.
     NotHere,
 }

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::EvacuationPlan;
+
 /// The answer of a dry run in profile `fast`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PlanAnswer {
@@ -53,6 +55,10 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub duration_ms: Option<u64>,
+    /// What would become of each volume, where the job empties a primary storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub evacuation: Option<EvacuationPlan>,
     /// What would refuse the job now, for people; empty if nothing does.
     #[schema(max_items = 100)]
     pub blockers: Vec<String>,

@@ -69,6 +69,31 @@ pub struct ProgressOpaque {
     pub eta_seconds: Option<u64>,
     /// Whether nothing moved for 30 seconds.
     pub stalled: bool,
+    /// Of a job that submits others, while it runs: how these stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub parts: Option<ProgressParts>,
+}
+
+/// How the jobs stand that a job has submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressParts {
+    /// All of them, as far as known.
+    #[schema(minimum = 0)]
+    pub total: u32,
+    /// Done.
+    #[schema(minimum = 0)]
+    pub done: u32,
+    /// Being worked on.
+    #[schema(minimum = 0)]
+    pub running: u32,
+    /// Something stands in their way.
+    #[schema(minimum = 0)]
+    pub blocked: u32,
+    /// Failed, or canceled by somebody.
+    #[schema(minimum = 0)]
+    pub failed: u32,
 }
 
 impl TaskProgressInventory {
@@ -89,6 +114,13 @@ impl TaskProgressInventory {
                 rate_bytes_per_second: progress.rate_bytes_per_s,
                 eta_seconds: progress.eta_s,
                 stalled: progress.stalled,
+                parts: progress.parts.map(|parts| ProgressParts {
+                    total: parts.total,
+                    done: parts.done,
+                    running: parts.running,
+                    blocked: parts.blocked,
+                    failed: parts.failed,
+                }),
             }),
             time: progress.at_ms,
             sub_tasks: all.then(Vec::new),

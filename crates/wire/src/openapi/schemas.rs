@@ -28,6 +28,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ErrorAnswer>(&mut all, "2.3");
     of::<TaskProgressInventory>(&mut all, OWN_SINCE);
     of::<ProgressOpaque>(&mut all, OWN_SINCE);
+    of::<ProgressParts>(&mut all, OWN_SINCE);
     of::<SessionInventory>(&mut all, OWN_SINCE);
     of::<AccountInventory>(&mut all, OWN_SINCE);
     of::<AccessKeyInventory>(&mut all, OWN_SINCE);
@@ -62,6 +63,10 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<GetManagementNodeArchAnswer>(&mut all, OWN_SINCE);
     of::<GetManagementNodeOSAnswer>(&mut all, OWN_SINCE);
     of::<CapacityAnswer>(&mut all, OWN_SINCE);
+    of::<EvacuationPlan>(&mut all, OWN_SINCE);
+    of::<PlannedVolume>(&mut all, OWN_SINCE);
+    of::<EvacuationReport>(&mut all, OWN_SINCE);
+    of::<EvacuatedVolume>(&mut all, OWN_SINCE);
     of::<ZqlAnswer>(&mut all, OWN_SINCE);
     of::<ZqlResult>(&mut all, OWN_SINCE);
     of::<ZqlValue>(&mut all, OWN_SINCE);

@@ -3,6 +3,7 @@
 //!
 //! Source: rest-api.md 1.6, resources.md 8.
 
+use longhaul_engine::children::PARENT_TAG;
 use longhaul_jobs::carry::THROTTLE;
 use longhaul_model::Fault;
 
@@ -44,6 +45,8 @@ const KNOWN: &[Known] = &[
     token(JOB, "uploadImage::"),
     // Most bytes per second of one job's copy: read when an attempt begins to copy.
     Known { value: Value::BytesPerSecond, single: true, ..token(JOB, THROTTLE) },
+    // The job that submitted this one: put on by the server.
+    Known { single: true, ..token(JOB, PARENT_TAG) },
     token(VOLUME, "localStorage::hostUuid::"),
     token(VOLUME, "capability::"),
     token(VOLUME, "volumeProvisioningStrategy::"),

@@ -1,0 +1,111 @@
+//! What an attempt may do with other jobs: submit them as its own, look at them, cancel them. Which ones, and
+//! what becomes of them, is the job type's business; `SlotClass::Parent` keeps it from taking their slots.
+
+use std::time::Duration;
+
+use longhaul_model::{ApiId, Code, Fault, Job, JobId, Progress};
+use longhaul_store::StoreError;
+use serde_json::Value;
+
+use crate::context::JobContext;
+use crate::engine::Caller;
+use crate::fault::from_store;
+use crate::handler::Ended;
+use crate::submit::{SubmitAnswer, SubmitRequest};
+
+/// The system tag of a job that another job submitted; the uuid of that one follows.
+pub const PARENT_TAG: &str = "longhaul::parent::";
+
+/// A job that another submits.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// Its uuid. Made of what it is for, so that submitting it again is the same job.
+    pub id: JobId,
+    /// For people.
+    pub name: String,
+    /// Its job type.
+    pub job_name: String,
+    /// Its `jobData`; without secrets.
+    pub data: Value,
+}
+
+impl JobContext {
+    /// Submits a job on behalf of this one's account, as an admin, with the tag that names this job. The same
+    /// again is answered as it is now.
+    ///
+    /// # Errors
+    /// `Stopped` if the lease is lost; whatever the job type's check says, as a fault. While the store is away it
+    /// is tried again.
+    pub async fn submit_child(&self, child: &Child) -> Result<Job, Ended> {
+        loop {
+            self.lease().await?;
+            let request = SubmitRequest {
+                name: Some(child.name.clone()),
+                description: None,
+                job_name: child.job_name.clone(),
+                job_data: child.data.to_string(),
+                data: child.data.clone(),
+                target: None,
+                resource_uuid: Some(child.id),
+                system_tags: vec![format!("{PARENT_TAG}{}", self.job.id)],
+                user_tags: Vec::new(),
+                api_id: ApiId::random(&*self.engine.runtime),
+                dry_run: false,
+            };
+            match self.engine.submit(&self.as_caller(), request).await {
+                Ok(SubmitAnswer::Job(job)) => return Ok(*job),
+                Ok(SubmitAnswer::Plan(_)) => return Err(Fault::internal("asked for a job").into()),
+                Err(fault) if fault.code == Code::Unavailable => self.sleep(self.engine.config.poll).await?,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    /// The job of that uuid as it is now; `None` if there is none. While the store is away it is asked again.
+    ///
+    /// # Errors
+    /// The store refuses for good.
+    pub async fn other_job(&self, id: JobId) -> Result<Option<Job>, Fault> {
+        loop {
+            match self.engine.store.job(id).await {
+                Err(StoreError::Unavailable(_)) => self.engine.runtime.sleep(self.engine.config.poll).await,
+                other => return other.map_err(|e| from_store(e, &format!("long job[uuid:{id}]"))),
+            }
+        }
+    }
+
+    /// How far another job is, as far as is known.
+    pub async fn other_progress(&self, api: &ApiId) -> Option<Progress> {
+        self.engine.progress_of(api).await.ok().flatten().map(|(_, progress)| progress)
+    }
+
+    /// Cancels another job of this account. One that is final, or gone, is none the worse for it.
+    ///
+    /// # Errors
+    /// It cannot be canceled now, or the store does not answer.
+    pub async fn cancel_other(&self, id: JobId) -> Result<(), Fault> {
+        match self.other_job(id).await? {
+            Some(job) if !job.state.is_final() => {}
+            _ => return Ok(()),
+        }
+        match self.engine.cancel(&self.as_caller(), &id.to_string()).await {
+            Ok(()) => Ok(()),
+            // It may have ended in between.
+            Err(fault) => match self.other_job(id).await? {
+                Some(job) if !job.state.is_final() => Err(fault),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Ends when a job on this node has ended, or after `patience`, or when this attempt is to stop.
+    pub async fn a_job_ended(&self, patience: Duration) {
+        let ended = std::pin::pin!(self.engine.ended.notified());
+        let later = std::pin::pin!(self.sleep(patience));
+        futures::future::select(ended, later).await;
+    }
+
+    fn as_caller(&self) -> Caller {
+        Caller { account: self.job.account, admin: true, record: None }
+    }
+}

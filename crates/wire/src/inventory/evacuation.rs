@@ -1,0 +1,237 @@
+//! The plan and the report of an evacuation: every volume of a primary storage moves to others. Ours. The report is
+//! told as JSON and, for people, as markdown.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What an evacuation would do. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EvacuationPlan {
+    /// The storage to empty.
+    #[schema(max_length = 32)]
+    pub primary_storage_uuid: String,
+    /// Where its volumes may go.
+    #[schema(max_items = 32)]
+    pub dst_primary_storage_uuids: Vec<String>,
+    /// Volumes that would be moved at a time.
+    #[schema(minimum = 1, maximum = 16)]
+    pub parallel: u32,
+    /// Volumes that could be moved now.
+    #[schema(minimum = 0)]
+    pub movable: u64,
+    /// Volumes that something stands in the way of.
+    #[schema(minimum = 0)]
+    pub blocked: u64,
+    /// Volumes beyond what one evacuation takes.
+    #[schema(minimum = 0)]
+    pub not_taken: u64,
+    /// Bytes to copy, of the volumes that could be moved.
+    #[schema(minimum = 0)]
+    pub bytes: u64,
+    /// How long it would take, in seconds, if `parallel` copies have `rateBytesPerSecond` each.
+    #[schema(minimum = 0)]
+    pub estimate_seconds: u64,
+    /// Bytes per second of one volume, its read-back included.
+    #[schema(minimum = 1)]
+    pub rate_bytes_per_second: u64,
+    /// Where the rate is from: `measured` of recent migrations, `limit` of copies, or `assumed`.
+    #[schema(max_length = 16)]
+    pub rate_from: String,
+    /// Each volume, the largest first.
+    #[schema(max_items = 1000)]
+    pub volumes: Vec<PlannedVolume>,
+}
+
+/// A volume in the plan of an evacuation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedVolume {
+    /// The volume.
+    #[schema(max_length = 32)]
+    pub volume_uuid: String,
+    /// Its name.
+    #[schema(max_length = 255)]
+    pub name: String,
+    /// Bytes to copy.
+    #[schema(minimum = 0)]
+    pub bytes: u64,
+    /// Bytes that its target must have free.
+    #[schema(minimum = 0)]
+    pub needed_bytes: u64,
+    /// Where it would go; absent where nothing has room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub dst_primary_storage_uuid: Option<String>,
+    /// How long it would take, in seconds.
+    #[schema(minimum = 0)]
+    pub estimate_seconds: u64,
+    /// What stands in its way, for people; empty if nothing does.
+    #[schema(max_items = 100)]
+    pub blockers: Vec<String>,
+}
+
+/// What an evacuation did, or has done so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EvacuationReport {
+    /// The job.
+    #[serde(default)]
+    #[schema(max_length = 32)]
+    pub job_uuid: String,
+    /// The job's state.
+    #[serde(default)]
+    #[schema(max_length = 16)]
+    pub state: String,
+    /// The storage to empty.
+    #[schema(max_length = 32)]
+    pub primary_storage_uuid: String,
+    /// Where its volumes may go.
+    #[schema(max_items = 32)]
+    pub dst_primary_storage_uuids: Vec<String>,
+    /// Volumes that are moved at a time.
+    #[schema(minimum = 1, maximum = 16)]
+    pub parallel: u32,
+    /// Whether every volume left the storage.
+    pub complete: bool,
+    /// Volumes that left the storage.
+    #[schema(minimum = 0)]
+    pub moved: u64,
+    /// Volumes that something stood in the way of; they were not touched.
+    #[schema(minimum = 0)]
+    pub blocked: u64,
+    /// Volumes whose job failed or was canceled; they are where they were.
+    #[schema(minimum = 0)]
+    pub failed: u64,
+    /// Volumes whose turn has not come, or whose job is on its way.
+    #[schema(minimum = 0)]
+    pub pending: u64,
+    /// Volumes beyond what one evacuation takes; a rerun takes them.
+    #[schema(minimum = 0)]
+    pub not_taken: u64,
+    /// Bytes that the moved volumes occupied.
+    #[schema(minimum = 0)]
+    pub bytes_moved: u64,
+    /// Each volume.
+    #[schema(max_items = 1000)]
+    pub volumes: Vec<EvacuatedVolume>,
+    /// The same for people, as markdown.
+    #[serde(default)]
+    #[schema(max_length = 2_097_152)]
+    pub markdown: String,
+}
+
+/// What became of a volume in an evacuation.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EvacuatedVolume {
+    /// The volume.
+    #[schema(max_length = 32)]
+    pub volume_uuid: String,
+    /// Its name.
+    #[schema(max_length = 255)]
+    pub name: String,
+    /// `moved`; `left`: gone from the storage by somebody else's doing; `blocked`: not touched; `failed`; `canceled`;
+    /// `pending`; `running`.
+    #[schema(max_length = 16)]
+    pub result: String,
+    /// Bytes that it occupied.
+    #[schema(minimum = 0)]
+    pub bytes: u64,
+    /// Where it went, or is to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub dst_primary_storage_uuid: Option<String>,
+    /// The job that moved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub job_uuid: Option<String>,
+    /// BLAKE3 of what the guest sees, as it was read back from the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, nullable = false)]
+    pub blake3: Option<String>,
+    /// Seconds that its job took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub seconds: Option<u64>,
+    /// Why it is where it is; may be empty.
+    #[schema(max_length = 512)]
+    pub detail: String,
+}
+
+impl EvacuationReport {
+    /// With what the job is and its markdown.
+    #[must_use]
+    pub fn of_job(mut self, job_uuid: String, state: &str) -> Self {
+        self.job_uuid = job_uuid;
+        state.clone_into(&mut self.state);
+        self.markdown = self.as_markdown();
+        self
+    }
+
+    fn as_markdown(&self) -> String {
+        let mut text = format!(
+            "# Evacuation of primary storage {}\n\nJob {}, {}. {} moved ({} bytes), {} blocked, {} failed, {} pending",
+            self.primary_storage_uuid,
+            self.job_uuid,
+            self.state,
+            self.moved,
+            self.bytes_moved,
+            self.blocked,
+            self.failed,
+            self.pending
+        );
+        if self.not_taken > 0 {
+            text.push_str(&format!(", {} not taken", self.not_taken));
+        }
+        text.push_str(if self.complete {
+            ". The storage is empty.\n"
+        } else {
+            ". The storage is not empty.\n"
+        });
+        text.push_str("\n| volume | name | result | bytes | target | seconds | BLAKE3 | detail |\n");
+        text.push_str("|---|---|---|---:|---|---:|---|---|\n");
+        for volume in &self.volumes {
+            let cells = [
+                volume.volume_uuid.clone(),
+                cell(&volume.name),
+                volume.result.clone(),
+                volume.bytes.to_string(),
+                volume.dst_primary_storage_uuid.clone().unwrap_or_default(),
+                volume.seconds.map(|s| s.to_string()).unwrap_or_default(),
+                volume.blake3.clone().unwrap_or_default(),
+                cell(&volume.detail),
+            ];
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        text
+    }
+}
+
+/// Any text within one cell of a table.
+fn cell(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '\\' | '`' | '<' | '>' | '[' | ']' | '*' | '_' => safe.extend(['\\', c]),
+            c if c.is_control() => safe.push(' '),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_cell() {
+        let volume = EvacuatedVolume { name: "a|b\n# c".to_owned(), ..EvacuatedVolume::default() };
+        let report = EvacuationReport { volumes: vec![volume], ..EvacuationReport::default() };
+        let told = report.of_job("j".to_owned(), "Succeeded").markdown;
+        let row = told.lines().last().unwrap();
+        assert!(row.contains("a\\|b # c") && row.matches(" | ").count() == 7, "{row}");
+        assert!(told.contains("not empty"), "{told}");
+    }
+}
