@@ -22,6 +22,8 @@ mod cancels;
 mod descriptors;
 #[path = "kill/disks.rs"]
 mod disks;
+#[path = "kill/evacuate.rs"]
+mod evacuate;
 #[path = "kill/guards.rs"]
 mod guards;
 #[path = "kill/in_use.rs"]

@@ -1,5 +1,6 @@
 //! A disk that a real QEMU holds is not copied, and while it is copied no QEMU can open it for writing.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::disks::Rig;
 use crate::place::{MIB, PATIENCE, run, until};
 
 /// A virtual machine that never runs but has a disk.
-struct Vm(Child);
+pub struct Vm(Child);
 
 fn arguments(path: &str, format: &str, read_only: bool) -> Vec<String> {
     let drive = format!(
@@ -23,7 +24,12 @@ fn arguments(path: &str, format: &str, read_only: bool) -> Vec<String> {
 
 impl Vm {
     fn holding(rig: &Rig, format: &str, read_only: bool) -> Self {
-        let path = rig.source.to_str().unwrap();
+        Self::holding_file(&rig.source, format, read_only)
+    }
+
+    /// One that has the file open.
+    pub fn holding_file(path: &Path, format: &str, read_only: bool) -> Self {
+        let path = path.to_str().unwrap();
         let child = Command::new("qemu-system-x86_64")
             .args(arguments(path, format, read_only))
             .stdin(Stdio::null())
@@ -42,6 +48,11 @@ impl Vm {
             locks.into_iter().find_map(locked).map(|_| ())
         });
         vm
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
     }
 }
 

@@ -143,6 +143,15 @@ pub fn guest_sha256(path: &Path, format: &str) -> String {
     sum
 }
 
+/// BLAKE3 of the guest's bytes, which `qemu-img convert` reads, in hexadecimal.
+pub fn guest_blake3(path: &Path, format: &str) -> String {
+    let raw = path.with_extension("witness");
+    qemu_img(&["convert", "-f", format, "-O", "raw", &shown(path), &shown(&raw)]);
+    let sum = blake3::hash(&fs::read(&raw).unwrap()).to_hex().to_string();
+    fs::remove_file(raw).unwrap();
+    sum
+}
+
 /// SHA-256 of a file, by `sha256sum`.
 pub fn sha256(path: &Path) -> String {
     said("sha256sum", &[&shown(path)]).split_whitespace().next().unwrap().to_owned()
