@@ -1,5 +1,7 @@
 //! `storage`: primary storages, what is on them, and their trash.
 
+mod evacuate;
+
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -24,6 +26,10 @@ pub enum StorageCommand {
         /// The storage's uuid or name
         storage: String,
     },
+    /// Move every volume of a storage to others, as one long job (admin)
+    Evacuate(evacuate::EvacuateArgs),
+    /// What an evacuation did to each volume, or has done so far
+    Evacuation(evacuate::ReportArgs),
     /// What was moved away or deleted and is still there
     #[command(subcommand)]
     Trash(TrashCommand),
@@ -157,6 +163,8 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
         }
         StorageCommand::List => list(context).await,
         StorageCommand::Scan { storage } => scan(context, &storage).await,
+        StorageCommand::Evacuate(args) => evacuate::evacuate(context, args).await,
+        StorageCommand::Evacuation(args) => evacuate::report(context, args).await,
         StorageCommand::Trash(TrashCommand::List { storage }) => trash(context, &storage).await,
         StorageCommand::Trash(TrashCommand::Clean { storage, id }) => clean(context, &storage, id).await,
         StorageCommand::State { storage, event } => {

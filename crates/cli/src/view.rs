@@ -107,6 +107,8 @@ pub struct Progress {
     pub eta_seconds: Option<u64>,
     /// Whether nothing moves.
     pub stalled: bool,
+    /// Of a job that submits others: how many of them there are, are done, are blocked, have failed.
+    pub parts: Option<[u64; 4]>,
 }
 
 impl Progress {
@@ -124,6 +126,9 @@ impl Progress {
             rate_bytes_per_second: number("rateBytesPerSecond"),
             eta_seconds: opaque["etaSeconds"].as_u64(),
             stalled: opaque["stalled"].as_bool().unwrap_or(false),
+            parts: opaque["parts"].is_object().then(|| {
+                ["total", "done", "blocked", "failed"].map(|key| opaque["parts"][key].as_u64().unwrap_or(0))
+            }),
         })
     }
 }

@@ -161,6 +161,11 @@ pub fn told(job: &Job, progress: Option<&Progress>) -> String {
         let (done, total) = (human::bytes(progress.bytes_done), human::bytes(progress.bytes_total));
         parts.push(format!("{done} of {total}"));
     }
+    if let Some([total, done, blocked, failed]) = progress.parts {
+        parts.push(format!("{done} of {total} done"));
+        parts.extend((blocked > 0).then(|| format!("{blocked} blocked")));
+        parts.extend((failed > 0).then(|| format!("{failed} failed")));
+    }
     if progress.stalled {
         parts.push("nothing moves".to_owned());
     } else {
