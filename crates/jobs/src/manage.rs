@@ -5,6 +5,7 @@ pub mod fault;
 mod place;
 pub(crate) mod pool;
 pub mod storages;
+pub mod sweep;
 pub mod trash;
 pub mod volumes;
 

@@ -1,4 +1,6 @@
-//! What is removed by its age: sessions, asynchronous answers, deleted volumes.
+//! What is removed by its age: sessions, asynchronous answers, deleted volumes, trash.
+
+pub(crate) mod trash;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,9 @@ async fn round(app: &App) {
     }
     if let Err(error) = expunge_old_volumes(app).await {
         told("deleted volumes", &error);
+    }
+    if let Err(error) = trash::empty(&app.desk(), &app.settings.trash).await {
+        told("trash", &error);
     }
 }
 

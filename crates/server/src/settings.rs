@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::tz::TimeZone;
+use longhaul_jobs::manage::sweep::Rules;
 use longhaul_wire::Profile;
 
 use crate::auth::login_limits::Allowed;
 use crate::egress::Egress;
 use crate::hooks;
+use crate::janitor::trash;
 
 /// One setting.
 pub struct Setting {
@@ -118,6 +120,16 @@ pub const SETTINGS: &[Setting] = &[
         "Primary storages are looked at, and jobs that wait for one, every so many seconds, 1 to 3600.",
     ),
     setting(
+        "storage.trashDays",
+        "0",
+        "Trash is removed by itself after so many days, 1 to 36500; 0 never. Never within 24 hours.",
+    ),
+    setting(
+        "storage.trashLowWater",
+        "0",
+        "While a primary storage has less free, its oldest trash is removed: bytes, or 1% to 99% of the whole; 0 is off. Never within 24 hours.",
+    ),
+    setting(
         "volume.expungeSeconds",
         "259200",
         "A deleted volume is expunged after so many seconds; 0 never.",
@@ -193,6 +205,8 @@ pub struct Settings {
     pub volume_expunge_s: u64,
     /// `storage.watchSeconds`
     pub storage_watch_s: u64,
+    /// When trash is removed by itself.
+    pub trash: Rules,
     /// Where web hooks may lead.
     pub egress_webhooks: Egress,
 }
@@ -355,6 +369,7 @@ impl Layers {
             drain_s: self.number("drainSeconds", 0, 3600)?,
             storage_watch_s: self.number("storage.watchSeconds", 1, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
+            trash: self.trash()?,
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
         })
     }
@@ -366,6 +381,11 @@ impl Layers {
             window: Duration::from_secs(self.number("login.windowSeconds", 1, 86_400)?),
             lock: Duration::from_secs(self.number("login.lockSeconds", 1, 86_400)?),
         })
+    }
+
+    fn trash(&self) -> Result<Rules> {
+        let (days, mark) = (self.number("storage.trashDays", 0, 36_500)?, "storage.trashLowWater");
+        trash::rules(days, self.text(mark)).ok_or_else(|| self.wrong(mark, "a number of bytes, or 1% to 99%"))
     }
 
     /// The rules of one purpose. A demo, which listens on loopback only, also reaches loopback.

@@ -66,7 +66,9 @@ pub async fn evacuate(context: &mut Context, args: EvacuateArgs) -> Result<Exit,
     }
     let job = match under_way(context, &storage.uuid).await? {
         Some(job) => {
-            context.console.note(&format!("job {} empties this storage already; nothing was started", uuid(&job)));
+            context
+                .console
+                .note(&format!("job {} empties this storage already; nothing was started", uuid(&job)));
             job
         }
         None => start(context, &storage.uuid, &targets, args.parallel).await?,
@@ -103,7 +105,15 @@ pub async fn report(context: &mut Context, args: ReportArgs) -> Result<Exit, Cli
     let rows = volumes(&report).map(|row| {
         let seconds = row["seconds"].as_u64().map(human::duration).unwrap_or_default();
         let target = text(row, "dstPrimaryStorageUuid");
-        vec![text(row, "name"), text(row, "result"), size(row), target, seconds, text(row, "blake3"), text(row, "detail")]
+        vec![
+            text(row, "name"),
+            text(row, "result"),
+            size(row),
+            target,
+            seconds,
+            text(row, "blake3"),
+            text(row, "detail"),
+        ]
     });
     let rows = rows.collect();
     let header = ["volume", "result", "size", "to", "took", "BLAKE3", "detail"];
@@ -143,7 +153,8 @@ async fn plan(
     parallel: Option<u32>,
 ) -> Result<Exit, ClientError> {
     let parallel = parallel.map(|n| n.to_string());
-    let mut query: Vec<(&str, &str)> = targets.iter().map(|t| ("dstPrimaryStorageUuids", t.as_str())).collect();
+    let mut query: Vec<(&str, &str)> =
+        targets.iter().map(|t| ("dstPrimaryStorageUuids", t.as_str())).collect();
     query.extend(parallel.as_deref().map(|n| ("parallel", n)));
     let plan = context.client.get(&["primary-storage", storage, "evacuation-plan"], &query).await?;
     let rows = volumes(&plan).map(|row| {
@@ -164,7 +175,11 @@ async fn plan(
             human::bytes(number("bytes")),
             human::duration(number("estimateSeconds")),
             text(&plan, "rateFrom"),
-            if not_taken > 0 { format!(", {not_taken} beyond what one evacuation takes") } else { String::new() },
+            if not_taken > 0 {
+                format!(", {not_taken} beyond what one evacuation takes")
+            } else {
+                String::new()
+            },
         ));
     }
     Ok(if blocked == 0 { Exit::Ok } else { Exit::Failed })
@@ -184,12 +199,27 @@ fn write(context: &mut Context, file: &Path, report: &Value) -> Result<(), Clien
 fn summary(context: &mut Context, report: &Value) -> Result<(), ClientError> {
     let number = |key: &str| report[key].as_u64().unwrap_or(0);
     let bytes = human::bytes(number("bytesMoved"));
-    context.console.line(&format!("{} moved ({bytes}), {} blocked, {} failed", number("moved"), number("blocked"), number("failed")))?;
-    for row in volumes(report).filter(|row| !["moved", "left"].contains(&row["result"].as_str().unwrap_or_default())) {
-        context.console.note(&format!("{} {}: {}", text(row, "result"), text(row, "name"), text(row, "detail")));
+    context.console.line(&format!(
+        "{} moved ({bytes}), {} blocked, {} failed",
+        number("moved"),
+        number("blocked"),
+        number("failed")
+    ))?;
+    for row in
+        volumes(report).filter(|row| !["moved", "left"].contains(&row["result"].as_str().unwrap_or_default()))
+    {
+        context.console.note(&format!(
+            "{} {}: {}",
+            text(row, "result"),
+            text(row, "name"),
+            text(row, "detail")
+        ));
     }
     if number("notTaken") > 0 {
-        context.console.note(&format!("{} volumes are left beyond what one evacuation takes; rerun it", number("notTaken")));
+        context.console.note(&format!(
+            "{} volumes are left beyond what one evacuation takes; rerun it",
+            number("notTaken")
+        ));
     }
     Ok(())
 }

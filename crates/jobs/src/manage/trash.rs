@@ -30,7 +30,7 @@ pub async fn clean(desk: &Desk, id: StorageId, only: Option<u64>) -> Result<Vec<
     Ok(done)
 }
 
-async fn remove(desk: &Desk, storage: &Storage, trash: &Trash) -> Result<(), Fault> {
+pub(super) async fn remove(desk: &Desk, storage: &Storage, trash: &Trash) -> Result<(), Fault> {
     // What was expunged was nobody's when it came here, whatever happened to it since.
     let since = (trash.kind != EXPUNGED).then_some(trash.create_ms);
     desk.remove(storage, &trash.install_path, since).await?;
