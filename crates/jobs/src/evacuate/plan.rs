@@ -13,11 +13,11 @@ use crate::manage::volumes::{format_of, takes_volumes};
 use crate::migrate::MIGRATE;
 
 /// Volumes that are looked at at a time.
-const LOOKS_MAX: usize = 8;
+const LOOKS_AT_ONCE: usize = 8;
 /// Bytes per second of one copy with its read-back, where nothing is known.
 pub const ASSUMED_BYTES_PER_S: u64 = 100 * 1024 * 1024;
 /// So many of the newest migrations are looked at for how fast they were.
-pub const MEASURED_JOBS_MAX: u32 = 20;
+pub const MEASURED_JOBS: u32 = 20;
 /// A migration of fewer bytes says nothing about how fast the next one is.
 const MEASURED_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Room for the tables of an image, and at least so much, as a migration reckons.
@@ -124,7 +124,7 @@ impl Evacuate {
     ) -> Result<Vec<Looked>, Fault> {
         let sized = futures::stream::iter(volumes)
             .map(|volume| async move { (self.bytes_of(source, &volume).await, volume) })
-            .buffered(LOOKS_MAX);
+            .buffered(LOOKS_AT_ONCE);
         let mut sized: Vec<_> = sized.collect().await;
         sized.sort_by_key(|(bytes, volume)| (std::cmp::Reverse(*bytes), volume.id));
         let mut rooms = self.rooms(targets).await;
@@ -133,7 +133,7 @@ impl Evacuate {
         let roomiest = targets.first().map(|t| t.id);
         let looked = futures::stream::iter(placed)
             .map(|(bytes, target, volume)| self.look_at(volume, bytes, target, roomiest, account))
-            .buffered(LOOKS_MAX);
+            .buffered(LOOKS_AT_ONCE);
         Ok(looked.collect().await)
     }
 
@@ -216,7 +216,7 @@ impl Evacuate {
 
     /// How fast one volume moves, its read-back included.
     async fn rate(&self) -> Result<Rate, Fault> {
-        let recent = self.desk.inventory.recent_results(MIGRATE, MEASURED_JOBS_MAX).await?;
+        let recent = self.desk.inventory.recent_results(MIGRATE, MEASURED_JOBS).await?;
         let (mut bytes, mut seconds) = (0u64, 0u64);
         for (result, took) in recent {
             let result: Value = serde_json::from_str(&result).unwrap_or_default();
