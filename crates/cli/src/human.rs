@@ -66,6 +66,14 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     u64::try_from(total).map_err(|_| bad())
 }
 
+/// A rate in bytes per second, as `parse_bytes`; `none` and 0 are 0: no limit.
+///
+/// # Errors
+/// Neither.
+pub fn parse_rate(text: &str) -> Result<u64, String> {
+    if text.trim().eq_ignore_ascii_case("none") { Ok(0) } else { parse_bytes(text) }
+}
+
 /// A span of time: `90`, `90s`, `10m`, `2h`, `1d`.
 ///
 /// # Errors

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use crate::client::inventory;
 use crate::error::ClientError;
 use crate::exit::Exit;
-use crate::human::parse_duration;
+use crate::human;
+use crate::human::{parse_duration, parse_rate};
 use crate::run::Context;
 use crate::view::{Job, JobType, read, read_all};
 use crate::watch::{Follow, Show, find_job};
@@ -56,6 +57,14 @@ pub enum JobCommand {
         /// Watch it until it ends
         #[arg(long)]
         watch: bool,
+    },
+    /// Give a job's copy a rate of its own, also while it runs
+    Throttle {
+        #[command(flatten)]
+        job: JobArgs,
+        /// Most bytes per second, as 50M; none: no limit of its own
+        #[arg(value_name = "RATE", value_parser = parse_rate)]
+        rate: u64,
     },
     /// Remove what a job in state Canceling left behind
     Clean(JobArgs),
@@ -104,6 +113,16 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
         }
         JobCommand::Rerun { job, watch } => act(context, &job.uuid, "rerunLongJob", watch).await,
         JobCommand::Resume { job, watch } => act(context, &job.uuid, "resumeLongJob", watch).await,
+        JobCommand::Throttle { job, rate } => {
+            let params = json!({"bytesPerSecond": rate});
+            let answer = context.client.action(&actions(&job.uuid), "throttleLongJob", &params).await?;
+            let told = match rate {
+                0 => "has no rate of its own".to_owned(),
+                rate => format!("copies at most {} per second", human::bytes(rate)),
+            };
+            context.console.done(&inventory(answer)?, &format!("job {} {told}", job.uuid))?;
+            Ok(Exit::Ok)
+        }
         JobCommand::Clean(args) => {
             let answer = context.client.action(&actions(&args.uuid), "cleanLongJob", &json!({})).await?;
             context.console.done(&answer, &format!("job {} is being cleaned", args.uuid))?;

@@ -109,6 +109,10 @@ pub struct Progress {
     pub stalled: bool,
     /// Of a job that submits others: how many of them there are, are done, are blocked, have failed.
     pub parts: Option<[u64; 4]>,
+    /// Most bytes per second now; 0 = paused.
+    pub limit_bytes_per_second: Option<u64>,
+    /// What limits it; empty = nothing.
+    pub limited_by: String,
 }
 
 impl Progress {
@@ -129,6 +133,17 @@ impl Progress {
             parts: opaque["parts"].is_object().then(|| {
                 ["total", "done", "blocked", "failed"].map(|key| opaque["parts"][key].as_u64().unwrap_or(0))
             }),
+            limit_bytes_per_second: opaque["limitBytesPerSecond"].as_u64(),
+            limited_by: opaque["limitedBy"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// What holds it back, in words; `None` where nothing does.
+    pub fn limit(&self) -> Option<String> {
+        let rate = self.limit_bytes_per_second?;
+        Some(match rate {
+            0 => format!("paused by {}", self.limited_by),
+            rate => format!("at most {}/s by {}", crate::human::bytes(rate), self.limited_by),
         })
     }
 }

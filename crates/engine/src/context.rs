@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::fault::from_store;
 use crate::handler::Ended;
 use crate::inventory::Inventory;
-use crate::progress::Report;
+use crate::progress::{Limit, Report};
 use crate::redaction::Redaction;
 use crate::runner::LOOK_AGAIN;
 
@@ -126,6 +126,11 @@ impl JobContext {
     pub fn progress(&self, mut report: Report) {
         report.stage = self.redaction.text(report.stage);
         self.engine.progress.report(&self.job.api_id, report, &*self.engine.runtime);
+    }
+
+    /// Tells what limits the attempt now; shown beside its progress.
+    pub fn limited(&self, limit: Option<Limit>) {
+        self.engine.progress.limit(&self.job.api_id, limit, &*self.engine.runtime);
     }
 
     /// Ends when this node's lease is known to hold; from then on it does for a second at least.

@@ -77,6 +77,8 @@ pub struct Engine {
     attempts: Mutex<BTreeMap<JobId, Running>>,
     /// Jobs whose submission or rerun may come back with a claim, and how many such calls are on their way.
     expected: Mutex<BTreeMap<JobId, u32>>,
+    /// One change of a job's rate at a time.
+    pub(crate) throttles: tokio::sync::Mutex<()>,
     /// There may be something to claim.
     pub(crate) wake: Notify,
     /// An attempt or a job ended here.
@@ -121,6 +123,7 @@ impl Engine {
             node: Mutex::new(node),
             attempts: Mutex::default(),
             expected: Mutex::default(),
+            throttles: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             ended: Notify::new(),
             lost_answer: AtomicBool::new(false),

@@ -161,6 +161,11 @@ pub trait JobHandler: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether its work is a copy by `carry`, which has a rate that can be changed.
+    fn copies(&self) -> bool {
+        false
+    }
+
     /// Whether a cancel of a running attempt is accepted now.
     ///
     /// # Errors

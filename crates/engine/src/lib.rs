@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod slots;
 pub mod submit;
 pub mod takeover;
+pub mod throttle;
 pub mod tokio_runtime;
 pub mod tuning;
 mod unknown;

@@ -33,6 +33,15 @@ pub struct Report {
     pub parts: Option<Parts>,
 }
 
+/// What holds a job's bytes back at the moment, besides the devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Most bytes per second; 0 = it stands still.
+    pub bytes_per_s: u64,
+    /// What limits it, for people: a part of a sentence.
+    pub why: String,
+}
+
 struct Live {
     claim: Claim,
     shown: Progress,
@@ -41,6 +50,7 @@ struct Live {
     sample: (Duration, u64, String),
     /// Bytes, percent and stage as this attempt told them last: `shown` may be what an earlier one reached.
     told: (u64, u8, String),
+    limit: Option<Limit>,
 }
 
 /// The live progress of all jobs held here.
@@ -60,7 +70,10 @@ impl Hub {
         let sample = (now, from.bytes_done, from.stage.clone());
         let told = (from.bytes_done, from.percent, from.stage.clone());
         let shown = Progress { rate_bytes_per_s: 0, eta_s: None, stalled: false, ..from };
-        self.live().insert(api.clone(), Live { claim, shown, dirty: false, moved_at: now, sample, told });
+        self.live().insert(
+            api.clone(),
+            Live { claim, shown, dirty: false, moved_at: now, sample, told, limit: None },
+        );
     }
 
     /// An attempt ended. Another one's entry stays.
@@ -98,12 +111,32 @@ impl Hub {
         live.dirty = true;
     }
 
+    /// An attempt is told what limits it.
+    pub fn limit(&self, api: &ApiId, limit: Option<Limit>, runtime: &dyn Runtime) {
+        let mut all = self.live();
+        let Some(live) = all.get_mut(api).filter(|live| live.limit != limit) else { return };
+        if live.limit.as_ref().is_some_and(|limit| limit.bytes_per_s == 0) {
+            live.moved_at = runtime.monotonic(); // it stood still as it should
+        }
+        live.limit = limit;
+    }
+
+    /// What limits a job that is held here.
+    pub fn limit_of(&self, api: &ApiId) -> Option<Limit> {
+        self.live().get(api)?.limit.clone()
+    }
+
     /// What is live of a job, if it is held here.
     pub fn get(&self, api: &ApiId, runtime: &dyn Runtime) -> Option<Progress> {
         let all = self.live();
         let live = all.get(api)?;
-        let stalled = runtime.monotonic().saturating_sub(live.moved_at) >= STALL_AFTER;
-        Some(Progress { stalled, ..live.shown.clone() })
+        let paused = live.limit.as_ref().is_some_and(|limit| limit.bytes_per_s == 0);
+        let stalled = !paused && runtime.monotonic().saturating_sub(live.moved_at) >= STALL_AFTER;
+        let shown = live.shown.clone();
+        if paused {
+            return Some(Progress { stalled, rate_bytes_per_s: 0, eta_s: None, ..shown });
+        }
+        Some(Progress { stalled, ..shown })
     }
 
     /// How many jobs have live progress here.
@@ -185,6 +218,11 @@ impl Engine {
             progress.stalled = false;
         }
         Ok(Some((job, progress)))
+    }
+
+    /// What holds a job back that runs on this node; `None` where nothing does.
+    pub fn limit_of(&self, job: &Job) -> Option<Limit> {
+        self.progress.limit_of(&job.api_id).filter(|_| job.state == JobState::Running)
     }
 
     /// The progress history of a job, oldest first.

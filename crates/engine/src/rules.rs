@@ -70,6 +70,22 @@ pub fn may_clean(job: &Job, job_type: &JobType) -> Result<(), Fault> {
     Err(Fault::new(Code::NotSupported, "not supported or state is not Canceling"))
 }
 
+/// Whether the job may get another rate; `copies` says whether its type copies anything.
+///
+/// # Errors
+/// `InvalidArgument` for one that has ended, `NotSupported` for a type that copies nothing.
+pub fn may_throttle(job: &Job, copies: bool) -> Result<(), Fault> {
+    if job.state.is_final() {
+        let text = "can only throttle longjob that is not succeeded, canceled, or failed";
+        return Err(Fault::invalid(text));
+    }
+    if !copies {
+        let text = format!("{} copies nothing, so there is nothing to throttle", job.job_name);
+        return Err(Fault::new(Code::NotSupported, text));
+    }
+    Ok(())
+}
+
 fn not_supported() -> Fault {
     Fault::new(Code::NotSupported, "not supported")
 }

@@ -4,9 +4,12 @@
 mod child;
 mod claimed;
 mod hold;
+mod rate;
 mod start;
 
 pub use hold::{Guard, HeldImage};
+pub use rate::FOLLOW_WITHIN;
+use rate::Rate;
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +33,6 @@ use crate::storage::{self, DiskError, Format};
 pub const DEATHS_MAX: u32 = 10;
 /// How long the removal of an image may take: it has an object for every 4 MiB that were written.
 pub const REMOVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
-/// The system tag that limits one job's copy: bytes per second follow.
-pub const THROTTLE: &str = "longhaul::throttle::";
 
 /// How copies are made.
 #[derive(Debug, Clone)]
@@ -143,12 +144,12 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         streams: limits.streams as usize,
         checkpoint_interval_ms: limits.checkpoint_ms,
     };
-    let own_rate = own_rate(context).await?;
+    let mut rate = Rate::new(context, settings).await?;
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;
     let (result, held) = loop {
         let before = progress(&pages);
-        match child::drive(context, settings, &spec, own_rate, &mut pages).await? {
+        match child::drive(context, settings, &spec, &mut rate, &mut pages).await? {
             child::End::Done(result, held) => break (result, held),
             child::End::Died(why) => {
                 deaths = if progress(&pages) == before { deaths + 1 } else { 1 };
@@ -198,12 +199,6 @@ async fn occupied(settings: &CopySettings, order: &Order, disk: &DiskRef, bytes:
             }
         }
     }
-}
-
-/// The rate limit in the job's tag, bytes per second.
-async fn own_rate(context: &JobContext) -> Result<Option<u64>, Ended> {
-    let tags = context.system_tags().await?;
-    Ok(tags.iter().find_map(|t| t.strip_prefix(THROTTLE)).and_then(|n| n.parse().ok()))
 }
 
 /// Bytes that a job's artifact on `storage` occupies already; 0 if there is none.

@@ -243,6 +243,10 @@ impl JobHandler for Import {
         self.desk.room(&to, left).await.map(|_| ()).map_err(|(_, fault)| fault)
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         let receipt = carry::undo(context, &self.settings).await?;
         let request = Request::read(context.data(), context.job().id)?;

@@ -134,6 +134,10 @@ impl JobHandler for Migrate {
         Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         carry::undo(context, &self.settings).await
     }

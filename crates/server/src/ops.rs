@@ -50,6 +50,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::EvacuatePrimaryStorage => evacuations::start(app, &called).await,
         Op::GetEvacuationPlan => evacuations::plan(app, &called).await,
         Op::GetEvacuationReport => evacuations::report(app, &called).await,
+        Op::ThrottleLongJob => jobs::throttle(app, &called).await,
         Op::GetTaskProgress => jobs::progress(app, &called).await,
         Op::GetLongJobTimeline => jobs::timeline(app, &called).await,
         Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
@@ -149,6 +150,7 @@ pub const fn writes_its_record(op: Op) -> bool {
             | Op::ResumeLongJob
             | Op::CleanLongJob
             | Op::EvacuatePrimaryStorage
+            | Op::ThrottleLongJob
     )
 }
 

@@ -49,7 +49,9 @@ fn facts(
     job: &Job,
     progress: Option<&Progress>,
 ) -> Result<(), ClientError> {
-    let progress = progress.filter(|_| !job.state.is_final()).map(|p| {
+    let progress = progress.filter(|_| !job.state.is_final());
+    let limit = progress.and_then(Progress::limit).unwrap_or_default();
+    let progress = progress.map(|p| {
         let mut text = format!("{}% {}", p.percent, p.stage);
         if p.bytes_total > 0 {
             text = format!("{text}, {} of {}", human::bytes(p.bytes_done), human::bytes(p.bytes_total));
@@ -65,6 +67,7 @@ fn facts(
             ("job", job.job_name.clone()),
             ("state", job.state.name().to_owned()),
             ("progress", progress.unwrap_or_default()),
+            ("limit", limit),
             ("target", job.target_resource_uuid.clone()),
             ("node", job.management_node_uuid.clone()),
             ("created", job.create_date.clone()),

@@ -176,5 +176,6 @@ pub fn told(job: &Job, progress: Option<&Progress>) -> String {
             parts.push(format!("{} left", human::duration(eta)));
         }
     }
+    parts.extend(progress.limit());
     parts.join("  ")
 }

@@ -8,10 +8,10 @@ use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::Pages;
 use longhaul_model::resource::IntentKind;
-use tokio::sync::watch;
 
+use super::rate::Rate;
 use super::start::started;
-use super::{CopyLimits, CopySettings, stopped};
+use super::{CopySettings, stopped};
 use crate::attempt_io::parent::Line;
 use crate::attempt_io::protocol::enter;
 use crate::attempt_io::{ANSWER_WITHIN, Answer, Question, ask};
@@ -33,8 +33,7 @@ pub enum End {
     Died(String),
 }
 
-/// Starts a child and stays with it until it is gone. It copies by `own_rate`, bytes per second, else by that
-/// of the settings, also when that changes.
+/// Starts a child and stays with it until it is gone. It copies by `rate`, also when that changes.
 ///
 /// # Errors
 /// The attempt is to stop (the child is gone by then), or the child says that it cannot be done.
@@ -42,12 +41,10 @@ pub async fn drive(
     context: &JobContext,
     settings: &CopySettings,
     spec: &CopySpec,
-    own_rate: Option<u64>,
+    rate: &mut Rate<'_>,
     pages: &mut Pages,
 ) -> Result<End, Ended> {
     context.lease().await?;
-    let mut limits = settings.limits.clone();
-    let rate = own_rate.unwrap_or(limits.borrow_and_update().bytes_per_s);
     let mut child = started(context, &settings.spawner).await?;
     let Ok(Some(FromChild::Hello { pid, start_time })) = child.next_event().await else {
         return Ok(End::Died(died(&mut child).await));
@@ -57,14 +54,14 @@ pub async fn drive(
     let ttl = context.lease_ttl();
     let spec = AttemptSpec {
         copy: spec.clone(),
-        bytes_per_s: rate,
+        bytes_per_s: rate.now(),
         lease_ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
     };
     let line = child.line();
     let outcome = tokio::select! {
         outcome = converse(context, settings, &mut child, &spec, pages) => outcome,
         () = pass_on_lease(context, line.clone()) => Ok(End::Died("its socket closed".to_owned())),
-        () = pass_on_rate(limits, rate, line), if own_rate.is_none() => Ok(End::Died("its socket closed".to_owned())),
+        () = rate.pass_on(spec.bytes_per_s, line) => Ok(End::Died("its socket closed".to_owned())),
     };
     if let (Ok(End::Done(result, _)), DiskRef::Image { .. }) = (&outcome, &spec.copy.source) {
         return Ok(End::Done(result.clone(), Some((child, intent.id))));
@@ -80,18 +77,6 @@ pub async fn drive(
 async fn pass_on_lease(context: &JobContext, line: Line) {
     let mut confirmations = context.lease_confirmations();
     while confirmations.changed().await.is_ok() && line.send(&ToChild::LeaseConfirmed).await.is_ok() {}
-    std::future::pending().await
-}
-
-/// Tells the child of a changed rate; does not end by itself either.
-async fn pass_on_rate(mut limits: watch::Receiver<CopyLimits>, mut told: u64, line: Line) {
-    while limits.changed().await.is_ok() {
-        let bytes_per_s = limits.borrow_and_update().bytes_per_s;
-        if bytes_per_s != told && line.send(&ToChild::Throttle { bytes_per_s }).await.is_err() {
-            break;
-        }
-        told = bytes_per_s;
-    }
     std::future::pending().await
 }
 

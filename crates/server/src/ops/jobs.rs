@@ -65,6 +65,13 @@ pub async fn clean(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     app.engine.clean(&called.caller, required(called, "uuid")?).await.map(|()| Answer::Empty)
 }
 
+pub async fn throttle(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let rate = called.call.params.int("bytesPerSecond").and_then(|rate| u64::try_from(rate).ok());
+    let rate = rate.filter(|rate| *rate > 0);
+    let job = app.engine.throttle(&called.caller, required(called, "uuid")?, rate).await?;
+    Ok(Answer::Job(Box::new(job)))
+}
+
 /// Nothing while `progress/progress.on` is false. One row without `all`; with it, the history and the newest. Nothing for an unknown or foreign id.
 pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let text = required(called, "apiId")?;
@@ -84,7 +91,14 @@ pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
                 if all { app.engine.progress_history(job.id).await? } else { Vec::new() };
             rows.retain(|row| row.at_ms < now.at_ms);
             rows.push(now);
-            rows.iter().map(|row| TaskProgressInventory::of(&job.api_id, &job.job_name, row, all)).collect()
+            let of = |row| TaskProgressInventory::of(&job.api_id, &job.job_name, row, all);
+            let mut told: Vec<_> = rows.iter().map(of).collect();
+            if let Some(limit) = app.engine.limit_of(&job)
+                && let Some(newest) = told.pop()
+            {
+                told.push(newest.limited(limit.bytes_per_s, limit.why));
+            }
+            told
         }
     };
     Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))

@@ -44,6 +44,7 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::RerunLongJob
         | Op::ResumeLongJob
         | Op::CleanLongJob
+        | Op::ThrottleLongJob
         | Op::PrimaryStorageMigrateVolume
         | Op::ImportVolume
         | Op::EvacuatePrimaryStorage => Some(known::JOB),

@@ -87,6 +87,7 @@ fn jobs(stake: &Stake) -> Vec<Row> {
         action("put /longjobs/{uuid}/actions rerunLongJob", "rerunLongJob"),
         action("put /longjobs/{uuid}/actions resumeLongJob", "resumeLongJob"),
         action("put /longjobs/{uuid}/actions cleanLongJob", "cleanLongJob"),
+        action("put /longjobs/{uuid}/actions throttleLongJob", "throttleLongJob"),
         sync("get /task-progresses/{apiId}", format!("/task-progresses/{}?all=true", stake.api_id), Nothing),
         sync("get /longjobs/{uuid}/timeline", format!("{one}/timeline"), Denied("ID.1002")),
         sync("get /job-types", "/job-types".to_owned(), Allowed),

@@ -29,6 +29,7 @@ mod node_facts;
 mod not_here;
 mod oddities;
 mod openapi;
+mod pace;
 mod polls;
 mod query;
 mod reference;

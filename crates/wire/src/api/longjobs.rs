@@ -97,6 +97,20 @@ pub(super) const ROWS: &[Operation] = &[
         ..action(Op::CleanLongJob, "CleanLongJob", "cleanLongJob")
     },
     Operation {
+        message_class: "longhaul.APIThrottleLongJobMsg",
+        summary: "Throttle Long Job: its copy gets a rate of its own, also while it runs",
+        params: &[
+            JOB,
+            Param::int(
+                "bytesPerSecond",
+                "Most bytes per second, at least 65536; 0 or absent: no limit of its own",
+            )
+            .range(0, i64::MAX),
+        ],
+        answer: INVENTORY,
+        ..action(Op::ThrottleLongJob, "ThrottleLongJob", "throttleLongJob")
+    },
+    Operation {
         kind: Kind::Sync,
         message_class: "org.zstack.header.core.progress.APIGetTaskProgressMsg",
         summary: "Get Task Progress of the call that started a job",

@@ -22,6 +22,8 @@ pub enum Op {
     ResumeLongJob,
     /// `PUT /longjobs/{uuid}/actions` `cleanLongJob`
     CleanLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `throttleLongJob`, ours
+    ThrottleLongJob,
     /// `GET /task-progresses/{apiId}`
     GetTaskProgress,
     /// `GET /longjobs/{uuid}/timeline`, ours

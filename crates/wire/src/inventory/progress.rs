@@ -69,6 +69,14 @@ pub struct ProgressOpaque {
     pub eta_seconds: Option<u64>,
     /// Whether nothing moved for 30 seconds.
     pub stalled: bool,
+    /// Most bytes per second that it may move now; 0 = it is paused; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub limit_bytes_per_second: Option<u64>,
+    /// What limits it, for people; absent: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024, nullable = false)]
+    pub limited_by: Option<String>,
     /// Of a job that submits others, while it runs: how these stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -114,6 +122,8 @@ impl TaskProgressInventory {
                 rate_bytes_per_second: progress.rate_bytes_per_s,
                 eta_seconds: progress.eta_s,
                 stalled: progress.stalled,
+                limit_bytes_per_second: None,
+                limited_by: None,
                 parts: progress.parts.map(|parts| ProgressParts {
                     total: parts.total,
                     done: parts.done,
@@ -125,6 +135,16 @@ impl TaskProgressInventory {
             time: progress.at_ms,
             sub_tasks: all.then(Vec::new),
         }
+    }
+
+    /// With what holds the task back: bytes per second, 0 = paused, and why.
+    #[must_use]
+    pub fn limited(mut self, bytes_per_second: u64, why: String) -> Self {
+        if let Some(opaque) = &mut self.opaque {
+            opaque.limit_bytes_per_second = Some(bytes_per_second);
+            opaque.limited_by = Some(why);
+        }
+        self
     }
 }
 

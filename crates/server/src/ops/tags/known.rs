@@ -4,7 +4,7 @@
 //! Source: rest-api.md 1.6, resources.md 8.
 
 use longhaul_engine::children::PARENT_TAG;
-use longhaul_jobs::carry::THROTTLE;
+use longhaul_engine::throttle::THROTTLE;
 use longhaul_model::Fault;
 
 /// Jobs.
@@ -43,7 +43,7 @@ const fn token(on: &'static str, prefix: &'static str) -> Known {
 const KNOWN: &[Known] = &[
     // The image that an upload job is about.
     token(JOB, "uploadImage::"),
-    // Most bytes per second of one job's copy: read when an attempt begins to copy.
+    // Most bytes per second of one job's copy; a running one looks at it again and again.
     Known { value: Value::BytesPerSecond, single: true, ..token(JOB, THROTTLE) },
     // The job that submitted this one: put on by the server.
     Known { single: true, ..token(JOB, PARENT_TAG) },
