@@ -1,6 +1,7 @@
 //! `storage`: primary storages, what is on them, and their trash.
 
 mod evacuate;
+mod bandwidth;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -21,6 +22,11 @@ pub enum StorageCommand {
     Add(AddCommand),
     /// List the storages
     List,
+    /// Show a storage, and what may be moved to and from it now
+    Show {
+        /// The storage's uuid or name
+        storage: String,
+    },
     /// Compare a storage's files with the records: unmanaged, missing, changed (admin)
     Scan {
         /// The storage's uuid or name
@@ -162,6 +168,7 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             add(context, "nfs", json!({"url": export}), naming).await
         }
         StorageCommand::List => list(context).await,
+        StorageCommand::Show { storage } => bandwidth::show(context, &storage).await,
         StorageCommand::Scan { storage } => scan(context, &storage).await,
         StorageCommand::Evacuate(args) => evacuate::evacuate(context, args).await,
         StorageCommand::Evacuation(args) => evacuate::report(context, args).await,
@@ -232,12 +239,14 @@ async fn add(
 async fn list(context: &mut Context) -> Result<Exit, ClientError> {
     let storages = context.client.list_all(&["primary-storage"], &[("sort", "+name")]).await?;
     let views: Vec<Storage> = read_all(&storages)?;
+    let mut bandwidths = bandwidth::all(context).await?;
     let rows = views.into_iter().map(|s| {
         let (free, total) = (human::bytes(s.available_capacity), human::bytes(s.total_capacity));
-        vec![s.uuid, s.name, s.kind, s.state, s.status, free, total, s.url]
+        let bandwidth = bandwidths.remove(&s.uuid).map(|b| b.short()).unwrap_or_default();
+        vec![s.uuid, s.name, s.kind, s.state, s.status, free, total, bandwidth, s.url]
     });
     let rows = rows.collect();
-    let header = ["uuid", "name", "type", "state", "status", "free", "total", "path"];
+    let header = ["uuid", "name", "type", "state", "status", "free", "total", "bandwidth", "path"];
     context.console.rows(&Value::Array(storages), &header, rows)?;
     Ok(Exit::Ok)
 }

@@ -27,6 +27,7 @@ use crate::copy::image::snapshot_name;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::fault::from_disk;
 use crate::manage::{Desk, blocking};
+use crate::pace::Pacer;
 use crate::storage::{self, DiskError, Format};
 
 /// A child may die so often without a new checkpoint before the job fails.
@@ -41,6 +42,8 @@ pub struct CopySettings {
     pub spawner: Spawner,
     /// Their bounds, which may change.
     pub limits: watch::Receiver<CopyLimits>,
+    /// What their storages give.
+    pub pacer: Pacer,
 }
 
 impl CopySettings {
@@ -144,7 +147,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         streams: limits.streams as usize,
         checkpoint_interval_ms: limits.checkpoint_ms,
     };
-    let mut rate = Rate::new(context, settings).await?;
+    let mut rate = Rate::new(context, settings, order).await?;
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;
     let (result, held) = loop {

@@ -8,6 +8,7 @@ pub mod evacuate;
 pub mod import;
 pub mod manage;
 pub mod migrate;
+pub mod pace;
 pub mod rbd;
 pub mod simulator;
 pub mod storage;

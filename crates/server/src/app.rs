@@ -11,6 +11,7 @@ use longhaul_engine::fault::from_store;
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::manage::Desk;
+use longhaul_jobs::pace::Pacer;
 use longhaul_model::resource::{ApiOutcome, ApiRecord, WebHook};
 use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
 use longhaul_store::{Store, StoreError};
@@ -59,6 +60,8 @@ pub struct App {
     pub configs: GlobalConfigs,
     /// Where the evacuations that run here stand.
     pub boards: Boards,
+    /// The budgets of storages, and who shares them.
+    pub pacer: Pacer,
     /// When this installation was made, ms since 1970.
     pub born_ms: i64,
 }

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod app;
 pub mod auth;
+pub mod bandwidth;
 pub mod command_line;
 pub mod data_dir;
 pub mod demo;

@@ -13,6 +13,7 @@ use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
+use longhaul_jobs::pace::Pacer;
 use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
 use longhaul_model::{ADMIN, Code, Fault, Runtime};
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
+use crate::bandwidth::Bandwidth;
 use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
@@ -92,9 +94,13 @@ impl Node {
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let configs = GlobalConfigs::load(&*store, &settings).await?;
+        let inventory = Inventory::new(store.clone(), runtime.clone());
+        let mut bandwidth = Bandwidth::new(settings.bandwidth.clone());
+        // Before anything runs: a copy that goes on does not begin beyond its budget.
+        bandwidth.enforce(&inventory).await.map_err(|fault| anyhow!("the budgets of storages: {fault}"))?;
+        let pacer = bandwidth.pacer();
         let boards = Boards::default();
-        let registry =
-            registry(&settings, &configs, &format, Inventory::new(store.clone(), runtime.clone()), &boards)?;
+        let registry = registry(&settings, &configs, &format, inventory, pacer.clone(), &boards)?;
         let engine =
             start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
         let now = configs.in_force();
@@ -108,6 +114,7 @@ impl Node {
             vault,
             sessions: Sessions::new(store.clone(), runtime.clone(), now.session_timeout_s, now.sessions_max),
             configs,
+            pacer,
             engine,
             store,
             runtime,
@@ -122,6 +129,7 @@ impl Node {
         }
         janitor::start(&app);
         storage_watch::start(&app);
+        bandwidth.start(&app);
         hooks::start(&app).await?;
         let serving = serve::start(app.clone(), listener, connections_max);
         Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
@@ -164,10 +172,12 @@ fn registry(
     configs: &GlobalConfigs,
     format: &TimeFormat,
     inventory: Inventory,
+    pacer: Pacer,
     boards: &Boards,
 ) -> Result<Registry> {
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
-    let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
+    let limits = configs.copy_limits();
+    let copy = CopySettings { spawner: desk.spawner.clone(), limits, pacer };
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()

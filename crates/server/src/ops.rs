@@ -93,6 +93,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetTrashOnPrimaryStorage => storages::trash(app, &called).await,
         Op::CleanUpTrashOnPrimaryStorage => storages::clean_trash(app, &called).await,
         Op::GetPrimaryStorageCapacity => storages::capacity(app, &called).await,
+        Op::GetPrimaryStorageBandwidth => storages::bandwidth(app, &called).await,
         Op::ScanPrimaryStorage => storages::scan(app, &called).await,
         Op::CreateDataVolume => volumes::create(app, &called).await,
         Op::UpdateVolume => volumes::update(app, &called).await,

@@ -12,6 +12,7 @@ use longhaul_jobs::manage::sweep::Rules;
 use longhaul_wire::Profile;
 
 use crate::auth::login_limits::Allowed;
+use crate::bandwidth::{self, Configured};
 use crate::egress::Egress;
 use crate::hooks;
 use crate::janitor::trash;
@@ -209,12 +210,16 @@ pub struct Settings {
     pub trash: Rules,
     /// Where web hooks may lead.
     pub egress_webhooks: Egress,
+    /// The budgets of storages, as the file has them.
+    pub bandwidth: Configured,
 }
 
 /// Values by key, from the weakest source to the strongest.
 #[derive(Debug, Default)]
 pub struct Layers {
     values: BTreeMap<&'static str, (String, String)>,
+    /// For what is read from there again.
+    file: Option<PathBuf>,
 }
 
 impl Layers {
@@ -230,6 +235,7 @@ impl Layers {
             .with_context(|| format!("the configuration file {source}"))?;
         let table: serde_json::Value =
             read.try_deserialize().with_context(|| format!("the configuration file {source}"))?;
+        self.file = Some(path.to_owned());
         self.table("", &table, &source)
     }
 
@@ -238,6 +244,7 @@ impl Layers {
         for (name, value) in table {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
+                serde_json::Value::Object(_) if bandwidth::is_of_a_storage(&key) => {}
                 serde_json::Value::Object(_) => self.table(&key, value, source)?,
                 serde_json::Value::String(text) => self.set(&key, text, source)?,
                 serde_json::Value::Number(_) if !Self::takes_numbers(&key) => {
@@ -343,6 +350,7 @@ impl Layers {
             "" => None,
             _ => Some(u32::try_from(self.number("engine.maxRunningSimulator", 0, u64::from(u32::MAX))?)?),
         };
+        let zone = self.zone()?;
         Ok(Settings {
             listen,
             data_dir: self.path("dataDir").unwrap_or_else(|| PathBuf::from("./longhaul-data")),
@@ -353,7 +361,6 @@ impl Layers {
             replies: Profile::from_name(self.text("api.replies"))
                 .ok_or_else(|| self.wrong("api.replies", "fast or zstack"))?,
             compat_version: self.text("api.compatVersion").to_owned(),
-            zone: self.zone()?,
             max_running: u32::try_from(self.number("engine.maxRunning", 0, 100_000)?)?,
             max_running_simulator,
             cancel_deadline_s: self.number("engine.cancelDeadlineSeconds", 1, 86_400)?,
@@ -371,6 +378,8 @@ impl Layers {
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
             trash: self.trash()?,
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
+            bandwidth: Configured::read(self.file.as_deref(), zone.clone())?,
+            zone,
         })
     }
 
@@ -419,8 +428,13 @@ pub fn variable(key: &str) -> String {
 }
 
 fn nearest(key: &str) -> &'static str {
+    nearest_of(key, SETTINGS.iter().map(|s| s.key)).unwrap_or("listen")
+}
+
+/// Which of `known` is spelled most like `key`.
+pub(crate) fn nearest_of(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
-    SETTINGS.iter().min_by_key(|s| distance(&key, &s.key.to_ascii_lowercase())).map_or("listen", |s| s.key)
+    known.min_by_key(|known| distance(&key, &known.to_ascii_lowercase()))
 }
 
 /// How many letters to add, drop or change.

@@ -5,6 +5,7 @@
 
 mod access_key;
 mod answers;
+mod bandwidth;
 mod envelope;
 mod evacuation;
 mod global_config;
@@ -31,6 +32,7 @@ pub use answers::{
     CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
     ValidateSessionAnswer,
 };
+pub use bandwidth::BandwidthInventory;
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
 pub use evacuation::{EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
 pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};

@@ -27,7 +27,7 @@ pub const PAGES_PER_MESSAGE: usize = 16;
 pub struct AttemptSpec {
     /// The copy.
     pub copy: CopySpec,
-    /// Bytes per second at the beginning, 0 = unlimited.
+    /// Bytes per second at the beginning, 0 = unlimited, `copy::control::PAUSED` = none.
     pub bytes_per_s: u64,
     /// The child ends when no `LeaseConfirmed` (nor `Go`) came for this many milliseconds; 0 = no lease.
     pub lease_ttl_ms: u64,
@@ -59,7 +59,7 @@ pub enum ToChild {
     },
     /// Change the rate.
     Throttle {
-        /// Bytes per second, 0 = unlimited.
+        /// Bytes per second, 0 = unlimited, `copy::control::PAUSED` = none.
         bytes_per_s: u64,
     },
     /// Stop between two chunks and answer `Canceled`, unless the work wins the race.

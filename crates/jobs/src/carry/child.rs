@@ -44,6 +44,7 @@ pub async fn drive(
     rate: &mut Rate<'_>,
     pages: &mut Pages,
 ) -> Result<End, Ended> {
+    let bytes_per_s = rate.open().await?;
     context.lease().await?;
     let mut child = started(context, &settings.spawner).await?;
     let Ok(Some(FromChild::Hello { pid, start_time })) = child.next_event().await else {
@@ -54,14 +55,14 @@ pub async fn drive(
     let ttl = context.lease_ttl();
     let spec = AttemptSpec {
         copy: spec.clone(),
-        bytes_per_s: rate.now(),
+        bytes_per_s,
         lease_ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
     };
     let line = child.line();
     let outcome = tokio::select! {
         outcome = converse(context, settings, &mut child, &spec, pages) => outcome,
         () = pass_on_lease(context, line.clone()) => Ok(End::Died("its socket closed".to_owned())),
-        () = rate.pass_on(spec.bytes_per_s, line) => Ok(End::Died("its socket closed".to_owned())),
+        () = rate.pass_on(bytes_per_s, line) => Ok(End::Died("its socket closed".to_owned())),
     };
     if let (Ok(End::Done(result, _)), DiskRef::Image { .. }) = (&outcome, &spec.copy.source) {
         return Ok(End::Done(result.clone(), Some((child, intent.id))));

@@ -1,17 +1,19 @@
-//! The rate of one copy while it runs: what of its tag, of the server's default and of other limits counts, looked at
-//! again and again, told to the child and shown beside the progress.
+//! The rate of one copy while it runs: what of its tag, of the server's default and of its storages' budgets counts,
+//! looked at again and again, told to the child and shown beside the progress.
 
 use std::time::Duration;
 
-use longhaul_engine::JobContext;
+use longhaul_engine::handler::Ended;
 use longhaul_engine::progress::Limit;
 use longhaul_engine::throttle::own_rate;
-use longhaul_model::Fault;
+use longhaul_engine::{JobContext, Stopped};
 use tokio::sync::watch;
 
-use super::{CopyLimits, CopySettings};
+use super::{CopyLimits, CopySettings, Order};
 use crate::attempt_io::ToChild;
 use crate::attempt_io::parent::Line;
+use crate::copy::control::PAUSED;
+use crate::pace::{Budget, By, Seat};
 
 /// A running copy follows a changed limit within this.
 pub const FOLLOW_WITHIN: Duration = Duration::from_secs(5);
@@ -22,29 +24,34 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Rate<'c> {
     context: &'c JobContext,
     limits: watch::Receiver<CopyLimits>,
+    seat: Seat,
     /// As the job's tag says; what it said last while the store is away.
     own: Option<u64>,
 }
 
 impl<'c> Rate<'c> {
-    /// That of the attempt's job.
+    /// That of the attempt's job, which counts for its storages until it is dropped.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn new(context: &'c JobContext, settings: &CopySettings) -> Result<Self, Fault> {
+    pub async fn new(context: &'c JobContext, settings: &CopySettings, order: &Order) -> Result<Self, Ended> {
         let own = own_rate(context.system_tags().await?.iter().map(String::as_str));
-        Ok(Self { context, limits: settings.limits.clone(), own })
+        let seat = settings.pacer.join(order.from.into_iter().chain([order.target.id]));
+        Ok(Self { context, limits: settings.limits.clone(), seat, own })
     }
 
-    /// Bytes per second from now on, 0 = unlimited. Shows what limits.
-    pub fn now(&mut self) -> u64 {
-        let default = self.limits.borrow_and_update().bytes_per_s;
-        let (rate, why) = match self.own {
-            Some(own) => (own, "its own rate"),
-            None => (default, "copy.bytesPerSecond"),
-        };
-        self.context.limited((rate > 0).then(|| Limit { bytes_per_s: rate, why: why.to_owned() }));
-        rate
+    /// Ends when the copy may move something: how much, as `now`.
+    ///
+    /// # Errors
+    /// The attempt is to stop.
+    pub async fn open(&mut self) -> Result<u64, Stopped> {
+        loop {
+            match self.now() {
+                PAUSED => self.context.sleep(LOOK_EVERY).await?,
+                rate => return Ok(rate),
+            }
+            self.look().await;
+        }
     }
 
     /// Tells the child of every change after `told`. Does not end by itself: that the child is gone is found out by
@@ -55,14 +62,44 @@ impl<'c> Rate<'c> {
                 Ok(()) = self.limits.changed() => {}
                 () = self.context.runtime().sleep(LOOK_EVERY) => {}
             }
-            if let Ok(tags) = self.context.system_tags().await {
-                self.own = own_rate(tags.iter().map(String::as_str));
-            }
+            self.look().await;
             let bytes_per_s = self.now();
             if bytes_per_s != told && line.send(&ToChild::Throttle { bytes_per_s }).await.is_err() {
                 return std::future::pending().await;
             }
             told = bytes_per_s;
         }
+    }
+
+    /// Reads the job's tag again.
+    async fn look(&mut self) {
+        if let Ok(tags) = self.context.system_tags().await {
+            self.own = own_rate(tags.iter().map(String::as_str));
+        }
+    }
+
+    /// Bytes per second from now on, 0 = unlimited, or `PAUSED`. Shows what limits.
+    fn now(&mut self) -> u64 {
+        let default = self.limits.borrow_and_update().bytes_per_s;
+        let cap = Some(self.own.unwrap_or(default)).filter(|cap| *cap > 0);
+        let allowed = self.seat.allowed(cap, self.context.runtime().now_ms());
+        let why = match allowed.by {
+            By::Storage(words) => words,
+            By::Cap if self.own.is_some() => "its own rate".to_owned(),
+            By::Cap | By::Nothing => "copy.bytesPerSecond".to_owned(),
+        };
+        let limit = allowed.budget.bytes_per_s().map(|bytes_per_s| Limit { bytes_per_s, why });
+        self.context.limited(limit);
+        match allowed.budget {
+            Budget::Paused => PAUSED,
+            Budget::PerSecond(bytes) => bytes.min(PAUSED - 1),
+            Budget::Unlimited => 0,
+        }
+    }
+}
+
+impl Drop for Rate<'_> {
+    fn drop(&mut self) {
+        self.context.limited(None);
     }
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::CHUNK_BYTES;
 use crate::storage::DiskError;
 
+/// The rate of a copy that is to stand still, which checkpoint and lease outlast; 0 is unlimited.
+pub const PAUSED: u64 = u64::MAX;
+
 /// Nanoseconds since boot, sleep included: the clock of leases, which no one can set.
 pub fn boottime_ns() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -27,7 +30,7 @@ pub struct Control {
 #[derive(Debug)]
 struct State {
     canceled: bool,
-    /// Bytes per second, 0 = unlimited.
+    /// Bytes per second, 0 = unlimited, or `PAUSED`.
     rate: u64,
     /// Bytes that may be copied now; negative while what was copied is paid off.
     tokens: i128,
@@ -35,7 +38,7 @@ struct State {
 }
 
 impl Control {
-    /// A copy at `rate` bytes per second, 0 = unlimited, without a lease.
+    /// A copy at `rate` bytes per second, 0 = unlimited, or `PAUSED`, without a lease.
     pub fn new(rate: u64) -> Self {
         // One chunk at once, so that a copy that is killed again and again still comes forward.
         let state =
@@ -48,7 +51,7 @@ impl Control {
         }
     }
 
-    /// Changes the rate, in bytes per second, 0 = unlimited; from now on.
+    /// Changes the rate, in bytes per second, 0 = unlimited, or `PAUSED`; from now on.
     pub fn set_rate(&self, rate: u64) {
         let mut state = self.lock();
         state.refill();
@@ -112,12 +115,15 @@ impl Control {
             }
             self.check_lease()?;
             state.refill();
-            if state.rate == 0 || state.tokens > 0 {
+            if state.rate == 0 || (state.rate != PAUSED && state.tokens > 0) {
                 state.tokens -= i128::from(bytes);
                 return Ok(());
             }
             // At most a second, so that the lease is looked at now and then.
-            let wait_ns = (1 - state.tokens) * 1_000_000_000 / i128::from(state.rate);
+            let wait_ns = match state.rate {
+                PAUSED => i128::MAX,
+                rate => (1 - state.tokens) * 1_000_000_000 / i128::from(rate),
+            };
             let wait = Duration::from_nanos(wait_ns.clamp(100_000, 1_000_000_000) as u64);
             state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -132,6 +138,10 @@ impl Control {
 impl State {
     fn refill(&mut self) {
         let now = boottime_ns();
+        if self.rate == PAUSED {
+            self.refilled_at_ns = now;
+            return;
+        }
         let passed = i128::from(now.saturating_sub(self.refilled_at_ns));
         let gained = passed * i128::from(self.rate) / 1_000_000_000;
         if self.rate == 0 {
@@ -169,6 +179,23 @@ mod tests {
             let waiting = s.spawn(|| control.acquire(CHUNK_BYTES));
             control.set_rate(0);
             waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_paused_copy_moves_nothing_until_it_has_a_rate_again() {
+        let control = Control::new(PAUSED);
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| control.acquire(1));
+            assert!(control.lock().tokens > 0, "a chunk would be free at any rate");
+            control.set_rate(1);
+            waiting.join().unwrap().unwrap();
+        });
+        control.set_rate(PAUSED);
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| control.acquire(1));
+            control.cancel();
+            assert!(matches!(waiting.join().unwrap(), Err(DiskError::Canceled)), "it hears a cancel");
         });
     }
 

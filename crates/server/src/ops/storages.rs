@@ -5,11 +5,13 @@ use std::sync::Arc;
 use longhaul_engine::inventory::{StorageUpdate, not_found};
 use longhaul_jobs::manage::storages::{self, Item, NewDirectory};
 use longhaul_jobs::manage::{trash, volumes};
+use longhaul_jobs::pace::Budget;
 use longhaul_model::query::{Filter, LIMIT_MAX, Page, Query, Resource, Rows};
 use longhaul_model::resource::{StorageKind, StorageState, Tagged};
 use longhaul_model::{Code, Fault, StorageId};
 use longhaul_wire::inventory::{
-    self, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus, TrashInventory, ZONE,
+    self, BandwidthInventory, CapacityAnswer, CleanUpTrashAnswer, ScanItemInventory, ScanStatus,
+    TrashInventory, ZONE,
 };
 
 use super::{required, tags, typed};
@@ -158,6 +160,32 @@ pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
         sum.available_physical_capacity += storage.available_bytes;
     }
     Ok(Answer::Json(inventory::custom(&sum)))
+}
+
+/// What is in force for each storage at this moment; an unknown uuid has no row.
+pub async fn bandwidth(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let wanted = called.call.params.list("primaryStorageUuids");
+    let mut storages = app.engine.inventory().storages().await?;
+    storages.retain(|storage| wanted.is_empty() || wanted.contains(&storage.id.to_string().as_str()));
+    let now_ms = app.runtime.now_ms();
+    let rows: Vec<_> = storages
+        .into_iter()
+        .map(|storage| {
+            let told = app.pacer.told(storage.id, now_ms);
+            let (window, until_ms) = told.window.unzip();
+            BandwidthInventory {
+                primary_storage_uuid: storage.id.to_string(),
+                name: storage.name,
+                bytes_per_second: told.budget.bytes_per_s(),
+                paused: told.budget == Budget::Paused,
+                window,
+                until: until_ms.map(|ms| app.format.text(ms)),
+                time_zone: Some(told.zone).filter(|zone| !zone.is_empty()),
+                copies: told.copies,
+            }
+        })
+        .collect();
+    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
 }
 
 pub async fn scan(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {

@@ -277,6 +277,7 @@ fn storages(stake: &Stake) -> Vec<Row> {
             admin_only,
         ),
         sync("get /primary-storage/capacities", "/primary-storage/capacities?all=true".to_owned(), Allowed),
+        sync("get /primary-storage/bandwidths", "/primary-storage/bandwidths".to_owned(), Allowed),
         sync("get /primary-storage/{uuid}/scan", format!("{one}/scan"), admin_only),
         asynchronous(
             "put /primary-storage/{uuid}/actions evacuatePrimaryStorage",

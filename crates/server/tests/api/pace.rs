@@ -1,10 +1,17 @@
 //! The bandwidth of running copies, seen from outside: a job's own rate, budgets of storages and their windows. How a
 //! budget is shared and when a window is open is tested where it is computed.
 
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
+use crate::support::disks::Pool;
 use crate::support::jobs::data;
+use crate::support::server::{TempDir, command};
 use crate::support::{Caller, Server, until};
+
+const MIB: u64 = 1 << 20;
 
 /// Copies stand nearly still unless something else says more.
 const SLOW: [&str; 2] = ["--set", "copy.bytesPerSecond=1"];
@@ -98,4 +105,193 @@ fn a_rate_is_refused_below_its_bound_on_an_ended_job_and_where_nothing_is_copied
             "its state comes first"
         );
     }
+}
+
+/// A configuration file that changes while its server runs.
+struct Config {
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+impl Config {
+    fn new(text: &str) -> Self {
+        let dir = TempDir::new("config");
+        let config = Self { path: dir.0.join("longhaul.toml"), _dir: dir };
+        config.says(text);
+        config
+    }
+
+    fn says(&self, text: &str) {
+        std::fs::write(&self.path, text).expect("the configuration file");
+    }
+
+    fn server(&self) -> Server {
+        Server::start("fast", &["--config", &self.path.to_string_lossy()])
+    }
+}
+
+fn named(admin: &Caller, name: &str) -> Pool {
+    let pool = admin.pool(&json!({}));
+    let body = json!({"updatePrimaryStorage": {"name": name}});
+    admin.put(&format!("/primary-storage/{}/actions", pool.uuid), &body).ok();
+    pool
+}
+
+/// What GetPrimaryStorageBandwidth says of a storage.
+fn bandwidth(admin: &Caller, pool: &Pool) -> Value {
+    let path = format!("/primary-storage/bandwidths?primaryStorageUuids={}", pool.uuid);
+    admin.get(&path).ok()["inventories"][0].clone()
+}
+
+/// The copying children of a server.
+fn copiers(server: &Server) -> Vec<u32> {
+    let read =
+        |pid: u32, what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let stat = read(*pid, "stat");
+        let after: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        after.get(1) == Some(&server.pid().to_string().as_str())
+            && after.first() != Some(&"Z")
+            && read(*pid, "cmdline").contains("attempt-io")
+    })
+    .collect()
+}
+
+/// The one copying child that is not among `known`.
+fn copier(server: &Server, known: &[u32]) -> u32 {
+    until("a copying process", || copiers(server).into_iter().find(|pid| !known.contains(pid)))
+}
+
+/// Bytes that a process has written so far, as the kernel counts them.
+fn written(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("the process is there");
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: ")).expect("wchar");
+    line.parse().expect("a number")
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "what other processes write is held against the real clock")]
+fn two_running_copies_share_the_budget_of_their_storage_and_follow_its_changes() {
+    let budget = |rate: u64| format!("[storage.shared]\nbytes_per_second = {rate}\n");
+    let config = Config::new(&budget(16 * MIB));
+    let server = config.server();
+    let admin = server.admin();
+    let (from, to) = (admin.pool(&json!({})), named(&admin, "shared"));
+    let disks = [admin.full_volume(&from, 96), admin.full_volume(&from, 96)];
+    until("the name is known", || (bandwidth(&admin, &to)["bytesPerSecond"] == 16 * MIB).then_some(()));
+    let first = admin.migration(&disks[0], &to);
+    let one = copier(&server, &[]);
+    limited(&admin, &first, 16 * MIB, "the budget of storage shared");
+    let second = admin.migration(&disks[1], &to);
+    let other = copier(&server, &[one]);
+    for job in [&first, &second] {
+        limited(&admin, job, 8 * MIB, "the budget of storage shared");
+    }
+    assert_eq!(bandwidth(&admin, &to)["copies"], 2);
+
+    let (start, before) = (Instant::now(), [written(one), written(other)]);
+    until("one wrote 16 MiB more", || (written(one) - before[0] >= 16 * MIB).then_some(()));
+    let (passed, moved) =
+        (start.elapsed().as_secs_f64(), [written(one) - before[0], written(other) - before[1]]);
+    // A copy moves chunks of 4 MiB, and may be ahead by one.
+    assert!((8 * MIB..=24 * MIB).contains(&moved[1]), "the other wrote {} MiB", moved[1] / MIB);
+    let most = 16.0 * passed + 16.0;
+    assert!(((moved[0] + moved[1]) / MIB) as f64 <= most, "{moved:?} in {passed} s");
+
+    // What one does not take is the other's.
+    throttle(&admin, &first, &json!(MIB));
+    limited(&admin, &first, MIB, "its own rate");
+    limited(&admin, &second, 15 * MIB, "the budget of storage shared");
+
+    config.says("[storage.shared]\nbytes_per_second = 5\n");
+    until("the broken file is told", || {
+        let log = server.log();
+        (log.contains("ERROR") && log.contains("storage.shared.bytes_per_second = 5 must be")).then_some(())
+    });
+    assert_eq!(bandwidth(&admin, &to)["bytesPerSecond"], 16 * MIB, "the old value stays");
+    config.says(&budget(3 * MIB));
+    limited(&admin, &second, 2 * MIB, "the budget of storage shared");
+    config.says("");
+    throttle(&admin, &first, &Value::Null);
+    for job in [&first, &second] {
+        admin.wait_for(job, "Succeeded");
+    }
+    assert_eq!(bandwidth(&admin, &to)["copies"], 0);
+}
+
+/// Seconds of the day in UTC, `later` from now, as the file spells them.
+#[allow(clippy::disallowed_methods, reason = "windows are of the real clock, which the server sees too")]
+fn clock(later: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let at = (now + later) % 86_400;
+    format!("{:02}:{:02}:{:02}", at / 3600, at / 60 % 60, at % 60)
+}
+
+#[test]
+fn a_window_that_begins_while_a_copy_runs_pauses_it_until_it_ends() {
+    let config = Config::new("");
+    let server = config.server();
+    let admin = server.admin();
+    let (from, to) = (admin.pool(&json!({})), named(&admin, "day"));
+    let job = admin.migration(&admin.full_volume(&from, 64), &to);
+    throttle(&admin, &job, &json!(4 * MIB));
+    limited(&admin, &job, 4 * MIB, "its own rate");
+    let child = copier(&server, &[]);
+    let (from_now, to_then) = (clock(4), clock(9));
+    config.says(&format!(
+        "[storage.{}]\ntime_zone = \"UTC\"\n[[storage.{}.window]]\nfrom = {from_now:?}\nto = {to_then:?}\npause = true\n",
+        from.uuid, from.uuid
+    ));
+
+    limited(&admin, &job, 0, &format!("the window {from_now}-{to_then} of storage pool until "));
+    let told = bandwidth(&admin, &from);
+    assert_eq!(
+        (&told["paused"], &told["bytesPerSecond"], &told["timeZone"]),
+        (&json!(true), &json!(0), &json!("UTC"))
+    );
+    assert_eq!(told["window"], format!("{from_now}-{to_then}"));
+    assert_eq!(bandwidth(&admin, &to)["paused"], false);
+    // What was on its way is written, and then nothing more until the window ends.
+    let left = |least: u64| (least..6).any(|s| clock(s) == to_then);
+    until("half of it is over", || (!left(4)).then_some(()));
+    let before = written(child);
+    until("nearly all of it is over", || (!left(2)).then_some(()));
+    assert!(written(child) - before < 64 * 1024, "a paused copy wrote {} bytes", written(child) - before);
+    assert_eq!((admin.state(&job), copiers(&server)), ("Running".to_owned(), vec![child]));
+
+    limited(&admin, &job, 4 * MIB, "its own rate");
+    until("it goes on", || (written(child) > before + MIB).then_some(()));
+    throttle(&admin, &job, &json!(1_u64 << 30));
+    admin.wait_for(&job, "Succeeded");
+}
+
+#[test]
+fn in_a_pause_no_copy_begins_and_a_changed_file_lets_it() {
+    let config = Config::new("[[storage.closed.window]]\nfrom = \"00:00\"\nto = \"24:00\"\npause = true\n");
+    let server = config.server();
+    let admin = server.admin();
+    let (from, to) = (admin.pool(&json!({})), named(&admin, "closed"));
+    until("it is closed", || (bandwidth(&admin, &to)["paused"] == true).then_some(()));
+    let job = admin.migration(&admin.full_volume(&from, 1), &to);
+    limited(&admin, &job, 0, "the window 00:00-24:00 of storage closed until ");
+    assert_eq!((admin.state(&job), copiers(&server)), ("Running".to_owned(), vec![]));
+    config.says("");
+    admin.wait_for(&job, "Succeeded");
+}
+
+#[test]
+fn a_budget_that_is_no_budget_stops_the_start_with_its_key() {
+    let dir = TempDir::new("bad-config");
+    let config = Config::new("[[storage.fast.window]]\nfrom = \"25:00\"\nto = \"06:00\"\npause = true\n");
+    let mut server = command(&dir.0);
+    let out =
+        server.args(["--listen", "127.0.0.1:0", "--config"]).arg(&config.path).output().expect("the server");
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success());
+    assert!(
+        told.contains("longhaul.toml: storage.fast.window (number 1).from = \"25:00\" must be"),
+        "{told}"
+    );
 }

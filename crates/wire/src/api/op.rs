@@ -104,6 +104,8 @@ pub enum Op {
     CleanUpTrashOnPrimaryStorage,
     /// `GET /primary-storage/capacities`
     GetPrimaryStorageCapacity,
+    /// `GET /primary-storage/bandwidths`, ours
+    GetPrimaryStorageBandwidth,
     /// `GET /primary-storage/{uuid}/scan`, ours
     ScanPrimaryStorage,
     /// `POST /volumes/data`

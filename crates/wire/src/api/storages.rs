@@ -274,6 +274,20 @@ pub(super) const ROWS: &[Operation] = &[
     },
     Operation {
         kind: Kind::Sync,
+        message_class: "longhaul.APIGetPrimaryStorageBandwidthMsg",
+        summary: "Get the bandwidth budget that is in force for each primary storage, and the copies that share it",
+        params: &[Param::query(Type::List, "primaryStorageUuids", "These storages; absent: all")],
+        answer: Answer::Inventories("BandwidthInventory"),
+        ..Operation::new(
+            Op::GetPrimaryStorageBandwidth,
+            "GetPrimaryStorageBandwidth",
+            Method::Get,
+            "/primary-storage/bandwidths",
+            Wrapper::None,
+        )
+    },
+    Operation {
+        kind: Kind::Sync,
         admin_only: true,
         message_class: "longhaul.APIScanPrimaryStorageMsg",
         summary: "Compare the files of a primary storage with its records: unmanaged, missing, changed",

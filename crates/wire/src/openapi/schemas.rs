@@ -35,6 +35,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ManagementNodeInventory>(&mut all, OWN_SINCE);
     of::<ZoneInventory>(&mut all, OWN_SINCE);
     of::<PrimaryStorageInventory>(&mut all, OWN_SINCE);
+    of::<BandwidthInventory>(&mut all, OWN_SINCE);
     of::<ScanItemInventory>(&mut all, OWN_SINCE);
     of::<ScanStatus>(&mut all, OWN_SINCE);
     of::<VolumeInventory>(&mut all, OWN_SINCE);
