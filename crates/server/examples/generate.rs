@@ -19,6 +19,19 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What only the file can say.
+const BUDGETS: &str = "\n## Budgets of storages\n\n\
+     In the file only, and looked at again every 2 s while the server runs. NAME is a primary storage's name or uuid;\n\
+     what they mean, with an example: [bandwidth.md](bandwidth.md#budgets-of-storages).\n\n\
+     | key | default | meaning |\n|---|---|---|\n\
+     | `storage.NAME.bytes_per_second` | `0` | Bytes per second that all copies from and to the storage share outside of any window, 65536 or more; 0 is unlimited. |\n\
+     | `storage.NAME.time_zone` | setting `timezone` | Zone whose clocks its windows mean, as an IANA name. |\n\
+     | `[[storage.NAME.window]]` | | A window; of those that are open the strictest counts. At most 100. |\n\
+     | `days` in it | every day | Weekdays on which it begins, as `[\"mon\", \"tue\"]`. |\n\
+     | `from` and `to` in it | | Times of the day, as `\"22:00\"` or `\"22:00:30\"`; where `to` is not after `from`, it is on the next day. |\n\
+     | `bytes_per_second` in it | | Instead of the storage's, 65536 or more; 0 is unlimited. |\n\
+     | `pause` in it | `false` | `true` instead of `bytes_per_second`: copies stand still. |\n";
+
 /// The table of settings as a page.
 fn configuration() -> String {
     let mut page = String::from(
@@ -42,6 +55,7 @@ fn configuration() -> String {
         );
         page.push_str(&line);
     }
+    page.push_str(BUDGETS);
     page.push_str("\n## Other variables\n\nOf `longhaul serve`, in the environment only:\n\n| variable | meaning |\n|---|---|\n");
     for (name, meaning) in VARIABLES {
         page.push_str(&format!("| `{name}` | {} |\n", meaning.replace('|', "\\|")));

@@ -125,8 +125,8 @@ impl Config {
         std::fs::write(&self.path, text).expect("the configuration file");
     }
 
-    fn server(&self) -> Server {
-        Server::start("fast", &["--config", &self.path.to_string_lossy()])
+    fn server(&self, flags: &[&str]) -> Server {
+        Server::start("fast", &[&["--config", &self.path.to_string_lossy()], flags].concat())
     }
 }
 
@@ -176,7 +176,7 @@ fn written(pid: u32) -> u64 {
 fn two_running_copies_share_the_budget_of_their_storage_and_follow_its_changes() {
     let budget = |rate: u64| format!("[storage.shared]\nbytes_per_second = {rate}\n");
     let config = Config::new(&budget(16 * MIB));
-    let server = config.server();
+    let server = config.server(&[]);
     let admin = server.admin();
     let (from, to) = (admin.pool(&json!({})), named(&admin, "shared"));
     let disks = [admin.full_volume(&from, 96), admin.full_volume(&from, 96)];
@@ -232,12 +232,11 @@ fn clock(later: u64) -> String {
 #[test]
 fn a_window_that_begins_while_a_copy_runs_pauses_it_until_it_ends() {
     let config = Config::new("");
-    let server = config.server();
+    let server = config.server(&["--set", "copy.bytesPerSecond=4194304"]);
     let admin = server.admin();
     let (from, to) = (admin.pool(&json!({})), named(&admin, "day"));
     let job = admin.migration(&admin.full_volume(&from, 64), &to);
-    throttle(&admin, &job, &json!(4 * MIB));
-    limited(&admin, &job, 4 * MIB, "its own rate");
+    limited(&admin, &job, 4 * MIB, "copy.bytesPerSecond");
     let child = copier(&server, &[]);
     let (from_now, to_then) = (clock(4), clock(9));
     config.says(&format!(
@@ -261,7 +260,7 @@ fn a_window_that_begins_while_a_copy_runs_pauses_it_until_it_ends() {
     assert!(written(child) - before < 64 * 1024, "a paused copy wrote {} bytes", written(child) - before);
     assert_eq!((admin.state(&job), copiers(&server)), ("Running".to_owned(), vec![child]));
 
-    limited(&admin, &job, 4 * MIB, "its own rate");
+    limited(&admin, &job, 4 * MIB, "copy.bytesPerSecond");
     until("it goes on", || (written(child) > before + MIB).then_some(()));
     throttle(&admin, &job, &json!(1_u64 << 30));
     admin.wait_for(&job, "Succeeded");
@@ -270,7 +269,7 @@ fn a_window_that_begins_while_a_copy_runs_pauses_it_until_it_ends() {
 #[test]
 fn in_a_pause_no_copy_begins_and_a_changed_file_lets_it() {
     let config = Config::new("[[storage.closed.window]]\nfrom = \"00:00\"\nto = \"24:00\"\npause = true\n");
-    let server = config.server();
+    let server = config.server(&[]);
     let admin = server.admin();
     let (from, to) = (admin.pool(&json!({})), named(&admin, "closed"));
     until("it is closed", || (bandwidth(&admin, &to)["paused"] == true).then_some(()));
