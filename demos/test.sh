@@ -25,7 +25,7 @@ run() {
 }
 run paste-the-reference "" env -u LONGHAUL_DEMO_POOL bash
 [[ -z ${LONGHAUL_DEMO_POOL:-} ]] || run paste-the-reference "-to-a-pool" bash
-for name in thirty-kills the-bit-flip the-vm-is-on; do
+for name in thirty-kills the-bit-flip the-vm-is-on empty-the-storage; do
     run "$name" "" bash
 done
 echo "$passed passed, $failed failed"
