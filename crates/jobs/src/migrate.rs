@@ -3,6 +3,7 @@
 //! A qcow2 with a backing chain inside its storage is flattened on the way.
 
 mod checks;
+mod format;
 
 pub(crate) use checks::connected;
 
@@ -49,6 +50,8 @@ impl Migrate {
 pub(crate) struct Request {
     pub volume: VolumeId,
     pub target: StorageId,
+    /// What it shall become; absent: as it is, where the target can.
+    pub format: Option<Format>,
 }
 
 impl Request {
@@ -56,6 +59,7 @@ impl Request {
         Ok(Self {
             volume: id(data, "volumeUuid", "VolumeVO")?,
             target: id(data, "dstPrimaryStorageUuid", "PrimaryStorageVO")?,
+            format: format::asked(data)?,
         })
     }
 }
@@ -91,6 +95,7 @@ impl JobHandler for Migrate {
                     "properties": {
                         "volumeUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The volume to move."},
                         "dstPrimaryStorageUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The primary storage to move it to."},
+                        "format": {"type": "string", "enum": ["raw", "qcow2"], "description": "What it shall become; absent: as it is. On a Ceph pool always raw."},
                     },
                 })
             },
@@ -113,7 +118,7 @@ impl JobHandler for Migrate {
         let source = DiskRef::recorded(from.directory(), from.pool.as_ref(), &path, format);
         let held = Guard::new(&source).await?;
         let directory = volume.id.to_string();
-        let format = if to.pool.is_some() { Format::Raw } else { format };
+        let format = format::chosen(request.format, format, &to)?;
         let order = Order { source, from: Some(from.id), target: to.clone(), format, directory };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.

@@ -147,13 +147,14 @@ fn migration(blockers: Value) -> Fake {
     Fake::start(move |asked: &Asked, _| {
         let path = asked.path.clone();
         if asked.method == "POST" && asked.body["systemTags"][0] == "validationOnly" {
-            let plan = json!({"bytes": 1_u64 << 30, "estimateSeconds": 90, "blockers": blockers});
+            let plan = json!({
+                "bytes": 1_u64 << 30, "estimateSeconds": 90, "format": "qcow2", "blockers": blockers,
+            });
             Reply::Json(200, json!({"plan": plan}))
         } else if asked.method == "POST" {
             Reply::Json(200, json!({"inventory": job("Running")}))
         } else if path.contains("/volumes") {
-            let named =
-                |status: &str, uuid: &str| json!({"uuid": uuid, "name": "disk", "size": 5, "status": status});
+            let named = |status: &str, uuid: &str| json!({"uuid": uuid, "name": "disk", "size": 5, "format": "raw", "status": status});
             rows(vec![named("Deleted", STORAGE), named("Ready", VOLUME)])
         } else if path.contains("/primary-storage") {
             rows(vec![json!({"uuid": STORAGE, "name": "fast"})])
@@ -183,10 +184,24 @@ async fn a_volume_is_moved_by_names_as_a_long_job_and_the_proof_is_printed() {
 }
 
 #[tokio::test]
+async fn the_format_to_become_is_sent_and_another_word_is_refused_before() {
+    let fake = migration(json!([]));
+    let words = ["volume", "migrate", "disk", "--to", "fast", "--format", "qcow2"];
+    assert_eq!(run(&fake, &words).await.exit, Exit::Ok);
+    let sent = fake.asked().into_iter().find(|a| a.method == "POST").expect("a submit").body;
+    let data = sent["params"]["jobData"].as_str().expect("jobData");
+    let want = json!({"volumeUuid": VOLUME, "dstPrimaryStorageUuid": STORAGE, "format": "qcow2"});
+    assert_eq!(serde_json::from_str::<Value>(data).expect("JSON"), want);
+    let other = ["longhaul", "volume", "migrate", "disk", "--to", "fast", "--format", "vmdk"];
+    assert!(TestCli::try_parse_from(other).is_err());
+}
+
+#[tokio::test]
 async fn a_plan_tells_what_would_be_copied_and_ends_with_1_where_something_stands_in_the_way() {
     let ran = run(&migration(json!([])), &["volume", "migrate", "disk", "--to", "fast", "--plan"]).await;
     assert_eq!(ran.exit, Exit::Ok);
-    assert!(ran.out.contains("to copy   1 GiB\nestimate  1 min 30 s\nblockers  none\n"), "{}", ran.out);
+    let told = "format    qcow2, is raw now\nto copy   1 GiB\nestimate  1 min 30 s\nblockers  none\n";
+    assert!(ran.out.contains(told), "{}", ran.out);
     let fake = migration(json!(["the disk is in use by pid 7"]));
     let ran = run(&fake, &["volume", "migrate", "disk", "--to", "fast", "--plan"]).await;
     assert_eq!((ran.exit, ran.err.as_str()), (Exit::Failed, "blocked: the disk is in use by pid 7\n"));

@@ -25,6 +25,9 @@ pub struct MigrateArgs {
     /// The storage to move to, by uuid or name
     #[arg(long, value_name = "STORAGE")]
     to: String,
+    /// What it shall become, raw or qcow2 [default: as it is; on a Ceph pool raw]
+    #[arg(long, value_name = "FORMAT", value_parser = ["raw", "qcow2"])]
+    format: Option<String>,
     /// Only check: what would be copied, how long, and what stands in the way (then exit 1)
     #[arg(long)]
     plan: bool,
@@ -40,7 +43,10 @@ pub struct MigrateArgs {
 pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, ClientError> {
     let volume: Volume = read(&lookup::volume(&context.client, &args.volume, Want::Any).await?)?;
     let target: Storage = read(&lookup::storage(&context.client, &args.to).await?)?;
-    let data = json!({"volumeUuid": volume.uuid, "dstPrimaryStorageUuid": target.uuid});
+    let mut data = json!({"volumeUuid": volume.uuid, "dstPrimaryStorageUuid": target.uuid});
+    if let Some(format) = args.format {
+        data["format"] = Value::from(format);
+    }
     let params = json!({
         "name": format!("migrate {} to {}", volume.name, target.name).chars().take(255).collect::<String>(),
         "jobName": JOB_NAME,
@@ -52,7 +58,7 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     if args.plan {
         tags.push(submit::DRY_RUN.to_owned());
         let answer = submit::send(context, params, &tags, &[]).await?;
-        return plan(context, &answer);
+        return plan(context, &answer, &volume.format);
     }
     let job = inventory(submit::send(context, params, &tags, &[]).await?)?;
     let view: Job = read(&job)?;
@@ -71,7 +77,7 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     Ok(exit)
 }
 
-fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
+fn plan(context: &mut Context, answer: &Value, format_now: &str) -> Result<Exit, ClientError> {
     let plan = &answer["plan"];
     let blockers: Vec<&str> =
         plan["blockers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -79,6 +85,10 @@ fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
     let made_of = match plan["layers"].as_u64() {
         Some(files) if files > 1 => format!("{files} files, which become one"),
         _ => "one file".to_owned(),
+    };
+    let format = match plan["format"].as_str() {
+        Some(format) if format != format_now => format!("{format}, is {format_now} now"),
+        format => format.unwrap_or_default().to_owned(),
     };
     let estimate = plan["estimateSeconds"].as_u64().map(human::duration).unwrap_or_default();
     if context.console.format == Format::Table && !plan.is_object() {
@@ -91,6 +101,7 @@ fn plan(context: &mut Context, answer: &Value) -> Result<Exit, ClientError> {
         &[
             ("guest sees", size("guestBytes")),
             ("made of", made_of),
+            ("format", format),
             ("to copy", size("bytes")),
             ("needed", size("neededBytes")),
             ("free", size("freeBytes")),

@@ -9,18 +9,15 @@ use longhaul_model::resource::{Storage, StorageState, Volume};
 use longhaul_model::{Code, Fault, StorageId};
 use serde_json::{Map, Value, json};
 
-use super::{Request, format_of};
+use super::{Request, format, format_of};
 use crate::carry::CopySettings;
 use crate::manage::pool::refuse_unmovable;
-use crate::manage::volumes::takes_volumes;
+use crate::manage::volumes::{format_name, takes_volumes};
 use crate::manage::{Desk, blocking, open_root};
 use crate::storage::{self, DiskError, Layer};
 
 /// Bytes per second that a plan reckons with where no limit is set.
 const ESTIMATE_BYTES_PER_S: u64 = 200 * 1024 * 1024;
-/// Room for the image's own tables: this share of the data, and at least `TABLES_MIN`.
-const TABLES_SHARE: u64 = 256;
-const TABLES_MIN: u64 = 4 * 1024 * 1024;
 
 /// Checks a submission. A dry run collects what stands in the way instead of failing at the first.
 pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest) -> Result<Checked, Fault> {
@@ -49,6 +46,15 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     note(is_ready(&volume))?;
     note(lends(&from))?;
     note(takes_volumes(&to))?;
+    let now = format_of(volume.format.as_deref());
+    let becomes = match format::chosen(wanted.format, now, &to) {
+        Ok(format) => format,
+        Err(fault) => {
+            note(Err(fault))?;
+            storage::Format::Raw
+        }
+    };
+    note(format::has_room_for_size(now, becomes, volume.size))?;
     let path = volume.install_path.clone().unwrap_or_default();
     let source = match source(desk, &from, &path, volume.format.as_deref()).await {
         Ok(source) => Some(source),
@@ -66,7 +72,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     let layers = source.as_deref().unwrap_or_default();
     let occupied: u64 = layers.iter().map(|layer| layer.actual_bytes).sum();
     let bytes = if layers.len() > 1 { occupied.min(volume.size) } else { occupied };
-    let needed = bytes + (bytes / TABLES_SHARE).max(TABLES_MIN);
+    let needed = format::needed(becomes, bytes, volume.size);
     let free = match desk.room(&to, needed).await {
         Ok(free) => free,
         Err((free, fault)) => {
@@ -83,6 +89,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         "srcPrimaryStorageUuid": from.id.to_string(),
         "dstPrimaryStorageUuid": to.id.to_string(),
         "guestBytes": volume.size,
+        "format": format_name(becomes),
         "layers": layers.len(),
         "bytes": bytes,
         "neededBytes": needed,

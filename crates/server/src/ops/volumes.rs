@@ -11,7 +11,7 @@ use longhaul_jobs::{import, migrate};
 use longhaul_model::resource::{Tagged, Volume};
 use longhaul_model::{AccountId, Fault, NAME_MAX, VolumeId, is_choosable_uuid};
 use longhaul_wire::Profile;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{foreign, required, tags, typed};
 use crate::answer::Answer;
@@ -203,10 +203,13 @@ pub async fn import(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 /// The direct call: a long job underneath, waited for.
 pub async fn migrate(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let volume = owned(app, called, "volumeUuid").await?;
-    let data = json!({
+    let mut data = json!({
         "volumeUuid": volume.id.to_string(),
         "dstPrimaryStorageUuid": required(called, "dstPrimaryStorageUuid")?,
     });
+    if let Some(format) = called.call.params.text("format") {
+        data["format"] = Value::from(format);
+    }
     let mut request = submission(app, called, migrate::MIGRATE, data);
     request.target = Some(volume.id.to_string());
     if request.dry_run {

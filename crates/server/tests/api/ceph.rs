@@ -81,7 +81,8 @@ fn clean(admin: &Caller, storage: &str) {
     let path = format!("/primary-storage/{storage}/trash/actions");
     until("the source is given back", || {
         let cleaned = admin.put(&path, &json!({"cleanUpTrashOnPrimaryStorage": {}})).ok();
-        (cleaned["results"][0]["success"] == true).then_some(())
+        let results = cleaned["results"].as_array().expect("results");
+        results.iter().all(|result| result["success"] == true).then_some(())
     });
 }
 
@@ -131,6 +132,47 @@ fn a_disk_moves_from_a_directory_over_two_pools_to_a_shared_directory_and_back()
     for pool in ["ps-a", "ps-b"] {
         assert!(!rbd(&["ls", pool]).contains(&disk), "nothing of it is left in {pool}");
     }
+}
+
+#[test]
+fn an_image_of_a_pool_is_raw_and_becomes_what_was_asked_in_a_directory() {
+    let _turn = turn();
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let local = admin.pool(&json!({}));
+    let a = add(&admin, "ps-a").inventory()["uuid"].as_str().expect("a uuid").to_owned();
+    let disk = admin.full_volume(&local, 9);
+    let bytes = bytes_at(&path_of(&admin, &disk));
+    let call = |to: &str, format: Option<&str>| {
+        let mut params = json!({"dstPrimaryStorageUuid": to});
+        if let Some(format) = format {
+            params["format"] = json!(format);
+        }
+        let path = format!("/primary-storage/volumes/{disk}/actions");
+        admin.put(&path, &json!({"primaryStorageMigrateVolume": params}))
+    };
+    let refused = call(&a, Some("qcow2")).error();
+    assert_eq!(refused.0, "SYS.1007");
+    assert!(refused.1.contains("is a Ceph pool, whose images are raw; leave it out"), "{refused:?}");
+
+    call(&a, Some("raw")).ok();
+    assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
+    call(&local.uuid, Some("qcow2")).ok();
+    let image = path_of(&admin, &disk);
+    assert_eq!(volume(&admin, &disk)["format"], "qcow2");
+    let raw = local.dir.0.join("witness");
+    let words = ["convert", "-f", "qcow2", "-O", "raw", &image, &raw.display().to_string()];
+    assert!(Command::new("qemu-img").args(words).status().expect("qemu-img").success());
+    assert!(fs::read(&raw).expect("the witness") == bytes);
+    // A qcow2 that nobody wishes anything for is raw in a pool, and raw it stays.
+    call(&a, None).ok();
+    assert_eq!(volume(&admin, &disk)["format"], "raw");
+    assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
+    call(&local.uuid, None).ok();
+    assert_eq!(volume(&admin, &disk)["format"], "raw");
+    assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
+    clean(&admin, &a);
+    assert!(!rbd(&["ls", "ps-a"]).contains(&disk));
 }
 
 #[test]

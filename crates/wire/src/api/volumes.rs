@@ -137,6 +137,11 @@ pub(super) const ROWS: &[Operation] = &[
             Param::text("dstPrimaryStorageUuid", "Uuid of the primary storage to move to")
                 .required()
                 .of("PrimaryStorageVO"),
+            Param::text(
+                "format",
+                "What the volume shall become; absent: as it is. On a Ceph pool always raw",
+            )
+            .one_of(&["raw", "qcow2"]),
         ],
         answer: INVENTORY,
         plans: true,
