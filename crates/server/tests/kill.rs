@@ -6,6 +6,12 @@
 
 #[path = "kill/client.rs"]
 mod client;
+#[path = "kill/cluster.rs"]
+mod cluster;
+#[path = "kill/deck.rs"]
+mod deck;
+#[path = "kill/kinds.rs"]
+mod kinds;
 #[path = "kill/place.rs"]
 mod place;
 #[path = "kill/process.rs"]
@@ -30,6 +36,8 @@ mod guards;
 mod in_use;
 #[path = "kill/leases.rs"]
 mod leases;
+#[path = "kill/matrix.rs"]
+mod matrix;
 #[path = "kill/migration.rs"]
 mod migration;
 #[path = "kill/progress.rs"]

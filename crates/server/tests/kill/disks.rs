@@ -158,7 +158,7 @@ impl Rig {
 }
 
 /// Processes other than the server that have a file below `dir` open.
-fn holders(dir: &Path, server: u32) -> Vec<u32> {
+pub fn holders(dir: &Path, server: u32) -> Vec<u32> {
     let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
         let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

@@ -36,6 +36,41 @@ pub fn copiers(parent: u32) -> Vec<u32> {
     .collect()
 }
 
+/// Whether the process has a thread of that name.
+pub fn has_thread(pid: u32, name: &str) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.into_iter().any(|t| fs::read_to_string(t.path().join("comm")).is_ok_and(|comm| comm.trim() == name))
+}
+
+/// Copying children that live although their server, one of `servers`, is gone.
+pub fn orphans(servers: &[u32]) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let started_by = |pid: u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let entry = environment.split(|b| *b == 0).find_map(|e| e.strip_prefix(b"LONGHAUL_PARENT_PID="))?;
+        std::str::from_utf8(entry).ok()?.parse::<u32>().ok()
+    };
+    pids.filter(|pid| {
+        started_by(*pid).is_some_and(|server| servers.contains(&server) && !alive(server)) && alive(*pid)
+    })
+    .collect()
+}
+
+/// How many sockets of the machine itself the process holds: one for each child.
+pub fn unix_sockets(pid: u32) -> usize {
+    let table = fs::read_to_string("/proc/net/unix").unwrap();
+    let inodes: Vec<String> = table
+        .lines()
+        .skip(1)
+        .filter_map(|l| l.split_whitespace().nth(6))
+        .map(|i| format!("socket:[{i}]"))
+        .collect();
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    fds.filter_map(|fd| fs::read_link(fd.path()).ok())
+        .filter(|to| inodes.iter().any(|inode| to.to_str() == Some(inode)))
+        .count()
+}
+
 /// What a process has read and written so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Io {
