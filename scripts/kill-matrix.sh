@@ -34,7 +34,7 @@ cargo test --locked --quiet -p longhaul-server --test kill --no-run
 began=$SECONDS
 status=0
 # Two pairs at a time: most of the time goes by in waiting for the throttle.
-cargo test --locked --quiet -p longhaul-server --test kill -- matrix:: --test-threads=2 || status=$?
+cargo test --locked --quiet -p longhaul-server --test kill -- matrix:: --test-threads=2 --nocapture || status=$?
 took=$((SECONDS - began))
 pairs=$(grep -c "both storages are empty again" "$scratch/log" || true)
 {

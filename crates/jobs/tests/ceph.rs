@@ -11,6 +11,8 @@ mod cluster;
 mod connecting;
 #[path = "ceph/copies.rs"]
 mod copies;
+#[path = "ceph/fences.rs"]
+mod fences;
 #[path = "ceph/holding.rs"]
 mod holding;
 #[path = "ceph/kills.rs"]

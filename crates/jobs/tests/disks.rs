@@ -7,6 +7,8 @@ mod bad_input;
 mod child;
 #[path = "disks/directions.rs"]
 mod directions;
+#[path = "disks/fences.rs"]
+mod fences;
 #[path = "disks/in_use.rs"]
 mod in_use;
 #[path = "disks/kills.rs"]
