@@ -30,6 +30,8 @@ mod descriptors;
 mod disks;
 #[path = "kill/evacuate.rs"]
 mod evacuate;
+#[path = "kill/fences.rs"]
+mod fences;
 #[path = "kill/guards.rs"]
 mod guards;
 #[path = "kill/in_use.rs"]

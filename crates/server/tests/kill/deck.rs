@@ -56,13 +56,13 @@ fn moment(slot: u64, rng: &mut Seeded) -> Moment {
 }
 
 /// `kills` kills, dealt to as many migrations as they need. Two of a pair's `number` (0 to 8) hit one tenth of the
-/// copy and one later moment, so that nine pairs hit them all; 13 and more hit every tenth and every moment.
+/// copy and one later moment, so that nine pairs hit them all; 13 and more hit every tenth and every moment, the later ones once.
 pub fn deal(number: u64, kills: u64, rng: &mut Seeded) -> Vec<Vec<Kill>> {
     let mut slots: Vec<u64> = match kills {
         0..13 => (0..kills)
             .map(|n| if n % 2 == 0 { (number + n) % 10 } else { 10 + (number + n / 2) % 3 })
             .collect(),
-        _ => (0..13).chain((13..kills).map(|_| rng.next() % 11)).collect(),
+        _ => (0..13).chain((13..kills).map(|_| rng.next() % 10)).collect(),
     };
     for at in (1..slots.len()).rev() {
         let other = usize::try_from(rng.next()).unwrap_or(0) % (at + 1);

@@ -92,6 +92,14 @@ impl Side {
         }
     }
 
+    /// The path of what `listing` calls `listed`.
+    pub fn path_of(&self, listed: &str) -> String {
+        match &self.place {
+            Where::Dir(dir) => format!("{dir}/{listed}"),
+            Where::Pool(pool) => format!("ceph://{}/{listed}", pool.0),
+        }
+    }
+
     /// Puts the bytes of `master` there as a disk of this kind; its path.
     pub fn put(&self, name: &str, master: &Path) -> String {
         match &self.place {

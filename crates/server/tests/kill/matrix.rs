@@ -25,6 +25,8 @@ const DISK: u64 = 128 * MIB + 512;
 /// A copy takes 2 s, and reading back too.
 const RATE: u64 = 64 * MIB;
 const CHECKPOINT_MS: u64 = 200;
+/// Reading back, less the quarter of a second that the throttle gives in advance.
+const READ_BACK: Duration = Duration::from_millis(DISK * 1000 / RATE - 250);
 /// What one kill can cost: what was copied since the last checkpoint, and a chunk for each of the four streams.
 const PER_KILL: u64 = RATE * CHECKPOINT_MS / 1000 + 4 * 4 * MIB;
 /// An image's own tables, programs and settings that are read: nothing that grows with the disk.
@@ -64,6 +66,7 @@ impl Matrix {
         let plan = Plan::new(&place)
             .set(&format!("copy.checkpointMillis={CHECKPOINT_MS}"))
             .set("storage.watchSeconds=1")
+            .env("LONGHAUL_PAUSE_BEFORE_VERIFY", &shown(&place.path("read-back")))
             .env("LONGHAUL_PAUSE_BEFORE_SUCCESS", &shown(&place.path("before")))
             .env("LONGHAUL_PAUSE_AFTER_SUCCESS", &shown(&place.path("after")));
         let server = plan.start();
@@ -113,7 +116,7 @@ impl Matrix {
 
     /// Waits for a moment of the job; false when it is over by then.
     fn comes_to(&mut self, job: &str, moment: Moment) -> bool {
-        until(&format!("{moment:?}"), PATIENCE, || {
+        let there = until(&format!("{moment:?}"), PATIENCE, || {
             let copier = self.watch();
             let hold = |name: &str| self.place.path(name).with_added_extension("reached").exists();
             match moment {
@@ -126,15 +129,21 @@ impl Matrix {
                 return Some(false);
             }
             let (stage, done, total) = self.client().progress(&now);
-            let there = |share: u64| done >= total * share / 1000;
             let reached = match (moment, stage.as_str()) {
-                (Moment::Copying(share), "copying") => there(share),
+                (Moment::Copying(share), "copying") => done >= total * share / 1000,
                 (Moment::Copying(_), "verifying") => true,
-                (Moment::ReadingBack(share), "verifying") => there(share),
+                // Held there.
+                (Moment::ReadingBack(_), "copying") => total > 0 && done >= total,
                 _ => false,
             };
             (reached && copier.is_some()).then_some(true)
-        })
+        });
+        if let (true, Moment::ReadingBack(share)) = (there, moment) {
+            // What is told of it is up to a second old, so the time that has passed says where it is.
+            fs::remove_file(self.place.path("read-back")).unwrap();
+            std::thread::sleep(READ_BACK * u32::try_from(share).unwrap() / 1000);
+        }
+        there
     }
 
     /// Kills, and answers who it was.
@@ -171,10 +180,14 @@ impl Matrix {
                 fs::write(self.place.path(hold), "").unwrap();
             }
         }
+        if kills.iter().any(|(moment, _)| matches!(moment, Moment::ReadingBack(_))) {
+            fs::write(self.place.path("read-back"), "").unwrap();
+        }
         let trip = self.sets_out(name);
         let mut told = Vec::new();
         for (moment, victim) in kills {
-            assert!(self.comes_to(&trip.job, *moment), "over before {moment:?}");
+            let there = self.comes_to(&trip.job, *moment);
+            assert!(there, "over before {moment}: {}\n{}", self.client().job(&trip.job), self.plan.log());
             told.push(format!("{}: {moment}", self.kill(*victim)));
             let hold = match moment {
                 Moment::Before => "before",
