@@ -4,6 +4,7 @@
 pub mod attempt_io;
 pub mod carry;
 pub mod copy;
+pub mod images;
 pub mod import;
 pub mod manage;
 pub mod migrate;

@@ -64,6 +64,19 @@ impl Weigh for Tag {
     }
 }
 
+impl Weigh for BackupStorage {
+    fn texts(&self) -> usize {
+        self.name.len() + len(&self.description) + self.url.len() + len(&self.host_name)
+    }
+}
+
+impl Weigh for Image {
+    fn texts(&self) -> usize {
+        let refs: usize = self.refs.iter().map(|r| len(&r.install_path) + len(&r.export_url)).sum();
+        self.name.len() + len(&self.description) + len(&self.url) + len(&self.guest_os_type) + refs
+    }
+}
+
 /// What rows may still be taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {

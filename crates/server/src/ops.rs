@@ -71,6 +71,10 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QueryZone
         | Op::QueryPrimaryStorage
         | Op::QueryVolume
+        | Op::QueryBackupStorage
+        | Op::QueryImageStoreBackupStorage
+        | Op::QueryCephBackupStorage
+        | Op::QueryImage
         | Op::QuerySystemTag
         | Op::QueryUserTag
         | Op::QueryGlobalConfig => query::query(app, &called).await,

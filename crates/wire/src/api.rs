@@ -4,8 +4,10 @@
 //!
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
+mod backup_storages;
 mod global_config;
 mod identity;
+mod images;
 mod keys;
 mod logins;
 mod longjobs;
@@ -210,7 +212,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 10] = [
+const FAMILIES: [&[Operation]; 12] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -218,6 +220,8 @@ const FAMILIES: [&[Operation]; 10] = [
     nodes::ROWS,
     storages::ROWS,
     volumes::ROWS,
+    backup_storages::ROWS,
+    images::ROWS,
     zql::ROWS,
     tags::ROWS,
     global_config::ROWS,

@@ -7,6 +7,7 @@ mod support;
 mod access_keys;
 mod bad_input;
 mod ceph;
+mod credential_images;
 mod credential_rows;
 mod credentials;
 mod disks;

@@ -124,6 +124,14 @@ pub enum Op {
     ForgetVolume,
     /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
     PrimaryStorageMigrateVolume,
+    /// `GET /backup-storage`, `GET /backup-storage/{uuid}`
+    QueryBackupStorage,
+    /// `GET /backup-storage/image-store`, `GET /backup-storage/image-store/{uuid}`
+    QueryImageStoreBackupStorage,
+    /// `GET /backup-storage/ceph`, `GET /backup-storage/ceph/{uuid}`
+    QueryCephBackupStorage,
+    /// `GET /images`, `GET /images/{uuid}`
+    QueryImage,
     /// `POST /system-tags`
     CreateSystemTag,
     /// `POST /system-tags/{resourceUuid}/tags`
