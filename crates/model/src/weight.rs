@@ -2,7 +2,7 @@
 //! that an answer that would be too large is given up before it is in memory.
 
 use crate::job::Job;
-use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
+use crate::resource::{AccessKey, Account, BackupStorage, Image, Node, Storage, Tag, Volume};
 
 /// What ids, dates and numbers of a row weigh, bytes.
 const FLAT: usize = 512;

@@ -11,6 +11,7 @@ mod descriptors;
 pub mod egress;
 pub mod global_config;
 pub mod hooks;
+pub mod images;
 pub mod janitor;
 pub mod legacy;
 pub mod node;

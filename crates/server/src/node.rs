@@ -8,15 +8,16 @@ use anyhow::{Context, Result, anyhow};
 use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
+use longhaul_jobs::images::{AddImage, AddSettings};
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
 use longhaul_model::resource::{Account, ApiOutcome};
-use longhaul_model::{ADMIN, Code, Fault, Runtime};
+use longhaul_model::{ADMIN, Code, Fault, HostId, Runtime};
 
 use longhaul_store::{SqliteStore, Store, StoreError, StoreOptions};
-use longhaul_wire::inventory::VolumeInventory;
+use longhaul_wire::inventory::{ImageInventory, VolumeInventory};
 use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
 
@@ -26,6 +27,8 @@ use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::room::Rooms;
+use crate::images::Web;
+use crate::ops::tags;
 use crate::settings::Settings;
 use crate::{demo, descriptors, janitor, serve, storage_watch};
 
@@ -90,8 +93,9 @@ impl Node {
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let configs = GlobalConfigs::load(&*store, &settings).await?;
-        let registry =
-            registry(&settings, &configs, &format, Inventory::new(store.clone(), runtime.clone()))?;
+        let host = store.host(HostId::random(&*runtime)).await?;
+        let inventory = Inventory::new(store.clone(), runtime.clone());
+        let registry = registry(&settings, &configs, &format, inventory, host)?;
         let engine =
             start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
         let now = configs.in_force();
@@ -160,7 +164,9 @@ fn registry(
     configs: &GlobalConfigs,
     format: &TimeFormat,
     inventory: Inventory,
+    host: HostId,
 ) -> Result<Registry> {
+    let adding = adding(settings, format, &inventory, host);
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
     let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
     let format = format.clone();
@@ -169,6 +175,7 @@ fn registry(
     });
     let mut registry = Registry::default()
         .with(Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone())))
+        .with(Arc::new(AddImage::new(desk.clone(), adding)))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
         let journal = match &settings.simulator_journal {
@@ -184,6 +191,24 @@ fn registry(
         }
     }
     Ok(registry)
+}
+
+/// What the job type that adds images is told.
+fn adding(settings: &Settings, format: &TimeFormat, inventory: &Inventory, host: HostId) -> AddSettings {
+    let format = format.clone();
+    AddSettings {
+        host,
+        file_roots: settings.image_file_roots.clone(),
+        network: Arc::new(Web::new(
+            settings.egress_images.clone(),
+            settings.listen,
+            inventory.runtime().clone(),
+        )),
+        show: Arc::new(move |image| {
+            serde_json::to_value(ImageInventory::of(image, &format)).unwrap_or_default()
+        }),
+        tags: Arc::new(tags::of_image),
+    }
 }
 
 /// The admin account, made at the first start with the given password, or with a generated one that is left

@@ -3,7 +3,9 @@
 
 mod accounts;
 mod ceph;
+mod backup_storages;
 mod global_config;
+mod images;
 mod jobs;
 mod keys;
 mod logins;
@@ -11,7 +13,7 @@ mod nodes;
 mod query;
 mod sessions;
 mod storages;
-mod tags;
+pub mod tags;
 mod volumes;
 mod zql;
 
@@ -93,6 +95,29 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CleanUpTrashOnPrimaryStorage => storages::clean_trash(app, &called).await,
         Op::GetPrimaryStorageCapacity => storages::capacity(app, &called).await,
         Op::ScanPrimaryStorage => storages::scan(app, &called).await,
+        Op::AddImageStoreBackupStorage => backup_storages::add(app, &called).await,
+        Op::UpdateBackupStorage | Op::UpdateImageStoreBackupStorage => {
+            backup_storages::update(app, &called).await
+        }
+        Op::ChangeBackupStorageState => backup_storages::change_state(app, &called).await,
+        Op::ReconnectBackupStorage | Op::ReconnectImageStoreBackupStorage => {
+            backup_storages::reconnect(app, &called).await
+        }
+        Op::DeleteBackupStorage => backup_storages::delete(app, &called).await,
+        Op::GetBackupStorageCapacity => backup_storages::capacity(app, &called).await,
+        Op::GetTrashOnBackupStorage => backup_storages::trash(app, &called).await,
+        Op::CleanUpTrashOnBackupStorage => backup_storages::clean_trash(app, &called).await,
+        Op::AddImage => images::add(app, &called).await,
+        Op::UpdateImage => images::update(app, &called).await,
+        Op::ChangeImageState => images::change_state(app, &called).await,
+        Op::SyncImageSize => images::sync_size(app, &called).await,
+        Op::CalculateImageHash => images::hash(app, &called).await,
+        Op::SetImageBootMode => images::set_boot_mode(app, &called).await,
+        Op::SetImageQga => images::set_qga(app, &called).await,
+        Op::DeleteImage => images::delete(app, &called).await,
+        Op::ExpungeImage => images::expunge(app, &called).await,
+        Op::RecoverImage => images::recover(app, &called).await,
+        Op::GetCandidateBackupStorageForCreatingImage => images::candidates(app, &called).await,
         Op::CreateDataVolume => volumes::create(app, &called).await,
         Op::UpdateVolume => volumes::update(app, &called).await,
         Op::DeleteDataVolume => volumes::delete(app, &called).await,
@@ -126,6 +151,7 @@ const fn looks_first(op: Op) -> bool {
         Op::SubmitLongJob
             | Op::PrimaryStorageMigrateVolume
             | Op::ImportVolume
+            | Op::AddImage
             | Op::CreateSystemTag
             | Op::CreateSystemTags
             | Op::CreateUserTag

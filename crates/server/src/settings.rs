@@ -13,6 +13,7 @@ use longhaul_wire::Profile;
 use crate::auth::login_limits::Allowed;
 use crate::egress::Egress;
 use crate::hooks;
+use crate::images;
 
 /// One setting.
 pub struct Setting {
@@ -122,6 +123,17 @@ pub const SETTINGS: &[Setting] = &[
         "public,private",
         "Where web hooks may lead: public, private, ADDRESS:PORTS, NETWORK/PREFIX:PORTS, HOST:PORTS, at most 256. Loopback, link-local, multicast and metadata addresses need a rule with their address; a demo has one for loopback.",
     ),
+    setting(
+        images::EGRESS_KEY,
+        "public,private",
+        "Where images may be fetched from, written as for egress.webhooks; the same addresses need a rule of their own.",
+    ),
+    setting(
+        images::FILE_ROOTS_KEY,
+        "",
+        "Directories below which file:// URLs of images may read, separated by colons, at most 64; empty: none.",
+    ),
+    setting("image.expungeSeconds", "259200", "A deleted image is expunged after so many seconds; 0 never."),
 ];
 
 /// Variables of the environment that are no settings: name and meaning.
@@ -188,6 +200,12 @@ pub struct Settings {
     pub storage_watch_s: u64,
     /// Where web hooks may lead.
     pub egress_webhooks: Egress,
+    /// Where images may be fetched from.
+    pub egress_images: Egress,
+    /// Below which directories files may become images.
+    pub image_file_roots: Vec<PathBuf>,
+    /// Until a deleted image is expunged, s; 0 = never.
+    pub image_expunge_s: u64,
 }
 
 /// Values by key, from the weakest source to the strongest.
@@ -348,6 +366,9 @@ impl Layers {
             storage_watch_s: self.number("storage.watchSeconds", 1, 3600)?,
             volume_expunge_s: self.number("volume.expungeSeconds", 0, u64::from(u32::MAX))?,
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
+            egress_images: self.egress(images::EGRESS_KEY, demo)?,
+            image_file_roots: self.file_roots()?,
+            image_expunge_s: self.number("image.expungeSeconds", 0, u64::from(u32::MAX))?,
         })
     }
 
@@ -364,6 +385,16 @@ impl Layers {
     fn egress(&self, key: &'static str, demo: bool) -> Result<Egress> {
         let rules = if demo && !self.is_set(key) { hooks::LOOPBACK_TOO } else { self.text(key) };
         Egress::parse(key, rules).map_err(|why| self.wrong(key, &format!("a list of rules, but {why}")))
+    }
+
+    fn file_roots(&self) -> Result<Vec<PathBuf>> {
+        let key = images::FILE_ROOTS_KEY;
+        let roots: Vec<_> = self.text(key).split(':').filter(|p| !p.is_empty()).map(PathBuf::from).collect();
+        let plain = |root: &PathBuf| root.is_absolute() && root != Path::new("/");
+        if roots.len() > images::FILE_ROOTS_MAX || !roots.iter().all(plain) {
+            return Err(self.wrong(key, "absolute directories other than /, separated by colons"));
+        }
+        Ok(roots)
     }
 
     fn zone(&self) -> Result<TimeZone> {

@@ -17,6 +17,7 @@ mod first_steps;
 mod global_config;
 mod hooks;
 mod imports;
+mod images;
 mod inventory;
 mod large_answers;
 mod legacy;

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use longhaul_jobs::carry::THROTTLE;
-use longhaul_jobs::images::Checksum;
+use longhaul_jobs::images::{CHECKSUM, Checksum};
 use longhaul_model::Fault;
 
 /// Jobs.
@@ -55,8 +55,6 @@ pub const BOOT_MODES: &[&str] = &["Legacy", "UEFI", "UEFI_WITH_CSM"];
 pub const BOOT_MODE: &str = "bootMode::";
 /// The tag of an image whose guests run QEMU's agent.
 pub const QEMU_AGENT: &str = "qemuga";
-/// What the tag of an image's expected checksum begins with.
-pub const CHECKSUM: &str = "longhaul::checksum::";
 
 const fn token(on: &'static str, prefix: &'static str) -> Known {
     Known { on, prefix, value: Value::Token, single: false, kept: true }
