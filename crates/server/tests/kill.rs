@@ -6,6 +6,8 @@
 
 #[path = "kill/client.rs"]
 mod client;
+#[path = "support/file_server.rs"]
+mod file_server;
 #[path = "kill/place.rs"]
 mod place;
 #[path = "kill/process.rs"]
@@ -24,6 +26,8 @@ mod descriptors;
 mod disks;
 #[path = "kill/guards.rs"]
 mod guards;
+#[path = "kill/images.rs"]
+mod images;
 #[path = "kill/in_use.rs"]
 mod in_use;
 #[path = "kill/leases.rs"]

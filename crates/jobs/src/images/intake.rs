@@ -27,6 +27,8 @@ use crate::storage::{self, Access, DiskError};
 pub const IDLE: Duration = Duration::from_secs(30);
 /// A source may break off so often without a byte in between before the job fails.
 pub const BREAKS_MAX: u32 = 10;
+/// Between looks at what came, while nothing comes.
+const TICK: Duration = Duration::from_secs(1);
 /// Before a source that broke off is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes that are written at a time, and most that are in memory.
@@ -281,9 +283,9 @@ impl Intake<'_> {
 
     /// Takes the bytes of the source; `Some` says why they broke off.
     async fn take(&mut self, mut opened: Opened) -> Result<Option<String>, Ended> {
-        let mut block = Vec::new();
+        let (mut block, mut quiet) = (Vec::new(), Duration::ZERO);
         let ended = loop {
-            let next = select(opened.body.next(), self.context.runtime().sleep(IDLE));
+            let next = select(opened.body.next(), self.context.runtime().sleep(TICK));
             let next = match select(std::pin::pin!(self.context.stopped()), std::pin::pin!(next)).await {
                 Either::Left((Stop::LeaseLost, _)) => return Err(Stopped(Stop::LeaseLost).into()),
                 Either::Left((why, _)) => {
@@ -296,12 +298,19 @@ impl Intake<'_> {
                 Either::Right((next, _)) => next,
             };
             match next {
-                Either::Left((Ok(Some(bytes)), _)) => block.extend_from_slice(&bytes),
+                Either::Left((Ok(Some(bytes)), _)) => {
+                    quiet = Duration::ZERO;
+                    block.extend_from_slice(&bytes);
+                }
                 Either::Left((Ok(None), _)) => break None,
                 Either::Left((Err(why), _)) => break Some(why),
-                Either::Right(_) => break Some(format!("nothing came for {} s", IDLE.as_secs())),
+                Either::Right(_) => quiet += TICK, // what came is made durable meanwhile
             }
-            let due = self.context.runtime().now_ms() - self.saved_ms >= 1000;
+            if quiet >= IDLE {
+                break Some(format!("nothing came for {} s", IDLE.as_secs()));
+            }
+            let waits = self.at + block.len() as u64 > self.artifact.saved.offset;
+            let due = waits && self.context.runtime().now_ms() - self.saved_ms >= 1000;
             if block.len() >= BLOCK_BYTES || due {
                 self.write(std::mem::take(&mut block)).await?;
             }

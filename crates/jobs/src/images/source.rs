@@ -18,7 +18,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes that come in.
 #[async_trait]
 pub trait Body: Send {
-    /// The next bytes, never none of them; `None` at the end.
+    /// The next bytes, never none of them; `None` at the end. Given up before it answers, it has taken nothing.
     ///
     /// # Errors
     /// They broke off: why.
