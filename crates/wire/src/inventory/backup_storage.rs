@@ -2,10 +2,13 @@
 //!
 //! Source: resources.md 6.
 
+use std::borrow::Cow;
+
 use longhaul_model::resource::{BackupStorage, BackupStorageKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Inventory, ZONE};
 use crate::time::TimeFormat;
@@ -105,8 +108,7 @@ impl Inventory for BackupStorageInventory {
 macro_rules! of_kind {
     ($($(#[$doc:meta])* $name:ident = $class:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "camelCase")]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name {
             /// What every backup storage has.
             #[serde(flatten)]
@@ -117,6 +119,19 @@ macro_rules! of_kind {
             /// `storage` on the wire.
             pub fn of(storage: &BackupStorage, format: &TimeFormat) -> Self {
                 Self { general: BackupStorageInventory::of(storage, format) }
+            }
+        }
+
+        // The same keys: what flattening makes of them, which a derived schema would write as `allOf`.
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                BackupStorageInventory::schema()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
             }
         }
 
