@@ -72,7 +72,7 @@ impl Weigh for BackupStorage {
 
 impl Weigh for Image {
     fn texts(&self) -> usize {
-        let refs: usize = self.refs.iter().map(|r| len(&r.install_path) + len(&r.export_url)).sum();
+        let refs: usize = self.refs.iter().map(|r| r.install_path.len() + len(&r.export_url)).sum();
         self.name.len() + len(&self.description) + len(&self.url) + len(&self.guest_os_type) + refs
     }
 }

@@ -26,9 +26,9 @@ use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
-use crate::room::Rooms;
 use crate::images::Web;
 use crate::ops::tags;
+use crate::room::Rooms;
 use crate::settings::Settings;
 use crate::{demo, descriptors, janitor, serve, storage_watch};
 

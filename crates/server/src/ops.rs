@@ -2,8 +2,8 @@
 //! per family.
 
 mod accounts;
-mod ceph;
 mod backup_storages;
+mod ceph;
 mod global_config;
 mod images;
 mod jobs;

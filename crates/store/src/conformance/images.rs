@@ -244,6 +244,7 @@ pub async fn an_account_with_images_is_not_deleted(t: &Bench) {
 
 async fn found(t: &Bench, conditions: Vec<Condition>, visible_to: Option<AccountId>) -> Vec<String> {
     let query = Query {
+        without_bodies: false,
         resource: Resource::Image,
         filter: Filter { conditions, terms: Vec::new(), visible_to },
         sort: Some(longhaul_model::query::Sort { field: Field::Name, descending: false }),
@@ -310,6 +311,7 @@ pub async fn backup_storages_are_queried_by_kind(t: &Bench) {
         (Field::Url, vec![Value::Text("/a".to_owned())]),
     ] {
         let query = Query {
+            without_bodies: false,
             resource: Resource::BackupStorage,
             filter: Filter { conditions: vec![Condition { field, op: Op::Eq, values }], ..Filter::default() },
             sort: None,
