@@ -11,3 +11,4 @@ pub mod migrate;
 pub mod rbd;
 pub mod simulator;
 pub mod storage;
+pub mod upload;
