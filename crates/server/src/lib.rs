@@ -23,6 +23,7 @@ pub mod serve;
 pub mod settings;
 pub mod storage_watch;
 pub mod tempdir;
+pub mod uploads;
 
 pub use node::Node;
 pub use settings::{Layers, Settings};

@@ -23,6 +23,8 @@ pub enum Record {
     Size(u64),
     /// These bytes are here.
     Range(Range<u64>),
+    /// The whole is to have this MD5.
+    Demanded([u8; 16]),
 }
 
 /// The open journal of one upload.
@@ -132,13 +134,21 @@ fn header(identity: u128) -> [u8; RECORD_BYTES] {
 
 fn encode(record: &Record, identity: u128, number: u64) -> [u8; RECORD_BYTES] {
     let mut bytes = [0; RECORD_BYTES];
-    let (kind, first, second) = match record {
-        Record::Size(bytes) => (1u8, *bytes, 0),
-        Record::Range(range) => (2, range.start, range.end),
-    };
-    bytes[0] = kind;
-    bytes[8..16].copy_from_slice(&first.to_be_bytes());
-    bytes[16..24].copy_from_slice(&second.to_be_bytes());
+    match record {
+        Record::Size(size) => {
+            bytes[0] = 1;
+            bytes[8..16].copy_from_slice(&size.to_be_bytes());
+        }
+        Record::Range(range) => {
+            bytes[0] = 2;
+            bytes[8..16].copy_from_slice(&range.start.to_be_bytes());
+            bytes[16..24].copy_from_slice(&range.end.to_be_bytes());
+        }
+        Record::Demanded(md5) => {
+            bytes[0] = 3;
+            bytes[8..24].copy_from_slice(md5);
+        }
+    }
     seal(&mut bytes, identity, number);
     bytes
 }
@@ -154,6 +164,7 @@ fn decode(bytes: &[u8], identity: u128, number: u64) -> Option<Record> {
     match bytes[0] {
         1 => Some(Record::Size(number_at(8))),
         2 if number_at(8) < number_at(16) => Some(Record::Range(number_at(8)..number_at(16))),
+        3 => bytes[8..24].try_into().ok().map(Record::Demanded),
         _ => None,
     }
 }

@@ -135,7 +135,7 @@ pub fn look(root: &Root, relative: &Path, identity: u128) -> Result<Received, Di
     let journal = journal_path(relative);
     let file = root.open_file(&journal, Access::Read)?;
     let records = Journal::read(&file, &root.full(&journal), identity)?;
-    let (size, have) = replay(records);
+    let Replayed { size, have, .. } = Replayed::of(records);
     Ok(Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 })
 }
 
@@ -147,15 +147,26 @@ pub fn forget(root: &Root, relative: &Path) -> Result<(), DiskError> {
     crate::storage::delete_artifact(root, &journal_path(relative))
 }
 
-fn replay(records: Vec<Record>) -> (Option<u64>, Ranges) {
-    let (mut size, mut have) = (None, Ranges::default());
-    for record in records {
-        match record {
-            Record::Size(bytes) => size = Some(bytes),
-            Record::Range(range) => have.insert(range),
+/// What the records of a journal say together.
+#[derive(Default)]
+struct Replayed {
+    size: Option<u64>,
+    have: Ranges,
+    demanded_md5: Option<[u8; 16]>,
+}
+
+impl Replayed {
+    fn of(records: Vec<Record>) -> Self {
+        let mut all = Self::default();
+        for record in records {
+            match record {
+                Record::Size(bytes) => all.size = Some(bytes),
+                Record::Range(range) => all.have.insert(range),
+                Record::Demanded(md5) => all.demanded_md5 = Some(md5),
+            }
         }
+        all
     }
-    (size, have)
 }
 
 impl Upload {
@@ -182,11 +193,11 @@ impl Upload {
         let journal_file = open_or_create(&root, &beside)?;
         root.sync_parent(relative)?;
         let (journal, records) = Journal::open(journal_file, &root.full(&beside), identity)?;
-        let (size, have) = replay(records);
+        let Replayed { size, have, demanded_md5 } = Replayed::of(records);
         let in_order = have.is_empty().then(InOrder::default);
         let seen = Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 };
         let state =
-            State { size, have, open: BTreeMap::new(), next: 0, in_order, demanded_md5: None, closed: false };
+            State { size, have, open: BTreeMap::new(), next: 0, in_order, demanded_md5, closed: false };
         Ok(Arc::new(Self {
             file,
             path,
@@ -240,18 +251,24 @@ impl Upload {
         Ok(())
     }
 
-    /// Demands that the whole content has this MD5, else it is refused at the end. A second demand must be the
-    /// same.
+    /// Demands that the whole content has this MD5, else it is refused at the end; durable when it returns. A
+    /// second demand must be the same.
     ///
     /// # Errors
-    /// `Content` when another one was demanded.
+    /// `Content` when another one was demanded; `Disk`.
     pub fn demand_md5(&self, md5: [u8; 16]) -> Result<(), UploadError> {
-        let mut state = self.state();
-        let known = state.demanded_md5.get_or_insert(md5);
-        if *known == md5 {
-            return Ok(());
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.demanded_md5() {
+            Some(known) if known == md5 => Ok(()),
+            Some(known) => {
+                Err(UploadError::Content { expected: digest::hex(&known), found: digest::hex(&md5) })
+            }
+            None => {
+                journal.append(&Record::Demanded(md5))?;
+                self.state().demanded_md5 = Some(md5);
+                Ok(())
+            }
         }
-        Err(UploadError::Content { expected: digest::hex(known), found: digest::hex(&md5) })
     }
 
     /// What was demanded with `demand_md5`.

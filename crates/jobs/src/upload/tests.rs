@@ -270,6 +270,8 @@ fn a_demanded_md5_decides_and_an_undemanded_one_is_told() {
         let place = Place::new("demanded");
         let upload = place.open();
         upload.demand_md5(Checksum::md5_from_hex(demanded).unwrap()).unwrap();
+        drop(upload);
+        let upload = place.open(); // also after a restart
         assert!(upload.demand_md5([1; 16]).is_err());
         upload.set_size(1, 0).unwrap();
         send(&upload, whole, 0..1, false).unwrap();
