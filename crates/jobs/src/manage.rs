@@ -10,6 +10,6 @@ pub mod storages;
 pub mod trash;
 pub mod volumes;
 
-pub use place::{Desk, Disk};
+pub use place::{Desk, Disk, blocking};
 
-pub(crate) use place::{blocking, open_root};
+pub(crate) use place::open_root;

@@ -12,6 +12,7 @@ mod tests;
 
 use longhaul_jobs::carry::CopyLimits;
 use longhaul_jobs::manage::images::DeletionPolicy;
+use longhaul_jobs::upload::intake::IDLE_S;
 use longhaul_model::Fault;
 
 use crate::settings::Settings;
@@ -47,6 +48,8 @@ pub struct InForce {
     pub image_deletion: DeletionPolicy,
     /// Until a deleted image is expunged, s; 0 = never.
     pub image_expunge_s: u64,
+    /// Seconds without a byte after which an upload's job is suspended.
+    pub upload_idle_s: u64,
 }
 
 impl InForce {
@@ -69,6 +72,7 @@ impl InForce {
             volume_expunge_s: settings.volume_expunge_s,
             image_deletion: DeletionPolicy::Delay,
             image_expunge_s: settings.image_expunge_s,
+            upload_idle_s: IDLE_S,
         }
     }
 }
@@ -232,6 +236,15 @@ pub const ROWS: &[Row] = &[
         bounds: Bounds::Number(0, u32::MAX as u64),
         read: |now| Some(now.image_expunge_s),
         write: |now, value| now.image_expunge_s = value.unwrap_or_default(),
+    },
+    Row {
+        category: "image",
+        name: "upload.max.idle.duration.in.seconds",
+        setting: None,
+        meaning: "The job of an upload of which nothing came for so many seconds is suspended; running ones too.",
+        bounds: Bounds::Number(1, 86_400),
+        read: |now| Some(now.upload_idle_s),
+        write: |now, value| now.upload_idle_s = value.unwrap_or_default(),
     },
 ];
 

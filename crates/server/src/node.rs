@@ -13,6 +13,7 @@ use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
+use longhaul_jobs::upload::{Intake, UploadSettings};
 use longhaul_model::resource::{Account, ApiOutcome};
 use longhaul_model::{ADMIN, Code, Fault, HostId, Runtime};
 
@@ -30,6 +31,7 @@ use crate::images::Web;
 use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
+use crate::uploads::Tokens;
 use crate::{demo, descriptors, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
@@ -95,7 +97,8 @@ impl Node {
         let configs = GlobalConfigs::load(&*store, &settings).await?;
         let host = store.host(HostId::random(&*runtime)).await?;
         let inventory = Inventory::new(store.clone(), runtime.clone());
-        let registry = registry(&settings, &configs, &format, inventory, host)?;
+        let uploads = UploadSettings { idle_s: configs.upload_idle_s(), ..UploadSettings::default() };
+        let registry = registry(&settings, &configs, &format, inventory, host, uploads.clone())?;
         let engine =
             start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
         let now = configs.in_force();
@@ -104,6 +107,8 @@ impl Node {
         let app = Arc::new(App {
             hooks,
             rooms: Rooms::default(),
+            uploads,
+            tokens: Tokens::new(secret_key),
             logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,
@@ -165,17 +170,19 @@ fn registry(
     format: &TimeFormat,
     inventory: Inventory,
     host: HostId,
+    uploads: UploadSettings,
 ) -> Result<Registry> {
     let adding = adding(settings, format, &inventory, host);
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
     let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
+    let upload = Intake::new(desk.clone(), uploads, adding.clone());
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
     });
     let mut registry = Registry::default()
         .with(Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone())))
-        .with(Arc::new(AddImage::new(desk.clone(), adding)))
+        .with(Arc::new(AddImage::new(desk.clone(), adding).with_upload(Arc::new(upload))))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
         let journal = match &settings.simulator_journal {

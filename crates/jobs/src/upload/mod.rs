@@ -11,8 +11,10 @@
 
 mod digest;
 mod error;
+pub mod intake;
 mod journal;
 mod ranges;
+mod request;
 mod slice;
 mod table;
 mod whole;
@@ -22,7 +24,9 @@ mod tests;
 
 pub use digest::Checksum;
 pub use error::UploadError;
+pub use intake::{Intake, UploadSettings};
 pub use ranges::Ranges;
+pub use request::SCHEME;
 pub use slice::{Counting, Slice, SliceRequest};
 pub use table::{Entered, Table};
 pub use whole::Content;

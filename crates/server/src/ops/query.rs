@@ -18,6 +18,7 @@ use longhaul_wire::query::{global_configs, resolve, zones};
 use super::global_config;
 use crate::answer::Answer;
 use crate::app::{App, Called};
+use crate::uploads;
 
 pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let raw = called.call.query.as_ref().ok_or_else(|| Fault::internal("a query without its text"))?;
@@ -50,7 +51,10 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     resolved.query.without_bodies =
         resolved.fields.as_ref().is_some_and(|fields| !fields.iter().any(|f| bodies.contains(&f.as_str())));
     called.room.take(&*app.runtime).await?;
-    let answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
+    let mut answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
+    if let Rows::Jobs(jobs) = &mut answer.rows {
+        uploads::show(app, &called.host, jobs).await;
+    }
     let (total, fields, format) = (answer.total, resolved.fields.as_deref(), &app.format);
     macro_rules! body {
         ($rows:expr, $inventory:ident) => {{

@@ -12,6 +12,7 @@
 
 mod answer;
 mod body;
+mod find;
 mod multipart;
 mod slices;
 mod token;
@@ -32,6 +33,7 @@ use longhaul_jobs::upload::{Table, Upload};
 use longhaul_model::{Code, Fault, JobId};
 use tokio::sync::Semaphore;
 
+pub use find::{of_app, show};
 pub use token::Tokens;
 
 /// Requests that send bytes at a time, over all uploads; each has a thread that writes.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use longhaul_jobs::carry::THROTTLE;
 use longhaul_jobs::images::{CHECKSUM, Checksum};
+use longhaul_jobs::upload::intake::{IMAGE_ID_TAG, REQUIRE_MD5_TAG};
 use longhaul_model::Fault;
 
 /// Jobs.
@@ -67,7 +68,8 @@ const fn word(on: &'static str, whole: &'static str) -> Known {
 /// All of them. What ZStack's clients send and means nothing on these kinds of storage is kept for them.
 const KNOWN: &[Known] = &[
     // The image that an upload job is about.
-    token(JOB, "uploadImage::"),
+    token(JOB, IMAGE_ID_TAG),
+    word(JOB, REQUIRE_MD5_TAG),
     // Most bytes per second of one job's copy: read when an attempt begins to copy.
     Known { value: Value::BytesPerSecond, single: true, ..token(JOB, THROTTLE) },
     token(VOLUME, "localStorage::hostUuid::"),
