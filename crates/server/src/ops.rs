@@ -14,6 +14,7 @@ mod query;
 mod sessions;
 mod storages;
 pub mod tags;
+mod uploads;
 mod volumes;
 mod zql;
 
@@ -64,6 +65,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CreateAccessKey => keys::create(app, &called).await,
         Op::ChangeAccessKeyState => keys::change_state(app, &called).await,
         Op::DeleteAccessKey => keys::delete(app, &called).await,
+        Op::GetUploadImageJobDetails => uploads::details(app, &called).await,
         Op::GetVersion => Ok(nodes::version(app)),
         Op::GetCurrentTime => Ok(nodes::current_time(app)),
         Op::QueryLongJob

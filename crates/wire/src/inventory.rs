@@ -30,7 +30,7 @@ mod tests;
 pub use access_key::AccessKeyInventory;
 pub use answers::{
     CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
-    ValidateSessionAnswer,
+    UploadImageJobDetails, UploadImageJobDetailsAnswer, ValidateSessionAnswer,
 };
 pub use backup_storage::{
     BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,

@@ -32,7 +32,7 @@ pub fn of_app(app: Arc<App>) -> Arc<Uploads> {
 }
 
 /// Whether the job is one of an upload.
-fn is_upload(job: &Job) -> bool {
+pub fn is_upload(job: &Job) -> bool {
     job.job_name == JOB_NAME
         && job_data::parse(&job.job_data)
             .is_ok_and(|data| data["url"].as_str().is_some_and(|url| url.trim().starts_with(SCHEME)))

@@ -33,7 +33,7 @@ use longhaul_jobs::upload::{Table, Upload};
 use longhaul_model::{Code, Fault, JobId};
 use tokio::sync::Semaphore;
 
-pub use find::{of_app, show};
+pub use find::{is_upload, of_app, received, show, url};
 pub use token::Tokens;
 
 /// Requests that send bytes at a time, over all uploads; each has a thread that writes.

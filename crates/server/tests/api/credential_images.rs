@@ -95,5 +95,6 @@ fn images(stake: &Stake) -> Vec<Row> {
         action("put /images/{imageUuid}/actions recoverImage", "recoverImage"),
         asynchronous("delete /images/{uuid}", one.clone(), Value::Null, denied),
         sync("get /images/candidate-backup-storage", "/images/candidate-backup-storage".to_owned(), Allowed),
+        sync("get /images/upload-job/details/{imageId}", "/images/upload-job/details/x".to_owned(), Allowed),
     ]
 }

@@ -167,4 +167,21 @@ pub(super) const ROWS: &[Operation] = &[
             Wrapper::None,
         )
     },
+    Operation {
+        kind: Kind::Sync,
+        message_class: "org.zstack.header.image.APIGetUploadImageJobDetailsMsg",
+        summary: "Find the upload jobs that are not over of a file, and where each goes on",
+        params: &[Param::url(
+            "imageId",
+            "The id that the client chose for the file, of the tag uploadImage::",
+        )],
+        answer: Answer::Custom("UploadImageJobDetailsAnswer"),
+        ..Operation::new(
+            Op::GetUploadImageJobDetails,
+            "GetUploadImageJobDetails",
+            Method::Get,
+            "/images/upload-job/details/{imageId}",
+            Wrapper::None,
+        )
+    },
 ];

@@ -22,6 +22,8 @@ pub enum Op {
     ResumeLongJob,
     /// `PUT /longjobs/{uuid}/actions` `cleanLongJob`
     CleanLongJob,
+    /// `GET /images/upload-job/details/{imageId}`
+    GetUploadImageJobDetails,
     /// `GET /task-progresses/{apiId}`
     GetTaskProgress,
     /// `GET /longjobs/{uuid}/timeline`, ours

@@ -1,0 +1,67 @@
+"""A server as a process that can be killed, and its API for a logged-in admin."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+PASSWORD = "correct horse"
+WITHIN_S = 60
+
+
+class Server:
+    """One data directory, one port; started as often as it is killed."""
+
+    def __init__(self, binary, directory):
+        self.binary, self.directory = binary, directory
+        self.listen, self.process, self.session = "127.0.0.1:0", None, ""
+        self.log = open(os.path.join(directory, "server.log"), "ab")
+        self.start()
+        body = {"logInByAccount": {"accountName": "admin", "password": hashlib.sha512(PASSWORD.encode()).hexdigest()}}
+        self.session = self.call("PUT", "/accounts/login", body)["inventory"]["uuid"]
+
+    def start(self):
+        environment = {**os.environ, "LONGHAUL_ADMIN_PASSWORD": PASSWORD, "RUST_LOG": "debug"}
+        command = [self.binary, "serve", "--listen", self.listen, "--data-dir", os.path.join(self.directory, "data")]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on http://"), f"the server did not start: {line!r}"
+        self.listen = line.strip().removeprefix("listening on http://")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=WITHIN_S)
+
+    def call(self, method, path, body=None):
+        """The JSON of a success; a refusal is raised with its text."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{self.listen}/zstack/v1{path}", data=data, method=method)
+        if self.session:
+            request.add_header("Authorization", f"OAuth {self.session}")
+        try:
+            with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as refused:
+            raise AssertionError(f"{method} {path}: {refused.code} {refused.read().decode()}") from refused
+
+    def job(self, uuid):
+        return self.call("GET", f"/longjobs/{uuid}")["inventories"][0]
+
+
+def until(what, done):
+    """Asks until there is an answer."""
+    end = time.monotonic() + WITHIN_S
+    while True:
+        found = done()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {WITHIN_S} s: {what}"
+        time.sleep(0.05)
