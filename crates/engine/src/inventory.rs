@@ -13,6 +13,7 @@ pub use longhaul_store::traits::StorageUpdate;
 
 use crate::fault::from_store;
 
+mod contents;
 mod images;
 
 /// The records of storages, volumes and trash.

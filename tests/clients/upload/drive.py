@@ -145,7 +145,7 @@ def status_of(process):
 
 def by_slices(rig):
     """In parallel and out of order; a wrong one is refused alone; five times everything is killed."""
-    job = rig.submit(rig.md5, "longhaul::requireMd5")
+    job = rig.submit(rig.md5)
     _, image = rig.url(job)
     with open(rig.file, "rb") as file:
         parts = list(enumerate(iter(lambda: file.read(SLICE_BYTES), b"")))
@@ -175,6 +175,14 @@ def by_slices(rig):
     rig.ended(job, rig.md5, BYTES, True)
 
 
+def twice(rig):
+    """The content of the story before: known by its MD5, so that nothing is sent."""
+    start = time.monotonic()
+    job = rig.submit(rig.md5, "longhaul::requireMd5")
+    rig.ended(job, rig.md5, BYTES, True)
+    check("it took less than a second, reading it all again here besides", time.monotonic() - start < 1 + BYTES / (200 * MIB))
+
+
 def sample(rig):
     """The reference's own example: one newline, under its MD5."""
     image_id = "68b329da9893e34099c7d8ad5cb9c940"
@@ -188,11 +196,13 @@ def sample(rig):
     url, image = rig.url(job)
     check("other bytes are taken too", status_of(curl(url, image, 1, 0, b"x")) == "200")
     rig.ended(job, hashlib.md5(b"x").hexdigest(), 1, False)
-    job = rig.submit(image_id, "longhaul::requireMd5")
+    unknown = hashlib.md5(b"y").hexdigest()  # of nothing that is here, which would be taken at once
+    job = rig.submit(unknown, "longhaul::requireMd5")
     url, image = rig.url(job)
     status_of(curl(url, image, 1, 0, b"x"))
     failed = json.loads(rig.state(job, "Failed")["jobResult"])
-    check("but not where they must match", image_id in failed["detail"])
+    check("but not where they must match", unknown in failed["detail"])
+    check("and then the image is gone", rig.server.call("GET", f"/images/{image}")["inventories"] == [])
 
 
 def idle(rig):
@@ -237,7 +247,7 @@ def main():
     binary, out = sys.argv[1:]
     rig = Rig(binary, out)
     try:
-        for story in [sample, by_tus, by_slices, idle, canceled]:
+        for story in [sample, by_tus, by_slices, twice, idle, canceled]:
             start = time.monotonic()
             story(rig)
             print(f"{story.__name__}: {time.monotonic() - start:.1f} s")

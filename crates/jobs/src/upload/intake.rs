@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::request::Request;
-use super::{Checksum, Content, Entered, Received, Table, Upload, UploadError, UploadLimits, forget};
+use super::{Checksum, Content, Entered, Received, Table, Upload, UploadError, UploadLimits, forget, twin};
 use crate::manage::Desk;
 use crate::manage::blocking;
 use crate::storage::{self, DiskError, Format, Root};
@@ -240,6 +240,52 @@ impl Intake {
         }
     }
 
+    /// What the whole is, for an attempt that begins where this one ends.
+    async fn keep(&self, context: &JobContext, done: &Done) -> Result<(), Ended> {
+        let page = serde_json::to_vec(done).map_err(|e| Fault::internal(e.to_string()))?;
+        context.save_checkpoint(&Pages::from_iter([(CONTENT_PAGE, page)])).await
+    }
+
+    /// The bytes of an image that has the demanded MD5, under a second name; `None` where there is none.
+    async fn known_already(
+        &self,
+        context: &JobContext,
+        place: &Place,
+        md5: Option<&str>,
+    ) -> Result<Option<Done>, Fault> {
+        let clean = place.clone();
+        blocking(move || twin::unshare(&Root::open(&clean.directory)?, &clean.relative)).await?;
+        let Some(md5) = md5.filter(|md5| Checksum::md5_from_hex(md5).is_some()) else { return Ok(None) };
+        for image in self.desk.inventory.ready_images_of_md5(context.job().account, md5).await? {
+            let ready = image.refs.iter().filter(|copy| copy.status == ImageStatus::Ready);
+            let here = ready.map(|copy| PathBuf::from(&copy.install_path));
+            let (Some(path), Some(blake3)) =
+                (here.into_iter().find(|p| p.starts_with(&place.directory)), image.blake3)
+            else {
+                continue;
+            };
+            let to = place.clone();
+            let linked = blocking(move || {
+                let from = path.strip_prefix(&to.directory).unwrap_or(&path);
+                twin::link(&Root::open(&to.directory)?, from, &to.relative)
+            });
+            match linked.await {
+                Ok(()) => {
+                    return Ok(Some(Done {
+                        bytes: image.actual_size,
+                        md5: md5.to_ascii_lowercase(),
+                        blake3,
+                    }));
+                }
+                // Then the bytes are sent, as they would be without the other image.
+                Err(fault) => {
+                    tracing::warn!(%fault, image = %image.id, "an image of the same content is not used")
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// What was read back, now or by an attempt before this one.
     async fn whole(
         &self,
@@ -248,10 +294,13 @@ impl Intake {
         image_id: Option<&str>,
         required: bool,
     ) -> Result<Done, Ended> {
-        if let Some(known) = context.checkpoint().get(&CONTENT_PAGE) {
-            if let Ok(done) = serde_json::from_slice(known) {
-                return Ok(done);
-            }
+        let known = context.checkpoint().get(&CONTENT_PAGE);
+        if let Some(done) = known.and_then(|page| serde_json::from_slice(page).ok()) {
+            return Ok(done);
+        }
+        if let Some(done) = self.known_already(context, place, image_id.filter(|_| required)).await? {
+            self.keep(context, &done).await?;
+            return Ok(done);
         }
         let upload = self.open(context, place).await?;
         let entered: Entered = self.settings.table.enter(context.job().id, upload.clone());
@@ -269,8 +318,7 @@ impl Intake {
         self.received(context, &upload).await?;
         let Content { bytes, md5, blake3 } = self.content(context, &upload).await?;
         let done = Done { bytes, md5, blake3 };
-        let page = serde_json::to_vec(&done).map_err(|e| Fault::internal(e.to_string()))?;
-        context.save_checkpoint(&Pages::from_iter([(CONTENT_PAGE, page)])).await?;
+        self.keep(context, &done).await?;
         drop(entered);
         Ok(done)
     }

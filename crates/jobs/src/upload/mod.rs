@@ -17,6 +17,7 @@ mod ranges;
 mod request;
 mod slice;
 mod table;
+mod twin;
 mod whole;
 
 #[cfg(test)]

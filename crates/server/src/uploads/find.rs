@@ -47,6 +47,10 @@ pub fn url(app: &App, host: &str, job: &Job) -> String {
 /// AddImage, in which the install path of the only copy is the URL to upload to.
 pub async fn show(app: &App, host: &str, jobs: &mut [Job]) {
     for job in jobs.iter_mut().filter(|job| job.state == JobState::Running && is_upload(job)) {
+        // Who sees the URL may send at once.
+        if app.uploads.table.get(job.id).is_none() {
+            continue;
+        }
         let Some(image) = job.target.as_deref().and_then(|target| target.parse().ok()) else { continue };
         // Not there yet, or the store is away: then there is nothing to show, and the client asks again.
         let Ok(Some(image)) = app.store.image(image).await else { continue };
