@@ -67,6 +67,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<GetManagementNodeArchAnswer>(&mut all, OWN_SINCE);
     of::<GetManagementNodeOSAnswer>(&mut all, OWN_SINCE);
     of::<CapacityAnswer>(&mut all, OWN_SINCE);
+    of::<UploadImageJobDetails>(&mut all, OWN_SINCE);
     of::<UploadImageJobDetailsAnswer>(&mut all, OWN_SINCE);
     of::<ZqlAnswer>(&mut all, OWN_SINCE);
     of::<ZqlResult>(&mut all, OWN_SINCE);
