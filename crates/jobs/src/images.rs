@@ -12,7 +12,7 @@ mod request;
 mod source;
 mod spread;
 
-pub use add::{ADD_IMAGE, AddImage, AddSettings, CHECKSUM, CheckTags, ShowImage};
+pub use add::{ADD_IMAGE, AddImage, AddSettings, CHECKSUM, CheckTags, ShowImage, job_type};
 pub use checksum::Checksum;
 pub use digest::{Algorithm, digest_of};
 pub use hashes::{Digests, Hashes};

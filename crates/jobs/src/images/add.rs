@@ -18,6 +18,7 @@ use super::look::look;
 use super::request::Request;
 use super::source::{self, Closed, Opened, Source};
 use crate::manage::{Desk, backup_storages};
+use crate::upload::SCHEME;
 
 /// `jobName`.
 pub const ADD_IMAGE: &str = "APIAddImageMsg";
@@ -65,7 +66,7 @@ impl AddImage {
 
     fn upload(&self, data: &Value) -> Option<&Arc<dyn JobHandler>> {
         let url = data.get("url").and_then(Value::as_str).unwrap_or_default();
-        self.upload.as_ref().filter(|_| url.trim().starts_with("upload://"))
+        self.upload.as_ref().filter(|_| url.trim().starts_with(SCHEME))
     }
 }
 
@@ -82,45 +83,50 @@ impl Source for AnySource {
     }
 }
 
+/// What holds of every way an image comes.
+pub fn job_type() -> JobType {
+    JobType {
+        name: ADD_IMAGE,
+        description: "Fetches an image by its URL to backup storages, checks what it is, and goes on where it was cut.",
+        cancelable: true,
+        resumable: true,
+        cleanable: true,
+        ordered: false, // its image is its own until it is done
+        class: SlotClass::BuiltIn,
+        restart: RestartRule::Resume,
+        admin_only: false,
+        schema: || {
+            let text =
+                |about: &str, max: u32| json!({"type": "string", "maxLength": max, "description": about});
+            let uuid = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
+            json!({
+                "type": "object",
+                "required": ["name", "url", "backupStorageUuids"],
+                "properties": {
+                    "name": text("For people.", 255),
+                    "description": text("For people.", 2048),
+                    "url": text("http://, https://, file:///, an absolute path, or upload:// to send the bytes to the URL in the result.", 1024),
+                    "backupStorageUuids": {"type": "array", "items": uuid, "maxItems": super::request::PLACES_MAX},
+                    "resourceUuid": text("The uuid of the new image; the job's where absent.", 32),
+                    "mediaType": {"type": "string", "enum": ["RootVolumeTemplate", "DataVolumeTemplate", "ISO"]},
+                    "format": {"type": "string", "enum": ["qcow2", "raw", "iso"], "description": "What the bytes say counts."},
+                    "platform": text("Default Linux.", 32),
+                    "architecture": text("Default the server's.", 32),
+                    "guestOsType": text("For people.", 255),
+                    "system": {"type": "boolean"},
+                    "virtio": {"type": "boolean"},
+                    "systemTags": {"type": "array", "items": text("On the image.", 2048)},
+                    "userTags": {"type": "array", "items": text("On the image.", 2048)},
+                },
+            })
+        },
+    }
+}
+
 #[async_trait]
 impl JobHandler for AddImage {
     fn job_type(&self) -> JobType {
-        JobType {
-            name: ADD_IMAGE,
-            description: "Fetches an image by its URL to backup storages, checks what it is, and goes on where it was cut.",
-            cancelable: true,
-            resumable: true,
-            cleanable: true,
-            ordered: false, // its image is its own until it is done
-            class: SlotClass::BuiltIn,
-            restart: RestartRule::Resume,
-            admin_only: false,
-            schema: || {
-                let text =
-                    |about: &str, max: u32| json!({"type": "string", "maxLength": max, "description": about});
-                let uuid = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
-                json!({
-                    "type": "object",
-                    "required": ["name", "url", "backupStorageUuids"],
-                    "properties": {
-                        "name": text("For people.", 255),
-                        "description": text("For people.", 2048),
-                        "url": text("http://, https://, file:/// or an absolute path.", 1024),
-                        "backupStorageUuids": {"type": "array", "items": uuid, "maxItems": super::request::PLACES_MAX},
-                        "resourceUuid": text("The uuid of the new image; the job's where absent.", 32),
-                        "mediaType": {"type": "string", "enum": ["RootVolumeTemplate", "DataVolumeTemplate", "ISO"]},
-                        "format": {"type": "string", "enum": ["qcow2", "raw", "iso"], "description": "What the bytes say counts."},
-                        "platform": text("Default Linux.", 32),
-                        "architecture": text("Default the server's.", 32),
-                        "guestOsType": text("For people.", 255),
-                        "system": {"type": "boolean"},
-                        "virtio": {"type": "boolean"},
-                        "systemTags": {"type": "array", "items": text("On the image.", 2048)},
-                        "userTags": {"type": "array", "items": text("On the image.", 2048)},
-                    },
-                })
-            },
-        }
+        job_type()
     }
 
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
@@ -198,7 +204,7 @@ impl JobHandler for AddImage {
 impl AddImage {
     fn read(&self, data: &Value, job: longhaul_model::JobId) -> Result<Request, Fault> {
         let request = Request::read(data, job)?;
-        if request.url.starts_with("upload://") {
+        if request.url.starts_with(SCHEME) {
             return Err(Fault::invalid(
                 "images are not uploaded to this server; give a URL to fetch it from",
             ));

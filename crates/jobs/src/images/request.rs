@@ -7,6 +7,7 @@ use longhaul_model::{AccountId, BackupStorageId, Fault, ImageId, JobId};
 use serde_json::Value;
 
 use crate::migrate;
+use crate::upload::SCHEME;
 
 /// Most backup storages of one image.
 pub const PLACES_MAX: usize = 16;
@@ -17,7 +18,7 @@ const PLATFORMS: [&str; 5] = ["Linux", "Windows", "Other", "Paravirtualization",
 /// An image to be added.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its uuid: the job's where none is given, so that every attempt means the same image.
+    /// Its uuid: that in `upload://<uuid>/<name>`, or the job's, where none is given, so that every attempt means the same image.
     pub image: ImageId,
     /// Where it comes from, with `file://` before a path.
     pub url: String,
@@ -108,12 +109,13 @@ impl Request {
             _ => platform,
         });
         let guest_os_type = text("guestOsType").or_else(|| platform.clone().filter(|_| !is_data));
+        let url = url(must("url")?)?;
         Ok(Self {
-            image: match text("resourceUuid") {
-                Some(_) => migrate::id(data, "resourceUuid", "ImageVO")?,
-                None => ImageId::from_bits(job.bits()),
+            image: match (text("resourceUuid"), named(&url)) {
+                (Some(_), _) => migrate::id(data, "resourceUuid", "ImageVO")?,
+                (None, named) => named.unwrap_or(ImageId::from_bits(job.bits())),
             },
-            url: url(must("url")?)?,
+            url,
             places,
             format,
             system_tags: list("systemTags"),
@@ -165,6 +167,11 @@ impl Request {
             refs: places.iter().map(copy).collect(),
         }
     }
+}
+
+/// The uuid in `upload://<uuid>/<name>`, where ZStack's agent for Ceph looks for it.
+fn named(url: &str) -> Option<ImageId> {
+    url.strip_prefix(SCHEME)?.split_once('/')?.0.parse().ok()
 }
 
 fn url(text: String) -> Result<String, Fault> {
@@ -225,6 +232,22 @@ mod tests {
         assert_eq!(data.image(AccountId::v4(1), &[]).platform, None);
         let windows = read(|data| data["platform"] = json!("WindowsVirtio")).unwrap();
         assert_eq!(windows.platform.as_deref(), Some("Windows"));
+    }
+
+    #[test]
+    fn an_upload_may_name_its_image_in_its_url() {
+        let id = ImageId::v4(3);
+        let of = |url: String| read(|data| data["url"] = json!(url)).unwrap().image;
+        assert_eq!(of(format!("upload://{id}/name")), id);
+        for other in [format!("upload://{id}"), "upload://name".to_owned(), format!("http://{id}/name")] {
+            assert_eq!(of(other).bits(), JobId::v4(7).bits());
+        }
+        let other = ImageId::v4(4);
+        let both = read(|data| {
+            (data["url"], data["resourceUuid"]) =
+                (json!(format!("upload://{id}/n")), json!(other.to_string()));
+        });
+        assert_eq!(both.unwrap().image, other);
     }
 
     #[test]

@@ -122,8 +122,7 @@ impl fmt::Display for UploadError {
             Self::SizeRefused { announced: 0, .. } => write!(f, "an empty file is no image"),
             Self::SizeRefused { announced, max } => write!(
                 f,
-                "{announced} bytes are more than the {max} that an upload may have; raise \
-                 image.upload_max_bytes in the configuration or send a smaller file"
+                "{announced} bytes are more than the {max} that an upload may have; send a smaller file"
             ),
             Self::SliceRefused { start, end, max, size } => write!(
                 f,

@@ -9,12 +9,12 @@
 //! verified. Bytes that count are never written again. At most one request writes a byte at a time: a newer
 //! one ends the older.
 
+mod attempt;
 mod digest;
 mod error;
 pub mod intake;
 mod journal;
 mod ranges;
-mod request;
 mod slice;
 mod table;
 mod twin;
@@ -27,7 +27,6 @@ pub use digest::Checksum;
 pub use error::UploadError;
 pub use intake::{Intake, UploadSettings};
 pub use ranges::Ranges;
-pub use request::SCHEME;
 pub use slice::{Counting, Slice, SliceRequest};
 pub use table::{Entered, Table};
 pub use whole::Content;
@@ -45,6 +44,8 @@ use journal::{Journal, Record};
 use slice::Gate;
 use whole::InOrder;
 
+/// What the URL of an image begins with that is uploaded.
+pub const SCHEME: &str = "upload://";
 /// Largest upload in bytes when nothing else is configured.
 pub const UPLOAD_MAX_BYTES: u64 = 16 << 40;
 /// Largest slice in bytes when nothing else is configured. A request without slices is one slice.

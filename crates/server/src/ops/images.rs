@@ -8,6 +8,7 @@ use longhaul_engine::inventory::not_found;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_jobs::images::{ADD_IMAGE, Algorithm};
 use longhaul_jobs::manage::{backup_storages, images};
+use longhaul_jobs::upload::SCHEME;
 use longhaul_model::resource::{Image, Tagged};
 use longhaul_model::{BackupStorageId, Code, Fault, ImageId, is_choosable_uuid};
 use longhaul_wire::Profile;
@@ -54,6 +55,12 @@ pub async fn add(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let params = &called.call.params;
     let id = params.id("resourceUuid").unwrap_or_else(|| ImageId::random(&*app.runtime));
     let name = required(called, "name")?;
+    if required(called, "url")?.trim().starts_with(SCHEME) {
+        return Err(Fault::invalid(
+            "where an upload's bytes are to be sent is told by its long job: submit APIAddImageMsg as one, with these \
+             fields in jobData",
+        ));
+    }
     let mut data = json!({
         "resourceUuid": id.to_string(),
         "name": name,

@@ -31,6 +31,7 @@ pub async fn details(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         page: Page { start: 0, limit: LIMIT_MAX },
         want_rows: true,
         want_total: false,
+        without_bodies: false,
     };
     let found = app.store.query(&query).await.map_err(|e| from_store(e, "the jobs"))?;
     let Rows::Jobs(jobs) = found.rows else { return Err(Fault::internal("asked for jobs")) };

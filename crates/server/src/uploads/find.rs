@@ -1,14 +1,16 @@
 //! Which upload a token is of, by the records of its job; and what a running upload's job shows as its result:
 //! the image with the URL to upload to. That URL is made when it is asked for and stands in no record.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use longhaul_engine::engine::Caller;
 use longhaul_engine::fault::from_store;
+use longhaul_jobs::images::ADD_IMAGE;
+use longhaul_jobs::manage::backup_storages::open_place;
 use longhaul_jobs::manage::blocking;
-use longhaul_jobs::storage::{DiskError, Root};
+use longhaul_jobs::storage::DiskError;
 use longhaul_jobs::upload::intake::artifacts;
 use longhaul_jobs::upload::{self, Received, SCHEME};
 use longhaul_model::resource::ImageStatus;
@@ -20,9 +22,6 @@ use serde_json::{Value, json};
 use super::{Find, Stage, Target, Tokens, Uploads};
 use crate::app::App;
 
-/// The job name of uploads; others have it too, and other urls.
-const JOB_NAME: &str = "APIAddImageMsg";
-
 struct Finder(Arc<App>);
 
 /// The uploads of a running server.
@@ -33,7 +32,7 @@ pub fn of_app(app: Arc<App>) -> Arc<Uploads> {
 
 /// Whether the job is one of an upload.
 pub fn is_upload(job: &Job) -> bool {
-    job.job_name == JOB_NAME
+    job.job_name == ADD_IMAGE
         && job_data::parse(&job.job_data)
             .is_ok_and(|data| data["url"].as_str().is_some_and(|url| url.trim().starts_with(SCHEME)))
 }
@@ -76,13 +75,11 @@ pub async fn received(app: &App, job: &Job) -> Result<Option<Received>, Fault> {
     let intents = app.store.intents(job.id).await.map_err(|e| from_store(e, "the intents of the job"))?;
     let Some((_, on, path)) = artifacts(&intents).next() else { return Ok(None) };
     let place = app.store.backup_storage(on).await.map_err(|e| from_store(e, "the backup storage"))?;
-    let Some(directory) = place.as_ref().and_then(|p| p.directory()).map(PathBuf::from) else {
-        return Ok(None);
-    };
+    let Some(place) = place else { return Ok(None) };
     let (path, identity) = (PathBuf::from(path), job.id.bits());
     blocking(move || {
-        let root = Root::open(&directory)?;
-        let relative = path.strip_prefix(&directory).unwrap_or(Path::new(&path));
+        let root = open_place(&place)?;
+        let relative = path.strip_prefix(root.path()).unwrap_or(&path);
         match upload::look(&root, relative, identity) {
             Ok(received) => Ok(Some(received)),
             Err(DiskError::NotFound(_)) => Ok(None),
