@@ -37,5 +37,6 @@ mod shared;
 mod signed;
 mod tags;
 mod trash;
+mod uploads;
 mod validation;
 mod zql;
