@@ -19,6 +19,7 @@ class Server:
     def __init__(self, binary, directory):
         self.binary, self.directory = binary, directory
         self.listen, self.process, self.session = "127.0.0.1:0", None, ""
+        self.peak_kib = 0
         self.log = open(os.path.join(directory, "server.log"), "ab")
         self.start()
         body = {"logInByAccount": {"accountName": "admin", "password": hashlib.sha512(PASSWORD.encode()).hexdigest()}}
@@ -32,11 +33,19 @@ class Server:
         assert line.startswith("listening on http://"), f"the server did not start: {line!r}"
         self.listen = line.strip().removeprefix("listening on http://")
 
+    def look(self):
+        """The most memory that any of the processes had at a time."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            line = next(line for line in status if line.startswith("VmHWM:"))
+        self.peak_kib = max(self.peak_kib, int(line.split()[1]))
+
     def kill(self):
+        self.look()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self):
+        self.look()
         self.process.terminate()
         self.process.wait(timeout=WITHIN_S)
 
