@@ -1,43 +1,47 @@
-//! Fetches images over HTTP: the name is resolved, each address is checked against the rules of `egress.images`, the
+//! Fetches images over http and https: the name is resolved, each address is checked against the rules of `egress.images`, the
 //! one that is connected to is one that was checked, and the same at every redirect. Goes on in the middle where
 //! the receiver proves that its bytes are still the same.
+
+mod exchange;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::Body as HttpBody;
+use axum::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, HeaderMap,
+    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, USER_AGENT,
+};
+use axum::http::{Request, StatusCode, response};
 use longhaul_jobs::images::{Body, Closed, Opened, Source};
 use longhaul_model::{Fault, Runtime};
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
-    USER_AGENT,
-};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use crate::egress::Egress;
-use crate::hooks::post::within;
 use crate::hooks::resolve::Resolver;
 use crate::hooks::url::Target;
+use exchange::{Answered, exchange};
+pub use tls::Tls;
 
 /// The setting with the rules.
 pub const EGRESS_KEY: &str = "egress.images";
 /// The setting with the directories that `file://` reads below.
 pub const FILE_ROOTS_KEY: &str = "images.fileRoots";
+/// The setting with certificates of authorities of one's own.
+pub const CA_FILE_KEY: &str = "images.caFile";
 /// Most of those directories.
 pub const FILE_ROOTS_MAX: usize = 64;
 /// Most redirects of one opening.
 pub const REDIRECTS_MAX: usize = 5;
 /// A name is resolved within this time.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
-/// An address is connected to within this time.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// The head of an answer comes within this time.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Fetches over HTTP.
+/// Fetches over http and https.
 pub struct Web {
     egress: Egress,
+    tls: Tls,
     own: SocketAddr,
     resolver: Resolver,
     runtime: Arc<dyn Runtime>,
@@ -45,8 +49,8 @@ pub struct Web {
 
 impl Web {
     /// With the rules of `egress`, in a server that listens on `own`.
-    pub fn new(egress: Egress, own: SocketAddr, runtime: Arc<dyn Runtime>) -> Self {
-        Self { egress, own, resolver: Resolver::new(runtime.clone()), runtime }
+    pub fn new(egress: Egress, tls: Tls, own: SocketAddr, runtime: Arc<dyn Runtime>) -> Self {
+        Self { egress, tls, own, resolver: Resolver::new(runtime.clone()), runtime }
     }
 
     /// The addresses of the URL's host that may be connected to.
@@ -71,38 +75,24 @@ impl Web {
     async fn ask(
         &self,
         target: &Target,
-        url: &Url,
         from: u64,
         validator: Option<&str>,
-    ) -> Result<Response, Closed> {
+    ) -> Result<(response::Parts, Answered), Closed> {
         let addresses = self.allowed(target).await?;
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .http1_only()
-            .connect_timeout(CONNECT_WITHIN)
-            .resolve_to_addrs(target.host(), &addresses)
-            .build()
-            .map_err(|error| Closed::Refused(Fault::internal(format!("no client: {error}"))))?;
-        let mut bare = url.clone();
-        // What they say is in the header, never in an error's text.
-        let _ = bare.set_username("");
-        let _ = bare.set_password(None);
-        let mut request = client
-            .get(bare)
+        let mut request = Request::get(target.path_and_query())
+            .header(HOST, target.authority())
             .header(USER_AGENT, concat!("longhaul/", env!("CARGO_PKG_VERSION")))
-            .header(ACCEPT_ENCODING, "identity");
+            .header(ACCEPT_ENCODING, "identity")
+            .header(CONNECTION, "close");
         if let Some(value) = target.authorization() {
             request = request.header(AUTHORIZATION, value);
         }
         if let (true, Some(validator)) = (from > 0, validator) {
             request = request.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, validator);
         }
-        match within(HEAD_WITHIN, request.send(), &*self.runtime).await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(Closed::Broke(format!("{target} broke off: {}", error.without_url()))),
-            None => Err(Closed::Broke(format!("{target} did not answer within {} s", HEAD_WITHIN.as_secs()))),
-        }
+        let request = request.body(HttpBody::empty());
+        let request = request.map_err(|error| refused(format!("{target} cannot be asked: {error}")))?;
+        exchange(target, &addresses, &self.tls, request, &*self.runtime).await
     }
 }
 
@@ -115,30 +105,28 @@ impl Source for Web {
     async fn open(&self, url: &str, from: u64, validator: Option<&str>) -> Result<Opened, Closed> {
         let mut next = url.to_owned();
         for _ in 0..=REDIRECTS_MAX {
-            let target =
-                Target::parse(&next).map_err(|why| refused(format!("the url cannot be fetched: {why}")))?;
-            let at = Url::parse(&next).map_err(|why| refused(format!("the url cannot be fetched: {why}")))?;
-            let answer = self.ask(&target, &at, from, validator).await?;
-            let status = answer.status();
-            if status.is_redirection() {
-                let to = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-                let to = to.and_then(|to| at.join(to).ok());
-                next = to.ok_or_else(|| refused(format!("{target} redirects to nowhere")))?.into();
+            let target = Target::of_download(&next)
+                .map_err(|why| refused(format!("the url cannot be fetched: {why}")))?;
+            let (head, body) = self.ask(&target, from, validator).await?;
+            if head.status.is_redirection() {
+                let to = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+                let to = to.and_then(|to| target.join(to));
+                next = to.ok_or_else(|| refused(format!("{target} redirects to nowhere")))?;
                 continue;
             }
-            return opened(&target, answer, from);
+            return opened(&target, &head, body, from);
         }
         Err(refused(format!("the url redirects more than {REDIRECTS_MAX} times")))
     }
 }
 
 /// What an answer comes to.
-fn opened(target: &Target, answer: Response, from: u64) -> Result<Opened, Closed> {
-    let (status, headers) = (answer.status(), answer.headers());
+fn opened(target: &Target, head: &response::Parts, body: Answered, from: u64) -> Result<Opened, Closed> {
+    let (status, headers) = (head.status, &head.headers);
     let validator = validator(headers);
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(content_range);
     let (from, total) = match (status, range) {
-        (StatusCode::OK, _) => (0, answer.content_length()),
+        (StatusCode::OK, _) => (0, content_length(headers)),
         (StatusCode::PARTIAL_CONTENT, Some((Some(start), total))) if start == from => (from, total),
         // All of it came before; nothing is left to send.
         (StatusCode::RANGE_NOT_SATISFIABLE, Some((None, Some(total)))) if total == from => {
@@ -149,13 +137,17 @@ fn opened(target: &Target, answer: Response, from: u64) -> Result<Opened, Closed
         }
         _ => return Err(refused(format!("{target} answered {}; correct the url", status.as_u16()))),
     };
-    Ok(Opened { from, total, validator, body: Box::new(Answered(answer)) })
+    Ok(Opened { from, total, validator, body: Box::new(body) })
 }
 
 /// What tells these bytes from others: a strong entity tag, else the date of the last change.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Start and whole length of `bytes 5-9/10`, `bytes 5-9/*`, `bytes */10`.
@@ -166,21 +158,6 @@ fn content_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
         range => Some(range.split_once('-')?.0.parse().ok()?),
     };
     Some((start, total.parse().ok()))
-}
-
-struct Answered(Response);
-
-#[async_trait]
-impl Body for Answered {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
-        loop {
-            let chunk = self.0.chunk().await.map_err(|error| error.without_url().to_string())?;
-            match chunk {
-                Some(bytes) if bytes.is_empty() => {}
-                other => return Ok(other.map(|bytes| bytes.to_vec())),
-            }
-        }
-    }
 }
 
 struct Nothing;
@@ -208,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_weak_tag_proves_nothing() {
-        let headers = |pairs: &[(reqwest::header::HeaderName, &str)]| -> HeaderMap {
+        let headers = |pairs: &[(axum::http::HeaderName, &str)]| -> HeaderMap {
             pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
         };
         let date = "Tue, 14 Nov 2017 10:20:57 GMT";

@@ -27,7 +27,7 @@ use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
-use crate::images::Web;
+use crate::images::{CA_FILE_KEY, Tls, Web};
 use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
@@ -172,7 +172,7 @@ fn registry(
     host: HostId,
     uploads: UploadSettings,
 ) -> Result<Registry> {
-    let adding = adding(settings, format, &inventory, host);
+    let adding = adding(settings, format, &inventory, host)?;
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
     let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
     let upload = Intake::new(desk.clone(), uploads, adding.clone());
@@ -201,13 +201,21 @@ fn registry(
 }
 
 /// What the job type that adds images is told.
-fn adding(settings: &Settings, format: &TimeFormat, inventory: &Inventory, host: HostId) -> AddSettings {
+fn adding(
+    settings: &Settings,
+    format: &TimeFormat,
+    inventory: &Inventory,
+    host: HostId,
+) -> Result<AddSettings> {
     let format = format.clone();
-    AddSettings {
+    let tls = Tls::new(settings.image_ca_file.as_deref())
+        .with_context(|| format!("the setting {CA_FILE_KEY}: give a file of certificates in PEM"))?;
+    Ok(AddSettings {
         host,
         file_roots: settings.image_file_roots.clone(),
         network: Arc::new(Web::new(
             settings.egress_images.clone(),
+            tls,
             settings.listen,
             inventory.runtime().clone(),
         )),
@@ -215,7 +223,7 @@ fn adding(settings: &Settings, format: &TimeFormat, inventory: &Inventory, host:
             serde_json::to_value(ImageInventory::of(image, &format)).unwrap_or_default()
         }),
         tags: Arc::new(tags::of_image),
-    }
+    })
 }
 
 /// The admin account, made at the first start with the given password, or with a generated one that is left

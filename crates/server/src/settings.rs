@@ -133,6 +133,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Directories below which file:// URLs of images may read, separated by colons, at most 64; empty: none.",
     ),
+    setting(
+        images::CA_FILE_KEY,
+        "",
+        "A file of certificates in PEM: authorities that https URLs of images may be of, besides those that the machine trusts.",
+    ),
     setting("image.expungeSeconds", "259200", "A deleted image is expunged after so many seconds; 0 never."),
 ];
 
@@ -204,6 +209,8 @@ pub struct Settings {
     pub egress_images: Egress,
     /// Below which directories files may become images.
     pub image_file_roots: Vec<PathBuf>,
+    /// Certificates of authorities besides the machine's.
+    pub image_ca_file: Option<PathBuf>,
     /// Until a deleted image is expunged, s; 0 = never.
     pub image_expunge_s: u64,
 }
@@ -368,6 +375,9 @@ impl Layers {
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
             egress_images: self.egress(images::EGRESS_KEY, demo)?,
             image_file_roots: self.file_roots()?,
+            image_ca_file: Some(self.text(images::CA_FILE_KEY))
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
             image_expunge_s: self.number("image.expungeSeconds", 0, u64::from(u32::MAX))?,
         })
     }

@@ -34,6 +34,8 @@ mod in_use;
 mod leases;
 #[path = "kill/migration.rs"]
 mod migration;
+#[path = "kill/nginx.rs"]
+mod nginx;
 #[path = "kill/progress.rs"]
 mod progress;
 #[path = "kill/restarts.rs"]

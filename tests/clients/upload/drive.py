@@ -1,5 +1,5 @@
 """Uploads that are interrupted, corrupted, left alone and canceled: SERVER OUT. LONGHAUL_UPLOAD_MIB says how much
-is uploaded at a time, 64 where it is not set."""
+is uploaded at a time, 256 where it is not set."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from server import Server, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
-BYTES = int(os.environ.get("LONGHAUL_UPLOAD_MIB", "64")) * MIB + 4321
+BYTES = int(os.environ.get("LONGHAUL_UPLOAD_MIB", "256")) * MIB + 4321
 SLICE_BYTES = 4 * MIB
 INTERRUPTIONS = 5
 MEMORY_MAX_KIB = 200 << 10

@@ -16,8 +16,8 @@ WITHIN_S = 60
 class Server:
     """One data directory, one port; started as often as it is killed."""
 
-    def __init__(self, binary, directory):
-        self.binary, self.directory = binary, directory
+    def __init__(self, binary, directory, log_level="debug"):
+        self.binary, self.directory, self.log_level = binary, directory, log_level
         self.listen, self.process, self.session = "127.0.0.1:0", None, ""
         self.peak_kib = 0
         self.log = open(os.path.join(directory, "server.log"), "ab")
@@ -26,7 +26,7 @@ class Server:
         self.session = self.call("PUT", "/accounts/login", body)["inventory"]["uuid"]
 
     def start(self):
-        environment = {**os.environ, "LONGHAUL_ADMIN_PASSWORD": PASSWORD, "RUST_LOG": "debug"}
+        environment = {**os.environ, "LONGHAUL_ADMIN_PASSWORD": PASSWORD, "LONGHAUL_LOG": self.log_level}
         command = [self.binary, "serve", "--listen", self.listen, "--data-dir", os.path.join(self.directory, "data")]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
         line = self.process.stdout.readline()
@@ -60,6 +60,13 @@ class Server:
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             raise AssertionError(f"{method} {path}: {refused.code} {refused.read().decode()}") from refused
+
+    def wait(self, method, path, body=None):
+        """The same for a call whose answer is fetched: it is over when this returns."""
+        told = self.call(method, path, body)
+        if "location" in told:
+            poll = told["location"].split("/zstack/v1", 1)[-1]
+            until(f"{method} {path} is over", lambda: "location" not in self.call("GET", poll))
 
     def job(self, uuid):
         return self.call("GET", f"/longjobs/{uuid}")["inventories"][0]

@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::storage::{Access, DiskError, Root, lock};
+use crate::storage::{Access, DiskError, JOURNAL_EXTENSION, Root, lock};
 use journal::{Journal, Record};
 use slice::Gate;
 use whole::InOrder;
@@ -54,8 +54,6 @@ pub const SLICE_MAX_BYTES: u64 = 16 << 40;
 pub const OPEN_SLICES_MAX: usize = 16;
 /// Bytes of a slice without a checksum after which they are made durable and count.
 pub const FLUSH_BYTES: u64 = 16 << 20;
-/// What the journal's name has after the artifact's.
-const JOURNAL_SUFFIX: &str = ".received";
 
 /// Bounds of one upload.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +127,8 @@ struct State {
 /// The journal's path beside the artifact at `relative`.
 pub fn journal_path(relative: &Path) -> PathBuf {
     let mut name = relative.as_os_str().to_owned();
-    name.push(JOURNAL_SUFFIX);
+    name.push(".");
+    name.push(JOURNAL_EXTENSION);
     name.into()
 }
 
