@@ -34,6 +34,7 @@ pub use whole::Content;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -53,7 +54,9 @@ pub const SLICE_MAX_BYTES: u64 = 16 << 40;
 /// Slices of one upload that are received at a time when nothing else is configured.
 pub const OPEN_SLICES_MAX: usize = 16;
 /// Bytes of a slice without a checksum after which they are made durable and count.
-pub const FLUSH_BYTES: u64 = 16 << 20;
+pub const FLUSH_BYTES: u64 = 64 << 20;
+/// Bytes of a slice after which the device is told to begin with them, so that making them durable takes less.
+const START_BYTES: u64 = 8 << 20;
 
 /// Bounds of one upload.
 #[derive(Clone, Copy, Debug)]
@@ -296,6 +299,18 @@ impl Upload {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the device to begin writing these bytes, and does not wait. It may not know how: then the sync has all
+    /// to do.
+    fn start_writing(&self, range: Range<u64>) {
+        let (Ok(start), Ok(len)) = (range.start.try_into(), (range.end - range.start).try_into()) else {
+            return;
+        };
+        // SAFETY: the descriptor is open as long as `self`, and no memory is given away.
+        unsafe {
+            libc::sync_file_range(self.file.as_raw_fd(), start, len, libc::SYNC_FILE_RANGE_WRITE);
+        }
     }
 
     /// Makes all that was written durable and enters `range`.

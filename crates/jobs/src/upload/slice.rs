@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::digest::{Checksum, Computing};
 use super::whole::InOrder;
-use super::{Ranges, Upload, UploadError};
+use super::{Ranges, START_BYTES, Upload, UploadError};
 use crate::storage::DiskError;
 
 /// Bytes that are compared at a time.
@@ -88,6 +88,8 @@ pub struct Slice {
     exact: bool,
     at: u64,
     committed: u64,
+    /// Up to here the device was told to begin.
+    started: u64,
     /// What was here when the slice began; nobody else adds to its range meanwhile.
     known: Ranges,
     checksum: Option<(Checksum, Computing)>,
@@ -145,6 +147,7 @@ impl Upload {
                         gate,
                         at: range.start,
                         committed: range.start,
+                        started: range.start,
                         known: state.have.clone(),
                         exact: request.len.is_some(),
                         range,
@@ -216,6 +219,10 @@ impl Slice {
             chain.running.update(bytes);
         }
         self.at = end;
+        if self.at - self.started >= START_BYTES {
+            self.upload.start_writing(self.started..self.at);
+            self.started = self.at;
+        }
         self.upload.seen.send_modify(|seen| seen.activity += 1);
         if self.checksum.is_none() && self.at - self.committed >= self.upload.limits.flush_bytes {
             self.commit()?;

@@ -1,5 +1,5 @@
-//! The end of an upload: everything is read back from the device and hashed. What came in order was hashed
-//! on the way, so that only BLAKE3 is left to compute; the MD5 of the rest is computed while it is read.
+//! The end of an upload: everything is read back from the device and hashed. What came in order was hashed by BLAKE3 on
+//! the way, so that the device's bytes can be compared with it. Reading and both hashes go on beside each other.
 
 use md5::{Digest, Md5};
 
@@ -27,7 +27,6 @@ pub struct Content {
 #[derive(Clone, Debug, Default)]
 pub(super) struct InOrder {
     at: u64,
-    md5: Md5,
     blake3: blake3::Hasher,
 }
 
@@ -37,7 +36,6 @@ impl InOrder {
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
         self.blake3.update(bytes);
         self.at += bytes.len() as u64;
     }
@@ -57,33 +55,45 @@ impl Upload {
         };
         self.close();
         self.file.sync_all().map_err(|e| DiskError::io("fsync", &self.path, e))?;
-        // A copy, so that a second call after an error begins where this one did.
-        let mut sent = self.state().in_order.clone().unwrap_or_default();
+        let sent = self.state().in_order.clone().unwrap_or_default();
         let device = DeviceFile::new(&self.file, &self.path)?;
-        let mut buf = AlignedBuf::new(READ_BYTES);
-        let mut found = blake3::Hasher::new();
+        let (mut block, mut next) = (AlignedBuf::new(READ_BYTES), AlignedBuf::new(READ_BYTES));
+        let (mut blake3, mut md5) = (blake3::Hasher::new(), Md5::new());
         let mut at = 0;
+        device.read(block.bytes_mut(), at, &self.path)?;
         while at < size {
             if !go_on(at) {
                 return Err(DiskError::Canceled.into());
             }
-            device.read(buf.bytes_mut(), at, &self.path)?;
-            let len = (size - at).min(READ_BYTES as u64);
-            let bytes = &buf.bytes()[..len as usize];
+            let bytes = &block.bytes()[..(size - at).min(READ_BYTES as u64) as usize];
+            let after = at + bytes.len() as u64;
             // Up to here it was hashed when it came: the device must hold the same.
-            let hashed = sent.at.saturating_sub(at).min(len) as usize;
-            found.update(&bytes[..hashed]);
-            if sent.at == at + hashed as u64 && hashed > 0 && found.finalize() != sent.blake3.finalize() {
+            let hashed = sent.at.saturating_sub(at).min(bytes.len() as u64) as usize;
+            let same = std::thread::scope(|scope| {
+                scope.spawn(|| md5.update(bytes));
+                let compared = scope.spawn(|| {
+                    blake3.update(&bytes[..hashed]);
+                    let differs = hashed > 0
+                        && sent.at == at + hashed as u64
+                        && blake3.finalize() != sent.blake3.finalize();
+                    blake3.update(&bytes[hashed..]);
+                    !differs
+                });
+                if after < size {
+                    device.read(next.bytes_mut(), after, &self.path)?;
+                }
+                Ok::<_, DiskError>(compared.join().unwrap_or(false))
+            })?;
+            if !same {
                 return Err(UploadError::ReadBack { end: sent.at });
             }
-            found.update(&bytes[hashed..]);
-            sent.update(&bytes[hashed..]);
-            at += len;
+            std::mem::swap(&mut block, &mut next);
+            at = after;
         }
-        let md5: [u8; 16] = sent.md5.finalize().into();
+        let md5: [u8; 16] = md5.finalize().into();
         if let Some(demanded) = self.demanded_md5().filter(|demanded| *demanded != md5) {
             return Err(UploadError::Content { expected: hex(&demanded), found: hex(&md5) });
         }
-        Ok(Content { bytes: size, md5: hex(&md5), blake3: found.finalize().to_hex().to_string() })
+        Ok(Content { bytes: size, md5: hex(&md5), blake3: blake3.finalize().to_hex().to_string() })
     }
 }
