@@ -8,7 +8,7 @@ COUNTS=target/suites.json
 # Suites in other languages, and the examples of the documents: name|script. Each is called with the server's binary
 # and a directory for what it makes.
 CLIENT_SUITES=("sdks/python|sdks/python/test.sh" "sdks/java|sdks/java/test.sh" "docs|tests/docs/run.sh"
-    "clients/mcp|tests/clients/mcp/run.sh" "demos|demos/test.sh"
+    "clients/mcp|tests/clients/mcp/run.sh" "clients/upload|tests/clients/upload/run.sh" "demos|demos/test.sh"
     "schemathesis|tests/schemathesis/run.sh")
 
 run_suites() {

@@ -68,7 +68,7 @@ install_suite_tools() {
     need qemu-system-x86_64:qemu-system-x86 || return 1
     need cc:build-essential python3:python3 qemu-img:qemu-utils qemu-io:qemu-utils \
         unshare:util-linux ip:iproute2 curl:curl openssl:openssl ps:procps \
-        sha256sum:coreutils jq:jq cmp:diffutils javac:default-jdk-headless \
+        sha256sum:coreutils jq:jq cmp:diffutils javac:default-jdk-headless nginx:nginx-light \
         ceph-mon:ceph-mon ceph-mgr:ceph-mgr ceph-osd:ceph-osd ceph:ceph-common rbd:ceph-common || return 1
     need_python_venv || return 1
     need_gson

@@ -8,9 +8,13 @@ use longhaul_model::resource::{Intent, Storage, Trash, Volume};
 use longhaul_model::{Code, Fault, JobId, JobState, Runtime, StorageId, VolumeId};
 use longhaul_store::{Store, StoreError};
 
+pub use longhaul_store::images::BackupStorageUpdate;
 pub use longhaul_store::traits::StorageUpdate;
 
 use crate::fault::from_store;
+
+mod contents;
+mod images;
 
 /// The records of storages, volumes and trash.
 #[derive(Clone)]

@@ -61,11 +61,13 @@ pub enum Code {
     StorageAway,
     /// A primary storage has not enough room.
     StorageFull,
+    /// Nothing more came of an upload.
+    UploadInterrupted,
 }
 
 impl Code {
     /// Every code, for tables that must not forget one.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Internal,
         Self::Timeout,
         Self::CannotCreate,
@@ -93,6 +95,7 @@ impl Code {
         Self::DuplicateTag,
         Self::StorageAway,
         Self::StorageFull,
+        Self::UploadInterrupted,
     ];
 }
 

@@ -101,6 +101,10 @@ typed_uuid! {
     StorageId,
     /// A volume.
     VolumeId,
+    /// A backup storage.
+    BackupStorageId,
+    /// An image.
+    ImageId,
     /// A system or user tag.
     TagId,
     /// An access key; not the id that signed requests name.

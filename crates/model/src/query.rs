@@ -5,7 +5,7 @@ pub use crate::weight::{Budget, Weigh};
 
 use crate::id::AccountId;
 use crate::job::Job;
-use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
+use crate::resource::{AccessKey, Account, BackupStorage, Image, Node, Storage, Tag, Volume};
 
 /// Rows answered when no limit is given.
 pub const LIMIT_DEFAULT: u32 = 1000;
@@ -39,6 +39,10 @@ pub enum Resource {
     SystemTag,
     /// User tags.
     UserTag,
+    /// Backup storages.
+    BackupStorage,
+    /// Images.
+    Image,
 }
 
 /// How the values of a field compare.
@@ -56,6 +60,8 @@ pub enum Kind {
     Flag,
     /// Condition only: a tag on the resource, compared exactly.
     Tag,
+    /// Condition only: of a copy of an image, compared exactly; met where one of the copies meets it.
+    Copy,
 }
 
 macro_rules! fields {
@@ -151,6 +157,32 @@ fields! {
     Inherent = "inherent", Flag;
     /// The pattern a user tag was made from; always null here.
     TagPatternUuid = "tagPatternUuid", Exact;
+    /// The machine that an image store was added with.
+    Hostname = "hostname", Folded;
+    /// The user that an image store was added with.
+    Username = "username", Exact;
+    /// The port that an image store was added with.
+    SshPort = "sshPort", Number;
+    /// An image's MD5.
+    Md5Sum = "md5Sum", Exact;
+    /// What an image is for.
+    MediaType = "mediaType", Exact;
+    /// An image's guest, for people.
+    GuestOsType = "guestOsType", Folded;
+    /// An image's platform.
+    Platform = "platform", Exact;
+    /// An image's processor.
+    Architecture = "architecture", Exact;
+    /// Whether an image is of the system's own.
+    System = "system", Flag;
+    /// Whether an image's guests have virtio drivers.
+    Virtio = "virtio", Flag;
+    /// Condition only: a backup storage that has the image.
+    CopyPlace = "backupStorageRef.backupStorageUuid", Copy;
+    /// Condition only: the path of a copy.
+    CopyPath = "backupStorageRef.installPath", Copy;
+    /// Condition only: the status of a copy.
+    CopyStatus = "backupStorageRef.status", Copy;
     /// Condition only.
     SystemTag = "__systemTag__", Tag;
     /// Condition only.
@@ -161,7 +193,7 @@ fields! {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Job,
         Self::Account,
         Self::Node,
@@ -170,6 +202,8 @@ impl Resource {
         Self::AccessKey,
         Self::SystemTag,
         Self::UserTag,
+        Self::BackupStorage,
+        Self::Image,
     ];
 
     /// The fields that can be asked for, sorted by and selected; the tag fields come on top.
@@ -233,6 +267,51 @@ impl Resource {
             Self::UserTag => {
                 &[Uuid, ResourceUuid, ResourceType, TagText, Type, TagPatternUuid, CreateDate, LastOpDate]
             }
+            Self::BackupStorage => &[
+                Uuid,
+                Name,
+                Description,
+                Type,
+                Url,
+                State,
+                Status,
+                TotalCapacity,
+                AvailableCapacity,
+                Hostname,
+                Username,
+                SshPort,
+                CreateDate,
+                LastOpDate,
+            ],
+            Self::Image => &[
+                Uuid,
+                Name,
+                Description,
+                State,
+                Status,
+                Size,
+                ActualSize,
+                Md5Sum,
+                Url,
+                MediaType,
+                GuestOsType,
+                Type,
+                Platform,
+                Architecture,
+                Format,
+                System,
+                Virtio,
+                CreateDate,
+                LastOpDate,
+            ],
+        }
+    }
+
+    /// Fields that conditions alone may name: what is asked of the rows that belong to one.
+    pub const fn expanded(self) -> &'static [Field] {
+        match self {
+            Self::Image => &[Field::CopyPlace, Field::CopyPath, Field::CopyStatus],
+            _ => &[],
         }
     }
 
@@ -247,6 +326,8 @@ impl Resource {
             Self::AccessKey => "AccessKeyVO",
             Self::SystemTag => "SystemTagVO",
             Self::UserTag => "UserTagVO",
+            Self::BackupStorage => "BackupStorageVO",
+            Self::Image => "ImageVO",
         }
     }
 }
@@ -283,7 +364,7 @@ pub enum Op {
 /// A value to compare with, already of the field's kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
-    /// For `Exact`, `Folded`, `Tag`, and any LIKE.
+    /// For `Exact`, `Folded`, `Tag`, `Copy`, and any LIKE.
     Text(String),
     /// For `Number`, `Time`, `Flag`.
     Int(i64),
@@ -390,6 +471,10 @@ pub enum Rows {
     SystemTags(Vec<Tag>),
     /// User tags.
     UserTags(Vec<Tag>),
+    /// Backup storages.
+    BackupStorages(Vec<BackupStorage>),
+    /// Images.
+    Images(Vec<Image>),
 }
 
 impl Rows {
@@ -406,6 +491,8 @@ impl Rows {
             Self::Volumes(rows) => sum(rows),
             Self::AccessKeys(rows) => sum(rows),
             Self::SystemTags(rows) | Self::UserTags(rows) => sum(rows),
+            Self::BackupStorages(rows) => sum(rows),
+            Self::Images(rows) => sum(rows),
         }
     }
 }

@@ -3,10 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, ApiId, HostId, JobId, KeyId, NodeId, SessionId, StorageId, TagId, VolumeId};
+use crate::id::{
+    AccountId, ApiId, BackupStorageId, HostId, ImageId, JobId, KeyId, NodeId, SessionId, StorageId, TagId,
+    VolumeId,
+};
 
+mod backup_storage;
+mod image;
 mod storage;
 
+pub use backup_storage::{BackupStorage, BackupStorageKind};
+pub use image::{Image, ImageFacts, ImageRef, ImageStatus};
 pub use storage::{CephPool, Storage, StorageKind, StorageState};
 
 /// Who may log in and own things.
@@ -168,6 +175,13 @@ pub enum IntentKind {
         /// Its final path.
         path: String,
     },
+    /// A file or image being made on a backup storage.
+    ImageArtifact {
+        /// The backup storage.
+        backup_storage: BackupStorageId,
+        /// Its final path.
+        path: String,
+    },
     /// A child process.
     Child {
         /// The machine it runs on.
@@ -197,6 +211,17 @@ pub enum Effect {
     },
     /// Bytes go to trash.
     AddTrash(Trash),
+    /// A copy of an image is complete: see `Image::make_ready`.
+    SetImageReady {
+        /// The image.
+        image: ImageId,
+        /// Where the copy is.
+        backup_storage: BackupStorageId,
+        /// Its path.
+        install_path: String,
+        /// What is known of it.
+        facts: ImageFacts,
+    },
     /// An intent is settled.
     LedgerDone(u64),
 }
@@ -270,6 +295,10 @@ pub enum ApiOutcome {
     Volume(VolumeId),
     /// The inventory of this storage.
     Storage(StorageId),
+    /// The inventory of this backup storage.
+    BackupStorage(BackupStorageId),
+    /// The inventory of this image.
+    Image(ImageId),
     /// The inventory of this account.
     Account(AccountId),
     /// The inventory of this tag.
@@ -328,11 +357,16 @@ pub enum Tagged {
     Volume(VolumeId),
     /// A primary storage.
     Storage(StorageId),
+    /// A backup storage.
+    BackupStorage(BackupStorageId),
+    /// An image.
+    Image(ImageId),
 }
 
 impl Tagged {
     /// The resource types that can have tags, as `resourceType` names them.
-    pub const TYPES: [&'static str; 3] = ["LongJobVO", "PrimaryStorageVO", "VolumeVO"];
+    pub const TYPES: [&'static str; 5] =
+        ["BackupStorageVO", "ImageVO", "LongJobVO", "PrimaryStorageVO", "VolumeVO"];
 
     /// The resource of that type and uuid; `None` for another type, or a uuid that cannot be one.
     pub fn of(resource_type: &str, uuid: &str) -> Option<Self> {
@@ -340,6 +374,8 @@ impl Tagged {
             "LongJobVO" => uuid.parse().ok().map(Self::Job),
             "PrimaryStorageVO" => uuid.parse().ok().map(Self::Storage),
             "VolumeVO" => uuid.parse().ok().map(Self::Volume),
+            "BackupStorageVO" => uuid.parse().ok().map(Self::BackupStorage),
+            "ImageVO" => uuid.parse().ok().map(Self::Image),
             _ => None,
         }
     }
@@ -350,6 +386,8 @@ impl Tagged {
             Self::Job(_) => "LongJobVO",
             Self::Volume(_) => "VolumeVO",
             Self::Storage(_) => "PrimaryStorageVO",
+            Self::BackupStorage(_) => "BackupStorageVO",
+            Self::Image(_) => "ImageVO",
         }
     }
 
@@ -359,6 +397,8 @@ impl Tagged {
             Self::Job(id) => id.to_string(),
             Self::Volume(id) => id.to_string(),
             Self::Storage(id) => id.to_string(),
+            Self::BackupStorage(id) => id.to_string(),
+            Self::Image(id) => id.to_string(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! that an answer that would be too large is given up before it is in memory.
 
 use crate::job::Job;
-use crate::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
+use crate::resource::{AccessKey, Account, BackupStorage, Image, Node, Storage, Tag, Volume};
 
 /// What ids, dates and numbers of a row weigh, bytes.
 const FLAT: usize = 512;
@@ -61,6 +61,19 @@ impl Weigh for AccessKey {
 impl Weigh for Tag {
     fn texts(&self) -> usize {
         self.text.len()
+    }
+}
+
+impl Weigh for BackupStorage {
+    fn texts(&self) -> usize {
+        self.name.len() + len(&self.description) + self.url.len() + len(&self.host_name)
+    }
+}
+
+impl Weigh for Image {
+    fn texts(&self) -> usize {
+        let refs: usize = self.refs.iter().map(|r| r.install_path.len() + len(&r.export_url)).sum();
+        self.name.len() + len(&self.description) + len(&self.url) + len(&self.guest_os_type) + refs
     }
 }
 

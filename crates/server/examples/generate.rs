@@ -87,6 +87,7 @@ fn global_configurations() -> String {
             Bounds::Number(low, high) => format!("{low} to {high}"),
             Bounds::NumberOrEmpty(low, high) => format!("{low} to {high}, or empty"),
             Bounds::Flag => "true, false".to_owned(),
+            Bounds::OneOf(words) => words.join(", "),
         };
         let line =
             format!("| `{}` | `{}` | {default} | {values} | {} |\n", row.category, row.name, row.meaning);

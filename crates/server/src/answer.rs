@@ -1,13 +1,15 @@
 //! What an operation answers, as records; rendered to the wire's text here, now or when it is polled.
 
 use longhaul_engine::fault::from_store;
-use longhaul_model::resource::{AccessKey, Account, ApiOutcome, Session, Storage, Tag, Volume};
+use longhaul_model::resource::{
+    AccessKey, Account, ApiOutcome, BackupStorage, Image, Session, Storage, Tag, Volume,
+};
 use longhaul_model::{Fault, Job};
 use longhaul_store::Store;
 use longhaul_wire::TimeFormat;
 use longhaul_wire::inventory::{
-    self, AccessKeyInventory, AccountInventory, LongJobInventory, PrimaryStorageInventory, SessionInventory,
-    SystemTagInventory, UserTagInventory, VolumeInventory,
+    self, AccessKeyInventory, AccountInventory, BackupStorageInventory, ImageInventory, LongJobInventory,
+    PrimaryStorageInventory, SessionInventory, SystemTagInventory, UserTagInventory, VolumeInventory,
 };
 
 use crate::auth::Vault;
@@ -23,6 +25,10 @@ pub enum Answer {
     Volume(Box<Volume>),
     /// A storage.
     Storage(Box<Storage>),
+    /// A backup storage.
+    BackupStorage(Box<BackupStorage>),
+    /// An image.
+    Image(Box<Image>),
     /// An account.
     Account(Box<Account>),
     /// A system tag or a user tag.
@@ -57,6 +63,10 @@ impl Answer {
             Self::Storage(storage) => {
                 inventory::one(&PrimaryStorageInventory::of(storage, format), wants_schema)
             }
+            Self::BackupStorage(storage) => {
+                inventory::one(&BackupStorageInventory::of(storage, format), wants_schema)
+            }
+            Self::Image(image) => inventory::one(&ImageInventory::of(image, format), wants_schema),
             Self::Account(account) => inventory::one(&AccountInventory::of(account, format), wants_schema),
             Self::Tag(tag) if tag.system => {
                 inventory::one(&SystemTagInventory::of(tag, format), wants_schema)
@@ -92,6 +102,8 @@ impl Answer {
             Self::Job(job) => ApiOutcome::Job(job.id),
             Self::Volume(volume) => ApiOutcome::Volume(volume.id),
             Self::Storage(storage) => ApiOutcome::Storage(storage.id),
+            Self::BackupStorage(storage) => ApiOutcome::BackupStorage(storage.id),
+            Self::Image(image) => ApiOutcome::Image(image.id),
             Self::Account(account) => ApiOutcome::Account(account.id),
             Self::Session(_) | Self::AccessKey { .. } => vault
                 .seal_answer(&self.render(format, false))
@@ -127,6 +139,14 @@ impl Answer {
                 .await
                 .map_err(asked)?
                 .map_or_else(|| gone(id), |s| Self::Storage(Box::new(s))),
+            ApiOutcome::BackupStorage(id) => store
+                .backup_storage(*id)
+                .await
+                .map_err(asked)?
+                .map_or_else(|| gone(id), |s| Self::BackupStorage(Box::new(s))),
+            ApiOutcome::Image(id) => {
+                store.image(*id).await.map_err(asked)?.map_or_else(|| gone(id), |i| Self::Image(Box::new(i)))
+            }
             ApiOutcome::Account(id) => store
                 .account(*id)
                 .await

@@ -12,6 +12,7 @@ use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::manage::Desk;
 use longhaul_jobs::pace::Pacer;
+use longhaul_jobs::upload::UploadSettings;
 use longhaul_model::resource::{ApiOutcome, ApiRecord, WebHook};
 use longhaul_model::{AccountId, ApiId, Code, Fault, Runtime};
 use longhaul_store::{Store, StoreError};
@@ -28,6 +29,7 @@ use crate::hooks::Hooks;
 use crate::ops;
 use crate::room::{Room, Rooms};
 use crate::settings::Settings;
+use crate::uploads::Tokens;
 
 /// The account of calls whose session is not valid.
 const NOBODY: AccountId = AccountId::from_bits(0);
@@ -54,6 +56,10 @@ pub struct App {
     pub rooms: Rooms,
     /// How moments are written.
     pub format: TimeFormat,
+    /// What the routes and the jobs of uploads share.
+    pub uploads: UploadSettings,
+    /// The tokens of uploads.
+    pub tokens: Tokens,
     /// The settings at start.
     pub settings: Settings,
     /// What can be changed while the server runs.
@@ -74,6 +80,8 @@ pub struct Called {
     pub identity: Identity,
     /// From which address.
     pub from: IpAddr,
+    /// Under which host and port the server was called.
+    pub host: String,
     /// The id of the call.
     pub api_id: ApiId,
     /// What room its answer has.
@@ -106,6 +114,12 @@ impl App {
         Desk { inventory: self.engine.inventory(), spawner: Spawner::this_binary() }
     }
 
+    /// The host and port that a request names this server by.
+    pub(crate) fn host_of(&self, received: &Received<'_>) -> String {
+        let host = (received.header)("host").filter(|host| !host.is_empty());
+        host.map_or_else(|| self.settings.listen.to_string(), str::to_owned)
+    }
+
     /// Answers a request.
     pub async fn answer(self: &Arc<Self>, received: &Received<'_>) -> Reply {
         if let Some(path) = legacy::Path::of(received.path) {
@@ -131,8 +145,7 @@ impl App {
             Ok(call) => call,
             Err(misuse) => return Reply::misuse(profile, detected, &misuse),
         };
-        let host = (received.header)("host").unwrap_or_default();
-        let host = if host.is_empty() { self.settings.listen.to_string() } else { host.to_owned() };
+        let host = self.host_of(received);
         match self.reply(call, &host, received).await {
             Ok(reply) => reply,
             Err(misuse) => Reply::misuse(profile, detected, &misuse),
@@ -188,6 +201,7 @@ impl App {
             call,
             identity,
             from: received.from,
+            host: host.to_owned(),
             api_id: api_id.clone(),
             room: received.room.clone(),
         };

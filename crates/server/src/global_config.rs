@@ -11,6 +11,8 @@ mod live;
 mod tests;
 
 use longhaul_jobs::carry::CopyLimits;
+use longhaul_jobs::manage::images::DeletionPolicy;
+use longhaul_jobs::upload::intake::IDLE_S;
 use longhaul_model::Fault;
 
 use crate::settings::Settings;
@@ -42,6 +44,12 @@ pub struct InForce {
     pub drain_s: u64,
     /// Until a deleted volume is expunged, s; 0 = never.
     pub volume_expunge_s: u64,
+    /// What a deletion of an image does.
+    pub image_deletion: DeletionPolicy,
+    /// Until a deleted image is expunged, s; 0 = never.
+    pub image_expunge_s: u64,
+    /// Seconds without a byte after which an upload's job is suspended.
+    pub upload_idle_s: u64,
 }
 
 impl InForce {
@@ -62,6 +70,9 @@ impl InForce {
             cancel_deadline_s: settings.cancel_deadline_s,
             drain_s: settings.drain_s,
             volume_expunge_s: settings.volume_expunge_s,
+            image_deletion: DeletionPolicy::Delay,
+            image_expunge_s: settings.image_expunge_s,
+            upload_idle_s: IDLE_S,
         }
     }
 }
@@ -75,6 +86,8 @@ pub enum Bounds {
     NumberOrEmpty(u64, u64),
     /// `true` or `false`.
     Flag,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// A global configuration.
@@ -203,6 +216,36 @@ pub const ROWS: &[Row] = &[
         read: |now| Some(now.volume_expunge_s),
         write: |now, value| now.volume_expunge_s = value.unwrap_or_default(),
     },
+    Row {
+        category: "image",
+        name: "deletionPolicy",
+        setting: None,
+        meaning: "What the deletion of an image does: Delay keeps its bytes until they are expunged, Direct removes them at once, Never keeps them until somebody expunges them.",
+        bounds: Bounds::OneOf(&DeletionPolicy::NAMES),
+        read: |now| Some(now.image_deletion.number() as u64),
+        write: |now, value| {
+            now.image_deletion =
+                DeletionPolicy::numbered(value.map_or(0, |n| usize::try_from(n).unwrap_or(0)));
+        },
+    },
+    Row {
+        category: "image",
+        name: "expungePeriod",
+        setting: Some("image.expungeSeconds"),
+        meaning: "A deleted image is expunged after so many seconds; 0 never.",
+        bounds: Bounds::Number(0, u32::MAX as u64),
+        read: |now| Some(now.image_expunge_s),
+        write: |now, value| now.image_expunge_s = value.unwrap_or_default(),
+    },
+    Row {
+        category: "image",
+        name: "upload.max.idle.duration.in.seconds",
+        setting: None,
+        meaning: "The job of an upload of which nothing came for so many seconds is suspended; running ones too.",
+        bounds: Bounds::Number(1, 86_400),
+        read: |now| Some(now.upload_idle_s),
+        write: |now, value| now.upload_idle_s = value.unwrap_or_default(),
+    },
 ];
 
 /// A number whose bounds are within 32 bits.
@@ -227,6 +270,10 @@ impl Row {
         match (self.bounds, (self.read)(now)) {
             (_, None) => String::new(),
             (Bounds::Flag, Some(flag)) => (flag == 1).to_string(),
+            (Bounds::OneOf(words), Some(at)) => usize::try_from(at)
+                .ok()
+                .and_then(|at| words.get(at))
+                .map_or(String::new(), ToString::to_string),
             (Bounds::Number(..) | Bounds::NumberOrEmpty(..), Some(number)) => number.to_string(),
         }
     }
@@ -245,6 +292,7 @@ impl Row {
                 "false" => Some(Some(0)),
                 _ => None,
             },
+            Bounds::OneOf(words) => words.iter().position(|word| *word == text).map(|at| Some(at as u64)),
         };
         let value = value.ok_or_else(|| {
             let must = match self.bounds {
@@ -253,6 +301,7 @@ impl Row {
                     format!("a whole number in range of [{low}, {high}], or empty for no limit")
                 }
                 Bounds::Flag => "one of [true, false]".to_owned(),
+                Bounds::OneOf(words) => format!("one of [{}]", words.join(", ")),
             };
             let (category, name) = (self.category, self.name);
             Fault::invalid(format!(

@@ -7,8 +7,8 @@
 //!
 //! URLs are in `url`, names in `resolve`, one try is in `post`, where one may connect to is in `egress`.
 
-mod post;
-mod resolve;
+pub(crate) mod post;
+pub(crate) mod resolve;
 #[cfg(test)]
 mod tests;
 pub mod url;

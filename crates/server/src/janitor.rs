@@ -1,11 +1,12 @@
-//! What is removed by its age: sessions, asynchronous answers, deleted volumes, trash.
+//! What is removed by its age: sessions, asynchronous answers, deleted volumes and images, trash.
 
 pub(crate) mod trash;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_jobs::manage::volumes;
+use longhaul_jobs::manage::images::DeletionPolicy;
+use longhaul_jobs::manage::{images, volumes};
 use longhaul_model::Fault;
 use longhaul_model::query::{
     Condition, Field, Filter, LIMIT_DEFAULT, NEWEST_FIRST, Op, Page, Query, Resource, Rows, Value,
@@ -46,6 +47,9 @@ async fn round(app: &App) {
     if let Err(error) = trash::empty(&app.desk(), &app.settings.trash).await {
         told("trash", &error);
     }
+    if let Err(error) = expunge_old_images(app).await {
+        told("deleted images", &error);
+    }
 }
 
 /// Expunges volumes that were deleted long enough ago; one that is in use stays until the next round.
@@ -73,6 +77,22 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
         let old = volume.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
         if old && let Err(fault) = volumes::expunge(&app.desk(), volume.id).await {
             tracing::warn!(volume = %volume.id, %fault, "a deleted volume could not be expunged yet");
+        }
+    }
+    Ok(())
+}
+
+/// Expunges images that were deleted long enough ago; what cannot be removed stays until the next round.
+async fn expunge_old_images(app: &App) -> Result<(), Fault> {
+    let now = app.configs.in_force();
+    let after_ms = i64::try_from(now.image_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    if after_ms == 0 || now.image_deletion == DeletionPolicy::Never {
+        return Ok(());
+    }
+    for image in app.engine.inventory().images_of_status("Deleted").await? {
+        let old = image.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
+        if old && let Err(fault) = images::expunge(&app.desk(), image.id, &[]).await {
+            tracing::warn!(image = %image.id, %fault, "a deleted image could not be expunged yet");
         }
     }
     Ok(())

@@ -44,6 +44,7 @@ async fn call(app: &Arc<App>, message: legacy::Message, received: &Received<'_>)
         call: message.call,
         identity,
         from: received.from,
+        host: app.host_of(received),
         api_id: api_id.clone(),
         room: received.room.clone(),
     };

@@ -12,6 +12,7 @@ mod descriptors;
 pub mod egress;
 pub mod global_config;
 pub mod hooks;
+pub mod images;
 pub mod janitor;
 pub mod legacy;
 pub mod node;
@@ -23,6 +24,7 @@ pub mod serve;
 pub mod settings;
 pub mod storage_watch;
 pub mod tempdir;
+pub mod uploads;
 
 pub use node::Node;
 pub use settings::{Layers, Settings};

@@ -10,16 +10,18 @@ use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::evacuate::Evacuate;
 use longhaul_jobs::evacuate::board::Boards;
+use longhaul_jobs::images::{AddImage, AddSettings};
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::pace::Pacer;
 use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
+use longhaul_jobs::upload::{Intake, UploadSettings};
 use longhaul_model::resource::{Account, ApiOutcome};
-use longhaul_model::{ADMIN, Code, Fault, Runtime};
+use longhaul_model::{ADMIN, Code, Fault, HostId, Runtime};
 
 use longhaul_store::{SqliteStore, Store, StoreError, StoreOptions};
-use longhaul_wire::inventory::VolumeInventory;
+use longhaul_wire::inventory::{ImageInventory, VolumeInventory};
 use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
 
@@ -29,8 +31,11 @@ use crate::bandwidth::Bandwidth;
 use crate::data_dir::DataDir;
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
+use crate::images::{CA_FILE_KEY, Tls, Web};
+use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
+use crate::uploads::Tokens;
 use crate::{demo, descriptors, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
@@ -100,7 +105,10 @@ impl Node {
         bandwidth.enforce(&inventory).await.map_err(|fault| anyhow!("the budgets of storages: {fault}"))?;
         let pacer = bandwidth.pacer();
         let boards = Boards::default();
-        let registry = registry(&settings, &configs, &format, inventory, pacer.clone(), &boards)?;
+        let uploads = UploadSettings { idle_s: configs.upload_idle_s(), ..UploadSettings::default() };
+        let host = store.host(HostId::random(&*runtime)).await?;
+        let shared = Shared { host, uploads: uploads.clone(), pacer: pacer.clone(), boards: boards.clone() };
+        let registry = registry(&settings, &configs, &format, inventory, shared)?;
         let engine =
             start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
         let now = configs.in_force();
@@ -109,6 +117,8 @@ impl Node {
         let app = Arc::new(App {
             hooks,
             rooms: Rooms::default(),
+            uploads,
+            tokens: Tokens::new(secret_key),
             logins: LoginLimits::new(settings.logins, runtime.clone()),
             signatures: Signatures::new(store.clone(), runtime.clone(), vault.clone()),
             vault,
@@ -167,26 +177,36 @@ async fn start_engine(
         .map_err(|fault| anyhow!("the engine: {fault}"))
 }
 
+/// What job types have in common with the rest of the node.
+struct Shared {
+    host: HostId,
+    uploads: UploadSettings,
+    pacer: Pacer,
+    boards: Boards,
+}
+
 fn registry(
     settings: &Settings,
     configs: &GlobalConfigs,
     format: &TimeFormat,
     inventory: Inventory,
-    pacer: Pacer,
-    boards: &Boards,
+    shared: Shared,
 ) -> Result<Registry> {
+    let adding = adding(settings, format, &inventory, shared.host)?;
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
+    let upload = Intake::new(desk.clone(), shared.uploads, adding.clone());
     let limits = configs.copy_limits();
-    let copy = CopySettings { spawner: desk.spawner.clone(), limits, pacer };
+    let copy = CopySettings { spawner: desk.spawner.clone(), limits, pacer: shared.pacer };
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
     });
     let migrate = Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone()));
-    let evacuate = Evacuate::new(desk.clone(), copy.clone(), migrate.clone(), boards.clone());
+    let evacuate = Evacuate::new(desk.clone(), copy.clone(), migrate.clone(), shared.boards);
     let mut registry = Registry::default()
         .with(migrate)
         .with(Arc::new(evacuate))
+        .with(Arc::new(AddImage::new(desk.clone(), adding).with_upload(Arc::new(upload))))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
         let journal = match &settings.simulator_journal {
@@ -202,6 +222,32 @@ fn registry(
         }
     }
     Ok(registry)
+}
+
+/// What the job type that adds images is told.
+fn adding(
+    settings: &Settings,
+    format: &TimeFormat,
+    inventory: &Inventory,
+    host: HostId,
+) -> Result<AddSettings> {
+    let format = format.clone();
+    let tls = Tls::new(settings.image_ca_file.as_deref())
+        .with_context(|| format!("the setting {CA_FILE_KEY}: give a file of certificates in PEM"))?;
+    Ok(AddSettings {
+        host,
+        file_roots: settings.image_file_roots.clone(),
+        network: Arc::new(Web::new(
+            settings.egress_images.clone(),
+            tls,
+            settings.listen,
+            inventory.runtime().clone(),
+        )),
+        show: Arc::new(move |image| {
+            serde_json::to_value(ImageInventory::of(image, &format)).unwrap_or_default()
+        }),
+        tags: Arc::new(tags::of_image),
+    })
 }
 
 /// The admin account, made at the first start with the given password, or with a generated one that is left

@@ -2,9 +2,11 @@
 //! per family.
 
 mod accounts;
+mod backup_storages;
 mod ceph;
 mod evacuations;
 mod global_config;
+mod images;
 mod jobs;
 mod keys;
 mod logins;
@@ -12,7 +14,8 @@ mod nodes;
 mod query;
 mod sessions;
 mod storages;
-mod tags;
+pub mod tags;
+mod uploads;
 mod volumes;
 mod zql;
 
@@ -67,6 +70,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CreateAccessKey => keys::create(app, &called).await,
         Op::ChangeAccessKeyState => keys::change_state(app, &called).await,
         Op::DeleteAccessKey => keys::delete(app, &called).await,
+        Op::GetUploadImageJobDetails => uploads::details(app, &called).await,
         Op::GetVersion => Ok(nodes::version(app)),
         Op::GetCurrentTime => Ok(nodes::current_time(app)),
         Op::QueryLongJob
@@ -76,6 +80,10 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QueryZone
         | Op::QueryPrimaryStorage
         | Op::QueryVolume
+        | Op::QueryBackupStorage
+        | Op::QueryImageStoreBackupStorage
+        | Op::QueryCephBackupStorage
+        | Op::QueryImage
         | Op::QuerySystemTag
         | Op::QueryUserTag
         | Op::QueryGlobalConfig => query::query(app, &called).await,
@@ -95,6 +103,29 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetPrimaryStorageCapacity => storages::capacity(app, &called).await,
         Op::GetPrimaryStorageBandwidth => storages::bandwidth(app, &called).await,
         Op::ScanPrimaryStorage => storages::scan(app, &called).await,
+        Op::AddImageStoreBackupStorage => backup_storages::add(app, &called).await,
+        Op::UpdateBackupStorage | Op::UpdateImageStoreBackupStorage => {
+            backup_storages::update(app, &called).await
+        }
+        Op::ChangeBackupStorageState => backup_storages::change_state(app, &called).await,
+        Op::ReconnectBackupStorage | Op::ReconnectImageStoreBackupStorage => {
+            backup_storages::reconnect(app, &called).await
+        }
+        Op::DeleteBackupStorage => backup_storages::delete(app, &called).await,
+        Op::GetBackupStorageCapacity => backup_storages::capacity(app, &called).await,
+        Op::GetTrashOnBackupStorage => backup_storages::trash(app, &called).await,
+        Op::CleanUpTrashOnBackupStorage => backup_storages::clean_trash(app, &called).await,
+        Op::AddImage => images::add(app, &called).await,
+        Op::UpdateImage => images::update(app, &called).await,
+        Op::ChangeImageState => images::change_state(app, &called).await,
+        Op::SyncImageSize => images::sync_size(app, &called).await,
+        Op::CalculateImageHash => images::hash(app, &called).await,
+        Op::SetImageBootMode => images::set_boot_mode(app, &called).await,
+        Op::SetImageQga => images::set_qga(app, &called).await,
+        Op::DeleteImage => images::delete(app, &called).await,
+        Op::ExpungeImage => images::expunge(app, &called).await,
+        Op::RecoverImage => images::recover(app, &called).await,
+        Op::GetCandidateBackupStorageForCreatingImage => images::candidates(app, &called).await,
         Op::CreateDataVolume => volumes::create(app, &called).await,
         Op::UpdateVolume => volumes::update(app, &called).await,
         Op::DeleteDataVolume => volumes::delete(app, &called).await,
@@ -129,6 +160,7 @@ const fn looks_first(op: Op) -> bool {
             | Op::PrimaryStorageMigrateVolume
             | Op::ImportVolume
             | Op::EvacuatePrimaryStorage
+            | Op::AddImage
             | Op::CreateSystemTag
             | Op::CreateSystemTags
             | Op::CreateUserTag

@@ -29,6 +29,7 @@ use tower::Service;
 
 use crate::app::{App, Received};
 use crate::room::Room;
+use crate::uploads;
 use peer::Peer;
 
 /// A request's head must be there within this time.
@@ -62,7 +63,8 @@ pub fn start(app: Arc<App>, listener: TcpListener, connections_max: usize) -> Se
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(document))
         .fallback(api)
-        .with_state(app);
+        .with_state(app.clone())
+        .merge(uploads::routes(uploads::of_app(app)));
     Serving { stop, ended: tokio::spawn(accept(router, listener, connections_max, stopped)) }
 }
 

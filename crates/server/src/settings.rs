@@ -15,6 +15,7 @@ use crate::auth::login_limits::Allowed;
 use crate::bandwidth::{self, Configured};
 use crate::egress::Egress;
 use crate::hooks;
+use crate::images;
 use crate::janitor::trash;
 
 /// One setting.
@@ -140,6 +141,22 @@ pub const SETTINGS: &[Setting] = &[
         "public,private",
         "Where web hooks may lead: public, private, ADDRESS:PORTS, NETWORK/PREFIX:PORTS, HOST:PORTS, at most 256. Loopback, link-local, multicast and metadata addresses need a rule with their address; a demo has one for loopback.",
     ),
+    setting(
+        images::EGRESS_KEY,
+        "public,private",
+        "Where images may be fetched from, written as for egress.webhooks; the same addresses need a rule of their own.",
+    ),
+    setting(
+        images::FILE_ROOTS_KEY,
+        "",
+        "Directories below which file:// URLs of images may read, separated by colons, at most 64; empty: none.",
+    ),
+    setting(
+        images::CA_FILE_KEY,
+        "",
+        "A file of certificates in PEM: authorities that https URLs of images may be of, besides those that the machine trusts.",
+    ),
+    setting("image.expungeSeconds", "259200", "A deleted image is expunged after so many seconds; 0 never."),
 ];
 
 /// Variables of the environment that are no settings: name and meaning.
@@ -212,6 +229,14 @@ pub struct Settings {
     pub egress_webhooks: Egress,
     /// The budgets of storages, as the file has them.
     pub bandwidth: Configured,
+    /// Where images may be fetched from.
+    pub egress_images: Egress,
+    /// Below which directories files may become images.
+    pub image_file_roots: Vec<PathBuf>,
+    /// Certificates of authorities besides the machine's.
+    pub image_ca_file: Option<PathBuf>,
+    /// Until a deleted image is expunged, s; 0 = never.
+    pub image_expunge_s: u64,
 }
 
 /// Values by key, from the weakest source to the strongest.
@@ -380,6 +405,12 @@ impl Layers {
             egress_webhooks: self.egress(hooks::EGRESS_KEY, demo)?,
             bandwidth: Configured::read(self.file.as_deref(), zone.clone())?,
             zone,
+            egress_images: self.egress(images::EGRESS_KEY, demo)?,
+            image_file_roots: self.file_roots()?,
+            image_ca_file: Some(self.text(images::CA_FILE_KEY))
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            image_expunge_s: self.number("image.expungeSeconds", 0, u64::from(u32::MAX))?,
         })
     }
 
@@ -401,6 +432,16 @@ impl Layers {
     fn egress(&self, key: &'static str, demo: bool) -> Result<Egress> {
         let rules = if demo && !self.is_set(key) { hooks::LOOPBACK_TOO } else { self.text(key) };
         Egress::parse(key, rules).map_err(|why| self.wrong(key, &format!("a list of rules, but {why}")))
+    }
+
+    fn file_roots(&self) -> Result<Vec<PathBuf>> {
+        let key = images::FILE_ROOTS_KEY;
+        let roots: Vec<_> = self.text(key).split(':').filter(|p| !p.is_empty()).map(PathBuf::from).collect();
+        let plain = |root: &PathBuf| root.is_absolute() && root != Path::new("/");
+        if roots.len() > images::FILE_ROOTS_MAX || !roots.iter().all(plain) {
+            return Err(self.wrong(key, "absolute directories other than /, separated by colons"));
+        }
+        Ok(roots)
     }
 
     fn zone(&self) -> Result<TimeZone> {
@@ -454,67 +495,4 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelled_key_is_refused_with_the_nearest_one() {
-        let refused =
-            Layers::default().set("engine.maxRuning", "1", "longhaul.toml").unwrap_err().to_string();
-        assert!(refused.contains("engine.maxRunning"), "{refused}");
-    }
-
-    #[test]
-    fn a_number_where_a_text_is_due_is_refused_even_if_a_flag_wins() {
-        let path = std::env::temp_dir().join(format!("longhaul-settings-{}.toml", std::process::id()));
-        std::fs::write(&path, "listen = 5\n").unwrap();
-        let refused = Layers::default().file(&path).unwrap_err().to_string();
-        assert!(refused.contains("listen") && refused.contains("in quotes"), "{refused}");
-        std::fs::write(&path, "simulator = 1\n[engine]\nmaxRunning = 5\n").unwrap();
-        Layers::default().file(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn flags_win_over_the_environment() {
-        let mut layers = Layers::default();
-        layers.environment([("LONGHAUL_ENGINE_MAX_RUNNING".to_owned(), "3".to_owned())].into_iter());
-        assert_eq!(layers.settings().unwrap().max_running, 3);
-        layers.set("engine.maxRunning", "4", "--set").unwrap();
-        assert_eq!(layers.settings().unwrap().max_running, 4);
-    }
-
-    #[test]
-    fn a_demo_never_listens_beyond_loopback() {
-        let mut layers = Layers::default();
-        layers.set("demo", "true", "--demo").unwrap();
-        layers.set("listen", "0.0.0.0:8080", "--listen").unwrap();
-        assert!(layers.settings().unwrap_err().to_string().contains("loopback"));
-    }
-
-    #[test]
-    fn web_hooks_reach_loopback_in_a_demo_and_where_a_rule_says_so() {
-        let own = "127.0.0.1:8080".parse().unwrap();
-        let reaches = |layers: &Layers| {
-            let settings = layers.settings().unwrap();
-            settings.egress_webhooks.check("h", "127.0.0.1:9000".parse().unwrap(), own).is_ok()
-        };
-        let mut layers = Layers::default();
-        assert!(!reaches(&layers));
-        layers.set("demo", "true", "--demo").unwrap();
-        assert!(reaches(&layers));
-        layers.set(hooks::EGRESS_KEY, "private", "--set").unwrap();
-        assert!(!reaches(&layers), "what is set counts");
-        layers.set(hooks::EGRESS_KEY, "127.0.0.1", "--set").unwrap();
-        let refused = layers.settings().unwrap_err().to_string();
-        assert!(refused.contains("egress.webhooks") && refused.contains("ADDRESS:PORTS"), "{refused}");
-    }
-
-    #[test]
-    fn a_value_out_of_bounds_names_its_key_and_its_bounds() {
-        let mut layers = Layers::default();
-        layers.set("copy.streams", "99", "longhaul.toml").unwrap();
-        let refused = layers.settings().unwrap_err().to_string();
-        assert!(refused.contains("copy.streams") && refused.contains("1 to 16"), "{refused}");
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ mod client;
 mod cluster;
 #[path = "kill/deck.rs"]
 mod deck;
+#[path = "support/file_server.rs"]
+mod file_server;
 #[path = "kill/kinds.rs"]
 mod kinds;
 #[path = "kill/place.rs"]
@@ -34,6 +36,8 @@ mod evacuate;
 mod fences;
 #[path = "kill/guards.rs"]
 mod guards;
+#[path = "kill/images.rs"]
+mod images;
 #[path = "kill/in_use.rs"]
 mod in_use;
 #[path = "kill/leases.rs"]
@@ -42,6 +46,8 @@ mod leases;
 mod matrix;
 #[path = "kill/migration.rs"]
 mod migration;
+#[path = "kill/nginx.rs"]
+mod nginx;
 #[path = "kill/progress.rs"]
 mod progress;
 #[path = "kill/restarts.rs"]

@@ -40,6 +40,17 @@ macro_rules! delegate_the_rest {
             remove_trash(id: u64) -> ();
             known_paths(storage: StorageId) -> Vec<String>;
         }}
+        $crate::delegate! { $wrapper, Images {
+            create_backup_storage(storage: BackupStorage) -> BackupStorage;
+            backup_storage(id: BackupStorageId) -> Option<BackupStorage>;
+            update_backup_storage(id: BackupStorageId, update: BackupStorageUpdate) -> BackupStorage;
+            delete_backup_storage(id: BackupStorageId) -> ();
+            create_image(image: Image) -> Image;
+            image(id: ImageId) -> Option<Image>;
+            update_image(image: Image, seen_ms: i64) -> Image;
+            delete_image(id: ImageId) -> ();
+            images_of_content(blake3: &str) -> Vec<Image>;
+        }}
         $crate::delegate! { $wrapper, Ledger {
             intend(claim: &Claim, intent: Intent) -> Intent;
             intents(job: JobId) -> Vec<Intent>;
@@ -107,13 +118,15 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, Tag, Tagged,
-        Trash, Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, Session,
+        Storage, Tag, Tagged, Trash, Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
-        AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob,
-        NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
+        AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
+        JobState, KeyId, NewJob, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId,
+        Transition, VolumeId,
     };
+    pub use longhaul_store::images::BackupStorageUpdate;
     pub use longhaul_store::traits::StorageUpdate;
 }

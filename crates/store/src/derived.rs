@@ -7,6 +7,9 @@ pub const ADMIN_TYPE: &str = "SystemAdmin";
 /// The type of every other account.
 pub const NORMAL_TYPE: &str = "Normal";
 
+/// The type of every image.
+pub const IMAGE_TYPE: &str = "zstack";
+
 /// The type of an account.
 pub const fn account_type(admin: bool) -> &'static str {
     if admin { ADMIN_TYPE } else { NORMAL_TYPE }

@@ -9,18 +9,20 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, Tag, Tagged,
-    Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, Session,
+    Storage, Tag, Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
-    AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
-    NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
+    AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
+    JobState, KeyId, NewJob, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, TagId,
+    Transition, VolumeId,
 };
 
+use crate::images::BackupStorageUpdate;
 use crate::traits::StorageUpdate;
 use crate::{
-    Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
+    Configs, Deliveries, Events, Identity, Images, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
     StoreError, Tags,
 };
 
@@ -169,6 +171,17 @@ faulty! {
         fn add_trash(trash: Trash) -> Trash;
         fn remove_trash(id: u64) -> ();
         fn known_paths(storage: StorageId) -> Vec<String>;
+    }
+    Images {
+        fn create_backup_storage(storage: BackupStorage) -> BackupStorage;
+        fn backup_storage(id: BackupStorageId) -> Option<BackupStorage>;
+        fn update_backup_storage(id: BackupStorageId, update: BackupStorageUpdate) -> BackupStorage;
+        fn delete_backup_storage(id: BackupStorageId) -> ();
+        fn create_image(image: Image) -> Image;
+        fn image(id: ImageId) -> Option<Image>;
+        fn update_image(image: Image, seen_ms: i64) -> Image;
+        fn delete_image(id: ImageId) -> ();
+        fn images_of_content(blake3: &str) -> Vec<Image>;
     }
     Ledger {
         fn intend(claim: &Claim, intent: Intent) -> Intent;

@@ -7,6 +7,7 @@ pub mod derived;
 pub mod error;
 pub mod faulty;
 mod history;
+pub mod images;
 mod lease;
 mod life;
 mod like;
@@ -17,6 +18,7 @@ pub mod traits;
 
 pub use error::StoreError;
 pub use faulty::FaultyStore;
+pub use images::Images;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
 pub use sqlite::SqliteStore;

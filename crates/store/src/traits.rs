@@ -14,7 +14,7 @@ use longhaul_model::{
     NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
-use crate::StoreError;
+use crate::{Images, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -162,7 +162,7 @@ pub trait Identity: Send + Sync {
     /// Removes an account, its sessions, its access keys and its final jobs' ownership.
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while it owns non-final jobs or volumes.
+    /// `NotFound`; `InUse` while it owns non-final jobs, volumes or images.
     async fn delete_account(&self, id: AccountId) -> Result<()>;
     /// Stores a session, unless the account has `limit` live ones: then `false`.
     async fn create_session(&self, session: &Session, limit: u32) -> Result<bool>;
@@ -405,6 +405,7 @@ pub trait Store:
     + Identity
     + Keys
     + Resources
+    + Images
     + Ledger
     + Events
     + Records
@@ -422,6 +423,8 @@ impl<T> Store for T where
         + Identity
         + Keys
         + Resources
+        + Images
+        + Images
         + Ledger
         + Events
         + Records

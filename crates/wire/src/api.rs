@@ -4,9 +4,11 @@
 //!
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
+mod backup_storages;
 mod evacuations;
 mod global_config;
 mod identity;
+mod images;
 mod keys;
 mod logins;
 mod longjobs;
@@ -211,7 +213,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 11] = [
+const FAMILIES: [&[Operation]; 13] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -219,6 +221,8 @@ const FAMILIES: [&[Operation]; 11] = [
     nodes::ROWS,
     storages::ROWS,
     volumes::ROWS,
+    backup_storages::ROWS,
+    images::ROWS,
     zql::ROWS,
     tags::ROWS,
     global_config::ROWS,

@@ -57,6 +57,7 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
         Code::DuplicateTag => ("TAG.1000", 409, "Duplicated tag."),
         Code::StorageAway => ("PS.1003", 503, "The primary storage is disconnected"),
         Code::StorageFull => ("PS.1000", 409, "Unable to allocate primary storage"),
+        Code::UploadInterrupted => ("IMG.1001", 409, "upload image interrupted"),
     }
 }
 

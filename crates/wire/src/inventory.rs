@@ -1,15 +1,17 @@
 //! Answer bodies: one struct per inventory, made from the model's records, and the envelopes around them.
 //! Nulls are left out everywhere. Every field has its description here, which the OpenAPI document takes.
 //!
-//! Source: rest-api.md 5.4 and section 6, resources.md 1 to 4.
+//! Source: rest-api.md 5.4 and section 6, resources.md 1 to 4, 6, 7.
 
 mod access_key;
 mod answers;
+mod backup_storage;
 mod bandwidth;
 mod envelope;
 mod evacuation;
 mod global_config;
 mod identity;
+mod image;
 mod job;
 mod job_type;
 mod node;
@@ -30,13 +32,17 @@ mod tests;
 pub use access_key::AccessKeyInventory;
 pub use answers::{
     CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
-    ValidateSessionAnswer,
+    UploadImageJobDetails, UploadImageJobDetailsAnswer, ValidateSessionAnswer,
+};
+pub use backup_storage::{
+    BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,
 };
 pub use bandwidth::BandwidthInventory;
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
 pub use evacuation::{EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
 pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};
 pub use identity::{AccountInventory, SessionInventory};
+pub use image::{ImageBackupStorageRefInventory, ImageInventory};
 pub use job::{LongJobInventory, LongJobState};
 pub use job_type::JobTypeInventory;
 pub use node::ManagementNodeInventory;

@@ -50,5 +50,7 @@ pub const fn class_of(resource: Resource) -> &'static str {
         Resource::AccessKey => "org.zstack.accessKey.AccessKeyInventory",
         Resource::SystemTag => "org.zstack.header.tag.SystemTagInventory",
         Resource::UserTag => "org.zstack.header.tag.UserTagInventory",
+        Resource::BackupStorage => "org.zstack.header.storage.backup.BackupStorageInventory",
+        Resource::Image => "org.zstack.header.image.ImageInventory",
     }
 }

@@ -60,6 +60,7 @@ pub async fn add_directory(
     .await?;
     let inventory = &desk.inventory;
     refuse_nested(inventory, &path).await?;
+    super::backup_storages::refuse_inside(desk, &path, true).await?;
     let id = new.id.unwrap_or_else(|| StorageId::random(&**inventory.runtime()));
     let known = inventory.storages().await?.into_iter().any(|s| s.directory().map(Path::new) == Some(&*path));
     let marked = path.clone();

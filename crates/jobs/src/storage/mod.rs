@@ -23,4 +23,4 @@ pub use local::{
 pub use lock::SourceGuard;
 pub use probe::{Format, Identity, ImageInfo, probe, probe_as};
 pub use root::{Access, Root};
-pub use scan::{Found, scan, stray_files};
+pub use scan::{Found, JOURNAL_EXTENSION, scan, stray_files};

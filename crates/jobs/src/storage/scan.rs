@@ -14,6 +14,9 @@ pub const MAX_DEPTH: usize = 8;
 /// No more files than this are looked at in one walk.
 pub const MAX_FILES: usize = 100_000;
 
+/// What the name of an upload's journal ends in, beside the file that comes in.
+pub const JOURNAL_EXTENSION: &str = "received";
+
 /// A file that looks like a disk image.
 #[derive(Debug)]
 pub struct Found {
@@ -76,8 +79,12 @@ pub fn stray_files(root: &Root, managed: &BTreeSet<PathBuf>) -> Result<Vec<PathB
     Ok(files)
 }
 
-/// qcow2 tells by its first bytes; for raw the name must say so, or the size be that of a disk.
+/// qcow2 tells by its first bytes; for raw the name must say so, or the size be that of a disk. The journal of an
+/// upload is none, however long it is.
 fn looks_like_image(path: &Path, image: &Result<ImageInfo, DiskError>) -> bool {
+    if path.extension().is_some_and(|e| e == JOURNAL_EXTENSION) {
+        return false;
+    }
     let named = path
         .extension()
         .and_then(|e| e.to_str())

@@ -1,5 +1,6 @@
 //! The values in force: read at start, changed one after another, each stored before it counts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub struct GlobalConfigs {
     defaults: InForce,
     now: Mutex<Arc<InForce>>,
     copies: watch::Sender<CopyLimits>,
+    upload_idle_s: Arc<AtomicU64>,
     /// Told after every change, to whom works by rounds.
     pub changed: Notify,
     /// One change at a time, so that what is stored and what is in force are of the same order.
@@ -48,6 +50,7 @@ impl GlobalConfigs {
         }
         Ok(Self {
             copies: watch::Sender::new(now.copy),
+            upload_idle_s: Arc::new(AtomicU64::new(now.upload_idle_s)),
             defaults,
             now: Mutex::new(Arc::new(now)),
             changed: Notify::new(),
@@ -68,6 +71,11 @@ impl GlobalConfigs {
     /// The bounds of copies, also when they change.
     pub fn copy_limits(&self) -> watch::Receiver<CopyLimits> {
         self.copies.subscribe()
+    }
+
+    /// For how long uploads may be idle, in seconds, also when that changes.
+    pub fn upload_idle_s(&self) -> Arc<AtomicU64> {
+        self.upload_idle_s.clone()
     }
 
     /// Chooses a value: stored first, so that a restart keeps what was answered; then in force.
@@ -98,6 +106,7 @@ impl GlobalConfigs {
         let next = Arc::new(next);
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
         self.copies.send_replace(next.copy);
+        self.upload_idle_s.store(next.upload_idle_s, Ordering::Relaxed);
         app.engine.limit_running(SlotClass::BuiltIn, Some(next.max_running));
         app.engine.limit_running(SlotClass::Simulator, next.max_running_simulator);
         app.engine.set_cancel_deadline(Duration::from_secs(next.cancel_deadline_s));

@@ -28,6 +28,7 @@ fn a_value_reads_back_and_changes_nothing_else() {
             Bounds::Number(low, _) => &[&low.to_string(), &(low + 7).to_string()],
             Bounds::NumberOrEmpty(..) => &["", "7"],
             Bounds::Flag => &["false", "true"],
+            Bounds::OneOf(words) => words,
         };
         for value in values {
             let mut now = defaults();
@@ -48,6 +49,9 @@ fn a_value_out_of_bounds_is_refused_with_the_bounds_and_changes_nothing() {
                 vec!["x".to_owned(), "-1".to_owned(), "1.5".to_owned(), beyond(high)],
                 format!("[{low}, {high}]"),
             ),
+            Bounds::OneOf(words) => {
+                (vec![words[0].to_lowercase(), String::new()], format!("[{}]", words.join(", ")))
+            }
             Bounds::Flag => {
                 (vec!["1".to_owned(), "yes".to_owned(), String::new()], "[true, false]".to_owned())
             }

@@ -19,6 +19,24 @@ impl Target {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let target = Self::read(text)?;
+        if target.is_secure() {
+            return Err("https URLs cannot be called in this release; give an http URL, of a proxy that speaks TLS if \
+                        need be"
+                .to_owned());
+        }
+        Ok(target)
+    }
+
+    /// Reads the URL of something to fetch, which may be https.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_download(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         if text.len() > URL_MAX_BYTES {
             return Err(format!("the URL has {} bytes, more than {URL_MAX_BYTES}", text.len()));
         }
@@ -26,14 +44,7 @@ impl Target {
             format!("it must be a URL as http://receiver.example:9000/path in ASCII, but: {error}")
         })?;
         match url.scheme() {
-            "http" => {}
-            "https" => {
-                return Err(
-                    "https URLs cannot be called in this release; give an http URL, of a proxy that \
-                            speaks TLS if need be"
-                        .to_owned(),
-                );
-            }
+            "http" | "https" => {}
             other => return Err(format!("the URL must begin with http://, not with {other}:")),
         }
         if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
@@ -49,7 +60,17 @@ impl Target {
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.0.port().unwrap_or(80)
+        self.0.port_or_known_default().unwrap_or(80)
+    }
+
+    /// Whether TLS is to be spoken.
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The URL that a redirect from here leads to, if it is one.
+    pub fn join(&self, to: &str) -> Option<String> {
+        self.0.join(to).ok().map(Into::into)
     }
 
     /// The address, where the URL names one; `127.1` and `0x7f000001` name one too.
@@ -84,7 +105,7 @@ impl Target {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}/", self.authority())
+        write!(f, "{}://{}/", self.0.scheme(), self.authority())
     }
 }
 
@@ -149,6 +170,18 @@ mod tests {
         assert_eq!(target.to_string(), "http://h:81/");
         assert_eq!(format!("{target:?}"), "Target(http://h:81/)");
         assert_eq!(target.authority(), "h:81");
+    }
+
+    #[test]
+    fn a_download_may_be_over_tls_and_a_call_may_not() {
+        let secure = Target::of_download("https://H.example/a?b").unwrap();
+        assert_eq!((secure.host(), secure.port(), secure.is_secure()), ("h.example", 443, true));
+        assert_eq!(
+            (secure.to_string(), secure.join("/c")),
+            ("https://h.example/".to_owned(), Some("https://h.example/c".to_owned()))
+        );
+        assert!(!Target::of_download("http://h/").unwrap().is_secure());
+        assert!(Target::parse("https://h/").is_err());
     }
 
     #[test]

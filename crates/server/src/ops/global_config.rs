@@ -62,6 +62,10 @@ pub fn options(called: &Called) -> Result<Answer, Fault> {
             number_less_than_or_equal: i64::try_from(high).ok(),
             ..GlobalConfigOptions::default()
         },
+        Bounds::OneOf(words) => GlobalConfigOptions {
+            valid_value: Some(words.iter().map(ToString::to_string).collect()),
+            ..GlobalConfigOptions::default()
+        },
         Bounds::Flag => GlobalConfigOptions {
             valid_value: Some(vec!["true".to_owned(), "false".to_owned()]),
             ..GlobalConfigOptions::default()

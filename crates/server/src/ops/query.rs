@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use longhaul_engine::fault::from_store;
 use longhaul_model::Fault;
-use longhaul_model::query::{Condition, Field, Op, Resource, Rows, Value};
+use longhaul_model::query::{self, Condition, Field, Resource, Rows, Value};
+use longhaul_model::resource::BackupStorageKind;
+use longhaul_wire::Op;
 use longhaul_wire::api::{Kind, Target};
 use longhaul_wire::inventory::{
-    self, AccessKeyInventory, AccountInventory, LongJobInventory, ManagementNodeInventory,
+    self, AccessKeyInventory, AccountInventory, BackupStorageInventory, CephBackupStorageInventory,
+    ImageInventory, ImageStoreBackupStorageInventory, LongJobInventory, ManagementNodeInventory,
     PrimaryStorageInventory, SystemTagInventory, UserTagInventory, VolumeInventory, ZoneInventory,
 };
 use longhaul_wire::query::{global_configs, resolve, zones};
@@ -15,6 +18,7 @@ use longhaul_wire::query::{global_configs, resolve, zones};
 use super::global_config;
 use crate::answer::Answer;
 use crate::app::{App, Called};
+use crate::uploads;
 
 pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let raw = called.call.query.as_ref().ok_or_else(|| Fault::internal("a query without its text"))?;
@@ -41,12 +45,16 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     };
     let mut resolved = resolve(raw, resource, &app.format)?;
     restrict(called, resource, &mut resolved.query);
+    resolved.query.filter.conditions.extend(of_kind(called.call.op()));
     let want_rows = resolved.query.want_rows;
     let bodies = [Field::JobData.key(), Field::JobResult.key()];
     resolved.query.without_bodies =
         resolved.fields.as_ref().is_some_and(|fields| !fields.iter().any(|f| bodies.contains(&f.as_str())));
     called.room.take(&*app.runtime).await?;
-    let answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
+    let mut answer = app.store.query(&resolved.query).await.map_err(|e| from_store(e, "the query"))?;
+    if let Rows::Jobs(jobs) = &mut answer.rows {
+        uploads::show(app, &called.host, jobs).await;
+    }
     let (total, fields, format) = (answer.total, resolved.fields.as_deref(), &app.format);
     macro_rules! body {
         ($rows:expr, $inventory:ident) => {{
@@ -63,25 +71,47 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         Rows::AccessKeys(rows) => body!(rows, AccessKeyInventory),
         Rows::SystemTags(rows) => body!(rows, SystemTagInventory),
         Rows::UserTags(rows) => body!(rows, UserTagInventory),
+        Rows::BackupStorages(rows) => match called.call.op() {
+            Op::QueryImageStoreBackupStorage => body!(rows, ImageStoreBackupStorageInventory),
+            Op::QueryCephBackupStorage => body!(rows, CephBackupStorageInventory),
+            _ => body!(rows, BackupStorageInventory),
+        },
+        Rows::Images(rows) => body!(rows, ImageInventory),
     }))
 }
 
+/// What must hold besides for a query of one kind.
+fn of_kind(op: Op) -> Option<Condition> {
+    let kind = match op {
+        Op::QueryImageStoreBackupStorage => BackupStorageKind::ImageStore,
+        Op::QueryCephBackupStorage => BackupStorageKind::Ceph,
+        _ => return None,
+    };
+    let values = vec![Value::Text(kind.name().to_owned())];
+    Some(Condition { field: Field::Type, op: query::Op::Eq, values })
+}
+
 /// Accounts other than admin see their own jobs, volumes and access keys, the tags of these, and themselves;
-/// nodes and storages are seen by all.
+/// nodes and storages of both sorts are seen by all.
 fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
     if called.identity.admin {
         return;
     }
     let own = called.identity.account;
     match resource {
-        Resource::Job | Resource::Volume | Resource::AccessKey | Resource::SystemTag | Resource::UserTag => {
+        Resource::Job
+        | Resource::Volume
+        | Resource::AccessKey
+        | Resource::SystemTag
+        | Resource::UserTag
+        | Resource::Image => {
             query.filter.visible_to = Some(own);
         }
         Resource::Account => query.filter.conditions.push(Condition {
             field: Field::Uuid,
-            op: Op::Eq,
+            op: query::Op::Eq,
             values: vec![Value::Text(own.to_string())],
         }),
-        Resource::Node | Resource::Storage => {}
+        Resource::Node | Resource::Storage | Resource::BackupStorage => {}
     }
 }

@@ -12,6 +12,7 @@ use longhaul_wire::Op;
 
 use crate::app::{App, Called};
 pub use calls::{create, create_many, delete, update};
+pub use known::{BOOT_MODE, QEMU_AGENT};
 
 /// The system tag of a dry run: all checks, nothing stored.
 pub const VALIDATION_ONLY: &str = "validationOnly";
@@ -48,6 +49,8 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::PrimaryStorageMigrateVolume
         | Op::ImportVolume
         | Op::EvacuatePrimaryStorage => Some(known::JOB),
+        Op::AddImage => Some(known::IMAGE),
+        Op::AddImageStoreBackupStorage => Some(known::BACKUP_STORAGE),
         Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
         Op::AddLocalPrimaryStorage
         | Op::AddSharedMountPointPrimaryStorage
@@ -70,6 +73,23 @@ pub fn kept(called: &Called) -> Vec<String> {
         _ => false,
     };
     once(called.call.system_tags.iter().filter(stored))
+}
+
+/// Refuses system tags that images do not have; those of them that are stored, each once.
+///
+/// # Errors
+/// SYS.1007, naming the tag.
+pub fn of_image(tags: &[String]) -> Result<Vec<String>, Fault> {
+    let mut stored = Vec::new();
+    for tag in tags {
+        match known::find(known::IMAGE, tag)? {
+            Some(known) if known.kept && !stored.contains(tag) => stored.push(tag.clone()),
+            Some(_) => {}
+            None => return Err(Fault::invalid(format!("no system tag matches {tag}"))),
+        }
+    }
+    known::check_single(known::IMAGE, &stored)?;
+    Ok(stored)
 }
 
 /// The user tags, each once.

@@ -40,6 +40,7 @@ fn of_statement(called: &Called, statement: Statement) -> Called {
         call: Call { operation, query: Some(query), ..called.call.clone() },
         identity: called.identity,
         from: called.from,
+        host: called.host.clone(),
         api_id: called.api_id.clone(),
         room: called.room.clone(),
         caller: called.caller.clone(),

@@ -37,11 +37,11 @@ pub struct Row {
     pub foreign: Foreign,
 }
 
-fn sync(id: &'static str, path: String, foreign: Foreign) -> Row {
+pub fn sync(id: &'static str, path: String, foreign: Foreign) -> Row {
     Row { id, path, body: Value::Null, asynchronous: false, open: false, open_status: 0, foreign }
 }
 
-fn asynchronous(id: &'static str, path: String, body: Value, foreign: Foreign) -> Row {
+pub fn asynchronous(id: &'static str, path: String, body: Value, foreign: Foreign) -> Row {
     Row { body, asynchronous: true, ..sync(id, path, foreign) }
 }
 
@@ -58,6 +58,7 @@ pub fn rows(stake: &Stake) -> Vec<Row> {
         nodes(stake),
         storages(stake),
         volumes(stake),
+        crate::credential_images::rows(stake),
         tags(stake),
         configs(),
     ];

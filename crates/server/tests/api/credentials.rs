@@ -33,7 +33,12 @@ pub struct Stake {
     pub key: String,
     /// A system tag on the job.
     pub tag: String,
+    /// A backup storage.
+    pub shelf: String,
+    /// An image on it.
+    pub image: String,
     _directory: TempDir,
+    _shelf_directory: TempDir,
 }
 
 impl Stake {
@@ -48,6 +53,8 @@ impl Stake {
         let volume = admin.post("/volumes/data", &volume).inventory()["uuid"].as_str().map(str::to_owned);
         let victim = json!({"params": {"name": "victim", "password": "x"}});
         let account = admin.post("/accounts", &victim).inventory()["uuid"].as_str().map(str::to_owned);
+        let shelf_directory = TempDir::new("shelf");
+        let shelf = admin.add_shelf(&shelf_directory.0);
         let job = admin.job_in("Running");
         let api_id = admin.job(&job).expect("the job")["apiId"].as_str().map(str::to_owned);
         let tag = admin.tag("system", "LongJobVO", &job, "uploadImage::x").inventory();
@@ -62,7 +69,10 @@ impl Stake {
             node: first(admin, "/management-nodes"),
             key: crate::support::Signer::of(admin).uuid,
             tag: tag["uuid"].as_str().expect("a tag").to_owned(),
+            image: image(admin, &directory, &shelf),
+            shelf,
             _directory: directory,
+            _shelf_directory: shelf_directory,
         }
     }
 
@@ -78,7 +88,10 @@ impl Stake {
             node: uuid(),
             key: uuid(),
             tag: uuid(),
+            shelf: uuid(),
+            image: uuid(),
             _directory: TempDir::new("storage"),
+            _shelf_directory: TempDir::new("shelf"),
         }
     }
 
@@ -96,6 +109,13 @@ impl Stake {
         assert_eq!(one("/volumes", &self.volume)["status"], "Ready");
         assert_eq!(one("/volumes", &self.volume)["name"], "v");
         assert_eq!(one("/accounts", &self.account)["name"], "victim");
+        assert_eq!(one("/backup-storage", &self.shelf)["name"], "shelf");
+        assert_eq!(one("/backup-storage", &self.shelf)["state"], "Enabled");
+        let image = one("/images", &self.image);
+        assert_eq!(
+            (&image["name"], &image["state"], &image["status"]),
+            (&json!("i"), &json!("Enabled"), &json!("Ready"))
+        );
         assert_eq!(one("/accesskeys", &self.key)["state"], "Enabled");
         assert_eq!(one("/system-tags", &self.tag)["tag"], "uploadImage::x");
         assert_eq!(admin.get("/system-tags?count=true").ok()["total"], 1);
@@ -103,6 +123,20 @@ impl Stake {
         let timeout = admin.get("/global-configurations?q=name=session.timeout&fields=value").ok();
         assert_eq!(timeout["inventories"], json!([{"value": "7200"}]));
     }
+}
+
+/// A small image that is Ready.
+fn image(admin: &Caller, directory: &TempDir, shelf: &str) -> String {
+    let file = directory.0.join("image.raw");
+    std::fs::write(&file, vec![7; 4096]).expect("a file");
+    let params = json!({"name": "i", "url": file, "format": "raw", "backupStorageUuids": [shelf]});
+    let image = admin.post("/images", &json!({"params": params})).inventory();
+    image["uuid"].as_str().expect("an image").to_owned()
+}
+
+/// Lets files of the tests' directory become images.
+pub fn file_roots() -> String {
+    format!("images.fileRoots={}", std::env::temp_dir().display())
 }
 
 fn first(caller: &Caller, path: &str) -> String {
@@ -198,7 +232,7 @@ fn foreign(server: &Server, stake: &Stake, stranger: &Caller) -> usize {
 }
 
 fn matrix(profile: &'static str) {
-    let server = Server::start(profile, &[]);
+    let server = Server::start(profile, &["--set", &file_roots()]);
     let admin = server.admin();
     let stake = Stake::of(&admin);
     let known: BTreeSet<String> = rows(&stake).into_iter().map(|row| row.id.to_owned()).collect();

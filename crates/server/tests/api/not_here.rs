@@ -16,7 +16,7 @@ fn requests() -> Vec<(&'static str, String, String, bool)> {
         ("GET", "/volumes/formats".to_owned(), String::new(), false),
         (
             "POST",
-            "/images".to_owned(),
+            "/vm-instances".to_owned(),
             json!({"params": {"name": "i"}, "systemTags": ["vmSystemTag::x"]}).to_string(),
             true,
         ),

@@ -149,7 +149,7 @@ fn a_disabled_or_deleted_key_signs_nothing_from_then_on() {
 
 #[test]
 fn no_operation_works_with_a_wrong_signature() {
-    for server in Server::both(&[]) {
+    for server in Server::both(&["--set", &crate::credentials::file_roots()]) {
         let stake = Stake::of(&server.admin());
         let right = Signer::of(&server.admin());
         let wrong = Signer { secret: "not the secret of this key".to_owned(), ..right.clone() };

@@ -28,6 +28,13 @@ impl Caller {
         Pool { uuid: text(&made["uuid"]), dir }
     }
 
+    /// Makes a directory a backup storage.
+    pub fn add_shelf(&self, directory: &std::path::Path) -> String {
+        let params = json!({"name": "shelf", "url": directory, "hostname": "localhost", "username": "u", "password": "p"});
+        let made = self.post("/backup-storage/image-store", &json!({"params": params})).inventory();
+        made["uuid"].as_str().expect("a uuid").to_owned()
+    }
+
     /// An empty data volume of this caller; `body` is merged into the call's top level.
     pub fn volume(&self, pool: &Pool, body: &Value) -> String {
         let mut call =

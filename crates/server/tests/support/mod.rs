@@ -5,6 +5,7 @@
 
 pub mod caller;
 pub mod disks;
+pub mod file_server;
 pub mod http;
 pub mod jobs;
 pub mod receiver;

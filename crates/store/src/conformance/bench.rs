@@ -4,12 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use longhaul_model::resource::{
-    Account, ApiOutcome, ApiRecord, Storage, StorageKind, StorageState, Volume, WebHook,
+    Account, ApiOutcome, ApiRecord, BackupStorage, BackupStorageKind, Image, ImageRef, ImageStatus, Storage,
+    StorageKind, StorageState, Volume, WebHook,
 };
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
-    AccountId, ApiId, Change, Claim, Claimed, Clock, FreeSlots, HostId, Job, JobEvent, JobId, JobState,
-    NewJob, NodeId, SlotClass, StorageId, Submitted, Transition, VolumeId,
+    AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, Clock, FreeSlots, HostId, ImageId, Job,
+    JobEvent, JobId, JobState, NewJob, NodeId, SlotClass, StorageId, Submitted, Transition, VolumeId,
 };
 
 use super::clock::HandClock;
@@ -246,6 +247,65 @@ impl Bench {
             deleted_ms: None,
             create_ms: 0,
             last_op_ms: 0,
+        }
+    }
+
+    /// A backup storage that is not stored yet.
+    pub fn new_backup_storage(&self, url: &str) -> BackupStorage {
+        BackupStorage {
+            id: BackupStorageId::random(&*self.clock),
+            name: "shelf".to_owned(),
+            description: None,
+            kind: BackupStorageKind::ImageStore,
+            url: url.to_owned(),
+            pool: None,
+            host: None,
+            host_name: Some("localhost".to_owned()),
+            username: None,
+            ssh_port: Some(22),
+            state: StorageState::Enabled,
+            status: "Connected".to_owned(),
+            total_bytes: 1000,
+            available_bytes: 900,
+            create_ms: 0,
+            last_op_ms: 0,
+        }
+    }
+
+    /// An image that is on its way to these backup storages, and not stored yet.
+    pub fn new_image(&self, on: &[BackupStorageId]) -> Image {
+        let copy = |place: &BackupStorageId| ImageRef {
+            backup_storage: *place,
+            install_path: String::new(),
+            status: ImageStatus::Downloading,
+            export_url: None,
+            export_md5: None,
+            create_ms: 0,
+            last_op_ms: 0,
+        };
+        Image {
+            id: ImageId::random(&*self.clock),
+            account: self.account,
+            name: "template".to_owned(),
+            description: None,
+            enabled: true,
+            status: ImageStatus::Downloading,
+            size: 0,
+            actual_size: 0,
+            md5: None,
+            blake3: None,
+            url: Some("http://images/template".to_owned()),
+            media_type: "RootVolumeTemplate".to_owned(),
+            guest_os_type: None,
+            platform: Some("Linux".to_owned()),
+            architecture: Some("x86_64".to_owned()),
+            format: "qcow2".to_owned(),
+            system: false,
+            virtio: true,
+            deleted_ms: None,
+            create_ms: 0,
+            last_op_ms: 0,
+            refs: on.iter().map(copy).collect(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod clock;
 pub mod configs;
 pub mod deliveries;
 pub mod identity;
+pub mod images;
 pub mod keys;
 pub mod lease;
 pub mod progress;
@@ -186,6 +187,23 @@ macro_rules! conformance_suite {
             with_an_account_go_its_keys,
             keys_are_queried_by_their_account,
         ]);
+        $crate::conformance_family!($open, images: [
+            a_backup_storage_of_every_kind_reads_back,
+            a_directory_of_a_host_is_one_backup_storage,
+            a_backup_storage_update_changes_what_is_given,
+            a_backup_storage_in_use_is_not_deleted,
+            an_image_reads_back_with_its_copies,
+            an_image_lies_on_known_backup_storages_only,
+            an_image_update_needs_the_seen_version,
+            a_deleted_image_is_gone_with_its_copies,
+            images_of_one_content_are_found_oldest_first,
+            an_image_is_ready_with_the_success_of_its_job,
+            a_copy_of_a_deleted_image_refuses_the_success,
+            an_account_with_images_is_not_deleted,
+            images_are_queried_by_their_copies,
+            images_are_seen_by_their_owner,
+            backup_storages_are_queried_by_kind,
+        ]);
         $crate::conformance_family!($open, resources: [
             a_storage_reads_back,
             a_storage_of_every_kind_reads_back,
@@ -275,6 +293,7 @@ mod tests {
             ("records", include_str!("records.rs")),
             ("deliveries", include_str!("deliveries.rs")),
             ("identity", include_str!("identity.rs")),
+            ("images", include_str!("images.rs")),
             ("keys", include_str!("keys.rs")),
             ("resources", include_str!("resources.rs")),
             ("query", include_str!("query.rs")),

@@ -71,6 +71,9 @@ impl Identity for MemoryStore {
         if let Some(volume) = db.volumes.values().find(|v| v.account == id) {
             return Err(StoreError::InUse(format!("volume[uuid:{}]", volume.id)));
         }
+        if let Some(image) = db.images.values().find(|i| i.account == id) {
+            return Err(StoreError::InUse(format!("image[uuid:{}]", image.id)));
+        }
         db.accounts.remove(&id);
         db.sessions.retain(|_, s| s.account != id);
         db.keys.retain(|_, k| k.account != id);

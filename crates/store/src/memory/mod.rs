@@ -7,6 +7,7 @@ mod configs;
 mod deliveries;
 mod events;
 mod identity;
+mod images;
 mod jobs;
 mod keys;
 mod ledger;
@@ -22,12 +23,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longhaul_model::progress::Progress;
 use longhaul_model::resource::{
-    AccessKey, Account, ApiRecord, Intent, Node, Session, Storage, Tag, Trash, Volume,
+    AccessKey, Account, ApiRecord, BackupStorage, Image, Intent, Node, Session, Storage, Tag, Trash, Volume,
 };
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{
-    AccountId, ApiId, Claim, HostId, Job, JobId, JobState, KeyId, NodeId, Pages, Runtime, SessionId,
-    SlotClass, StorageId, TagId, VolumeId,
+    AccountId, ApiId, BackupStorageId, Claim, HostId, ImageId, Job, JobId, JobState, KeyId, NodeId, Pages,
+    Runtime, SessionId, SlotClass, StorageId, TagId, VolumeId,
 };
 
 use crate::lease::Leases;
@@ -82,6 +83,8 @@ struct Db {
     keys: BTreeMap<KeyId, AccessKey>,
     storages: BTreeMap<StorageId, Storage>,
     volumes: BTreeMap<VolumeId, Volume>,
+    backup_storages: BTreeMap<BackupStorageId, BackupStorage>,
+    images: BTreeMap<ImageId, Image>,
     trash: BTreeMap<u64, Trash>,
     last_trash: u64,
     intents: BTreeMap<u64, Intent>,

@@ -48,6 +48,12 @@ impl Queries for MemoryStore {
             }
             Resource::SystemTag => db.select_tags(query, true, Rows::SystemTags),
             Resource::UserTag => db.select_tags(query, false, Rows::UserTags),
+            Resource::BackupStorage => {
+                db.select(query, db.backup_storages.values().cloned(), |_| None, Rows::BackupStorages)
+            }
+            Resource::Image => {
+                db.select(query, db.images.values().cloned(), |i| Some(i.account), Rows::Images)
+            }
         }
     }
 
@@ -80,7 +86,8 @@ impl Db {
         match Tagged::of(&tag.resource_type, &tag.resource_uuid)? {
             Tagged::Job(id) => self.jobs.get(&id).map(|entry| entry.job.account),
             Tagged::Volume(id) => self.volumes.get(&id).map(|volume| volume.account),
-            Tagged::Storage(_) => None,
+            Tagged::Image(id) => self.images.get(&id).map(|image| image.account),
+            Tagged::Storage(_) | Tagged::BackupStorage(_) => None,
         }
     }
 
@@ -136,6 +143,9 @@ impl Db {
     }
 
     fn holds(&self, resource: Resource, row: &impl Row, condition: &Condition) -> bool {
+        if condition.field.kind() == Kind::Copy {
+            return row.copies(condition.field).iter().any(|value| meets(value, condition));
+        }
         if condition.field.kind() != Kind::Tag {
             return meets(&row.value(condition.field), condition);
         }

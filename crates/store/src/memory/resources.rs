@@ -159,6 +159,9 @@ impl Db {
     /// Whether all effects can be done, so that none is done halfway.
     pub(super) fn check_effects(&self, effects: &[Effect]) -> Result<()> {
         for effect in effects {
+            if matches!(effect, Effect::SetImageReady { image, .. } if !self.images.contains_key(image)) {
+                return Err(StoreError::NotFound);
+            }
             if let Effect::MoveVolume { volume, storage, install_path, .. } = effect {
                 let mut moved = self.volumes.get(volume).ok_or(StoreError::NotFound)?.clone();
                 moved.storage = Some(*storage);
@@ -185,6 +188,12 @@ impl Db {
             }
             Effect::AddTrash(trash) => {
                 self.put_trash(trash, now_ms);
+            }
+            Effect::SetImageReady { image, backup_storage, install_path, facts } => {
+                if let Some(record) = self.images.get_mut(&image) {
+                    record.make_ready(backup_storage, &install_path, &facts, now_ms);
+                    record.last_op_ms = now_ms.max(record.last_op_ms + 1);
+                }
             }
             Effect::LedgerDone(id) => {
                 self.intents.remove(&id);

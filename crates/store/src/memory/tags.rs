@@ -19,6 +19,8 @@ impl Tags for MemoryStore {
             Tagged::Job(id) => db.jobs.contains_key(&id),
             Tagged::Volume(id) => db.volumes.contains_key(&id),
             Tagged::Storage(id) => db.storages.contains_key(&id),
+            Tagged::BackupStorage(id) => db.backup_storages.contains_key(&id),
+            Tagged::Image(id) => db.images.contains_key(&id),
         };
         if !there {
             return Err(StoreError::NotFound);

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use longhaul_model::Job;
 use longhaul_model::query::{Condition, Field, Kind, Op, Value};
-use longhaul_model::resource::{AccessKey, Account, Node, Storage, Tag, Volume};
+use longhaul_model::resource::{
+    AccessKey, Account, BackupStorage, Image, ImageRef, Node, Storage, Tag, Volume,
+};
 
 use crate::derived;
 use crate::like::like;
@@ -13,6 +15,11 @@ use crate::like::like;
 pub(super) trait Row {
     /// The field's value; `None` is null.
     fn value(&self, field: Field) -> Option<Value>;
+
+    /// The values of a field of kind `Copy`, one for each copy.
+    fn copies(&self, _: Field) -> Vec<Option<Value>> {
+        Vec::new()
+    }
 }
 
 fn text(value: impl std::fmt::Display) -> Option<Value> {
@@ -114,6 +121,65 @@ impl Row for Volume {
             Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
             _ => None,
         }
+    }
+}
+
+impl Row for BackupStorage {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::Type => text(self.kind.name()),
+            Field::Url => text(&self.url),
+            Field::State => text(self.state.name()),
+            Field::Status => text(&self.status),
+            Field::TotalCapacity => size(self.total_bytes),
+            Field::AvailableCapacity => size(self.available_bytes),
+            Field::Hostname => maybe(&self.host_name),
+            Field::Username => maybe(&self.username),
+            Field::SshPort => self.ssh_port.map(|port| Value::Int(i64::from(port))),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+}
+
+impl Row for Image {
+    fn value(&self, field: Field) -> Option<Value> {
+        match field {
+            Field::Uuid => text(self.id),
+            Field::Name => text(&self.name),
+            Field::Description => maybe(&self.description),
+            Field::State => text(derived::key_state(self.enabled)),
+            Field::Status => text(self.status.name()),
+            Field::Size => size(self.size),
+            Field::ActualSize => size(self.actual_size),
+            Field::Md5Sum => maybe(&self.md5),
+            Field::Url => maybe(&self.url),
+            Field::MediaType => text(&self.media_type),
+            Field::GuestOsType => maybe(&self.guest_os_type),
+            Field::Type => text(derived::IMAGE_TYPE),
+            Field::Platform => maybe(&self.platform),
+            Field::Architecture => maybe(&self.architecture),
+            Field::Format => text(&self.format),
+            Field::System => Some(Value::Int(i64::from(self.system))),
+            Field::Virtio => Some(Value::Int(i64::from(self.virtio))),
+            Field::CreateDate => Some(Value::Int(self.create_ms)),
+            Field::LastOpDate => Some(Value::Int(self.last_op_ms)),
+            _ => None,
+        }
+    }
+
+    fn copies(&self, field: Field) -> Vec<Option<Value>> {
+        let of = |copy: &ImageRef| match field {
+            Field::CopyPlace => text(copy.backup_storage),
+            Field::CopyPath => text(&copy.install_path),
+            Field::CopyStatus => text(copy.status.name()),
+            _ => None,
+        };
+        self.refs.iter().map(of).collect()
     }
 }
 

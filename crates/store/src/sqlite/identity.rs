@@ -86,6 +86,9 @@ impl Identity for SqliteStore {
             let volume = tx.first("SELECT uuid FROM volume WHERE account = ?1 LIMIT 1", [&id], |row| {
                 row.get::<_, String>(0)
             })?;
+            let image = tx.first("SELECT uuid FROM image WHERE account = ?1 LIMIT 1", [&id], |row| {
+                row.get::<_, String>(0)
+            })?;
             if tx.execute("DELETE FROM account WHERE uuid = ?1", [&id])? == 0 {
                 return Err(StoreError::NotFound);
             }
@@ -94,6 +97,9 @@ impl Identity for SqliteStore {
             }
             if let Some(volume) = volume {
                 return Err(StoreError::InUse(format!("volume[uuid:{volume}]")));
+            }
+            if let Some(image) = image {
+                return Err(StoreError::InUse(format!("image[uuid:{image}]")));
             }
             tx.execute("DELETE FROM session WHERE account = ?1", [&id])?;
             tx.execute("DELETE FROM access_key WHERE account = ?1", [&id])?;

@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 6] = [
+pub const MIGRATIONS: [Migration; 7] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -37,6 +37,7 @@ pub const MIGRATIONS: [Migration; 6] = [
         file: "0006_storage_kinds.sql",
         sql: include_str!("../../migrations/sqlite/0006_storage_kinds.sql"),
     },
+    Migration { file: "0007_images.sql", sql: include_str!("../../migrations/sqlite/0007_images.sql") },
 ];
 
 /// The newest schema this release knows.

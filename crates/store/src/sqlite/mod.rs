@@ -10,6 +10,8 @@ mod deliveries;
 mod error;
 mod events;
 mod identity;
+mod image_rows;
+mod images;
 mod job_sql;
 mod jobs;
 mod keys;

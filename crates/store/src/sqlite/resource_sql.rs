@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Result;
 use super::identity::taken_or;
+use super::images::read_image;
 use super::rows::{self, stored};
 use super::tx::Tx;
 use crate::StoreError;
@@ -120,6 +121,13 @@ impl Tx<'_> {
                 self.put_volume(&record, true)
             }
             Effect::AddTrash(trash) => self.put_trash(trash).map(|_| ()),
+            Effect::SetImageReady { image, backup_storage, install_path, facts } => {
+                let id = image.to_string();
+                let mut record = read_image(self.connection, &id)?.ok_or(StoreError::NotFound)?;
+                record.make_ready(backup_storage, &install_path, &facts, self.now_ms);
+                record.last_op_ms = self.now_ms.max(record.last_op_ms + 1);
+                self.put_image(&record, true)
+            }
             Effect::LedgerDone(id) => {
                 self.execute("DELETE FROM intent WHERE id = ?1", [stored(id)])?;
                 Ok(())

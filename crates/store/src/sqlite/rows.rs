@@ -272,6 +272,6 @@ pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn damaged(column: usize, what: &str) -> Error {
+pub(super) fn damaged(column: usize, what: &str) -> Error {
     Error::FromSqlConversionFailure(column, Type::Text, format!("not {what}").into())
 }

@@ -21,6 +21,8 @@ impl Tags for SqliteStore {
                 Tagged::Job(_) => "SELECT 1 FROM job WHERE uuid = ?1",
                 Tagged::Volume(_) => "SELECT 1 FROM volume WHERE uuid = ?1",
                 Tagged::Storage(_) => "SELECT 1 FROM storage WHERE uuid = ?1",
+                Tagged::BackupStorage(_) => "SELECT 1 FROM backup_storage WHERE uuid = ?1",
+                Tagged::Image(_) => "SELECT 1 FROM image WHERE uuid = ?1",
             };
             if !tx.exists(known, [&uuid])? {
                 return Err(StoreError::NotFound);

@@ -54,7 +54,7 @@ fn value(kind: Kind, like: bool) -> BoxedStrategy<Value> {
         }
         Kind::Number | Kind::Flag => (0..4_i64).prop_map(Value::Int).boxed(),
         Kind::Time => (-2..60_i64).prop_map(move |n| Value::Int(start + n)).boxed(),
-        Kind::Exact | Kind::Folded | Kind::Tag => {
+        Kind::Exact | Kind::Folded | Kind::Tag | Kind::Copy => {
             let texts = vec![
                 "a",
                 "A",

@@ -24,6 +24,8 @@ pub enum Op {
     CleanLongJob,
     /// `PUT /longjobs/{uuid}/actions` `throttleLongJob`, ours
     ThrottleLongJob,
+    /// `GET /images/upload-job/details/{imageId}`
+    GetUploadImageJobDetails,
     /// `GET /task-progresses/{apiId}`
     GetTaskProgress,
     /// `GET /longjobs/{uuid}/timeline`, ours
@@ -128,6 +130,56 @@ pub enum Op {
     ForgetVolume,
     /// `PUT /primary-storage/volumes/{volumeUuid}/actions` `primaryStorageMigrateVolume`
     PrimaryStorageMigrateVolume,
+    /// `GET /backup-storage`, `GET /backup-storage/{uuid}`
+    QueryBackupStorage,
+    /// `GET /backup-storage/image-store`, `GET /backup-storage/image-store/{uuid}`
+    QueryImageStoreBackupStorage,
+    /// `GET /backup-storage/ceph`, `GET /backup-storage/ceph/{uuid}`
+    QueryCephBackupStorage,
+    /// `POST /backup-storage/image-store`
+    AddImageStoreBackupStorage,
+    /// `PUT /backup-storage/{uuid}/actions` `updateBackupStorage`
+    UpdateBackupStorage,
+    /// `PUT /backup-storage/image-store/{uuid}/actions` `updateImageStoreBackupStorage`
+    UpdateImageStoreBackupStorage,
+    /// `PUT /backup-storage/{uuid}/actions` `changeBackupStorageState`
+    ChangeBackupStorageState,
+    /// `PUT /backup-storage/{uuid}/actions` `reconnectBackupStorage`
+    ReconnectBackupStorage,
+    /// `PUT /backup-storage/image-store/{uuid}/actions` `reconnectImageStoreBackupStorage`
+    ReconnectImageStoreBackupStorage,
+    /// `DELETE /backup-storage/{uuid}`
+    DeleteBackupStorage,
+    /// `GET /backup-storage/capacities`
+    GetBackupStorageCapacity,
+    /// `GET /backup-storage/trash`
+    GetTrashOnBackupStorage,
+    /// `PUT /backup-storage/{uuid}/trash/actions` `cleanUpTrashOnBackupStorage`
+    CleanUpTrashOnBackupStorage,
+    /// `GET /images`, `GET /images/{uuid}`
+    QueryImage,
+    /// `POST /images`
+    AddImage,
+    /// `PUT /images/{uuid}/actions` `updateImage`
+    UpdateImage,
+    /// `PUT /images/{uuid}/actions` `changeImageState`
+    ChangeImageState,
+    /// `PUT /images/{uuid}/actions` `syncImageSize`
+    SyncImageSize,
+    /// `PUT /images/{uuid}/actions` `calculateImageHash`
+    CalculateImageHash,
+    /// `PUT /images/{uuid}/actions` `setImageBootMode`
+    SetImageBootMode,
+    /// `PUT /images/{uuid}/actions` `setImageQga`
+    SetImageQga,
+    /// `DELETE /images/{uuid}`
+    DeleteImage,
+    /// `PUT /images/{imageUuid}/actions` `expungeImage`
+    ExpungeImage,
+    /// `PUT /images/{imageUuid}/actions` `recoverImage`
+    RecoverImage,
+    /// `GET /images/candidate-backup-storage`
+    GetCandidateBackupStorageForCreatingImage,
     /// `POST /system-tags`
     CreateSystemTag,
     /// `POST /system-tags/{resourceUuid}/tags`

@@ -99,6 +99,11 @@ impl Param {
         Self::new(Location::Body, Type::Int, name, description)
     }
 
+    /// True or false in the body.
+    pub const fn flag(name: &'static str, description: &'static str) -> Self {
+        Self::new(Location::Body, Type::Bool, name, description)
+    }
+
     /// A list in the body.
     pub const fn list(name: &'static str, description: &'static str) -> Self {
         Self::new(Location::Body, Type::List, name, description)

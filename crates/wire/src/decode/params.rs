@@ -62,7 +62,12 @@ impl Params {
         }
     }
 
-    /// Whether the flag of that name is there and true.
+    /// Whether the flag of that name is true; `None` where it is not there.
+    pub fn maybe_flag(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|_| self.flag(name))
+    }
+
+    /// Whether it is true; absent is not.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name) == Some(&Value::Bool(true))
     }

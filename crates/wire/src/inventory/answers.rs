@@ -85,3 +85,36 @@ pub struct CapacityAnswer {
     #[schema(minimum = 0)]
     pub available_physical_capacity: u64,
 }
+
+/// The answer of GetUploadImageJobDetails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadImageJobDetailsAnswer {
+    /// The jobs; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
+    pub existing_job_details: Vec<UploadImageJobDetails>,
+    /// Always true.
+    pub success: bool,
+}
+
+/// A job that waits for the rest of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadImageJobDetails {
+    /// The job.
+    #[schema(pattern = "^[0-9a-f]{32}$", min_length = 32, max_length = 32)]
+    pub long_job_uuid: String,
+    /// Its state, never a final one.
+    #[schema(max_length = 16)]
+    pub long_job_state: String,
+    /// The image that it becomes.
+    #[schema(pattern = "^[0-9a-f]{32}$", min_length = 32, max_length = 32)]
+    pub image_uuid: String,
+    /// Where to send it.
+    #[schema(max_length = 4096)]
+    pub image_upload_url: String,
+    /// The first byte that is missing: what is before it is durable and verified.
+    #[schema(minimum = 0)]
+    pub offset: u64,
+}

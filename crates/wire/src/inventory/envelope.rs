@@ -11,6 +11,11 @@ pub trait Inventory: Serialize {
     /// Its Java class; `None` for inventories that ZStack does not know.
     const CLASS: Option<&'static str>;
 
+    /// The class of this one, where that is more special than that of all.
+    fn class(&self) -> Option<&'static str> {
+        Self::CLASS
+    }
+
     /// Adds the entries of ZStack objects inside of this one, which is at `path`.
     fn nested(&self, path: &str, schema: &mut Map<String, Value>) {
         let _ = (path, schema);
@@ -112,7 +117,7 @@ fn schema_of<T: Inventory>(inventories: &[T]) -> Map<String, Value> {
 
 /// Adds `inventory` at `path` and what is inside.
 pub(super) fn enter<T: Inventory>(inventory: &T, path: &str, schema: &mut Map<String, Value>) {
-    if let Some(class) = T::CLASS {
+    if let Some(class) = inventory.class() {
         schema.insert(path.to_owned(), Value::from(class));
     }
     inventory.nested(path, schema);

@@ -49,12 +49,18 @@ impl Group {
         match &self.rows[..] {
             [only] => only.operation_id(self.one),
             _ => {
-                let words = self.path.split(['/', '-']).filter(|w| !w.is_empty() && !w.starts_with('{'));
-                let name = words.map(|w| {
+                let capital = |w: &str| {
                     let (head, tail) = w.split_at_checked(1).unwrap_or((w, ""));
                     head.to_uppercase() + tail
-                });
-                "Put".to_owned() + &name.collect::<String>()
+                };
+                let words = self.path.split(['/', '-']).filter(|w| !w.is_empty() && !w.starts_with('{'));
+                let name = "Put".to_owned() + &words.map(capital).collect::<String>();
+                // Two paths may differ by the name of their variable alone.
+                let variable = self.path.split('/').find_map(|w| w.strip_prefix('{')?.strip_suffix('}'));
+                match variable.filter(|variable| *variable != "uuid") {
+                    Some(variable) => name + "By" + &capital(variable),
+                    None => name,
+                }
             }
         }
     }

@@ -39,6 +39,11 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ScanItemInventory>(&mut all, OWN_SINCE);
     of::<ScanStatus>(&mut all, OWN_SINCE);
     of::<VolumeInventory>(&mut all, OWN_SINCE);
+    of::<BackupStorageInventory>(&mut all, OWN_SINCE);
+    of::<ImageStoreBackupStorageInventory>(&mut all, OWN_SINCE);
+    of::<CephBackupStorageInventory>(&mut all, OWN_SINCE);
+    of::<ImageInventory>(&mut all, OWN_SINCE);
+    of::<ImageBackupStorageRefInventory>(&mut all, OWN_SINCE);
     of::<TrashInventory>(&mut all, OWN_SINCE);
     of::<CleanUpTrashAnswer>(&mut all, OWN_SINCE);
     of::<CleanTrashResult>(&mut all, OWN_SINCE);
@@ -68,6 +73,8 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<PlannedVolume>(&mut all, OWN_SINCE);
     of::<EvacuationReport>(&mut all, OWN_SINCE);
     of::<EvacuatedVolume>(&mut all, OWN_SINCE);
+    of::<UploadImageJobDetails>(&mut all, OWN_SINCE);
+    of::<UploadImageJobDetailsAnswer>(&mut all, OWN_SINCE);
     of::<ZqlAnswer>(&mut all, OWN_SINCE);
     of::<ZqlResult>(&mut all, OWN_SINCE);
     of::<ZqlValue>(&mut all, OWN_SINCE);

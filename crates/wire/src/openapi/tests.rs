@@ -242,9 +242,12 @@ fn calls_without_a_session_say_so() {
 #[test]
 fn a_dry_run_answers_a_plan_in_fast_only() {
     for row in operations().filter(|r| r.plans) {
-        assert!(matches!(row.op, Op::SubmitLongJob | Op::ImportVolume | Op::PrimaryStorageMigrateVolume));
+        assert!(matches!(
+            row.op,
+            Op::SubmitLongJob | Op::ImportVolume | Op::PrimaryStorageMigrateVolume | Op::AddImage
+        ));
     }
     let text = super::json(Profile::Fast);
-    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 4, "three calls and the poll");
+    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 5, "four calls and the poll");
     assert!(!super::json(Profile::Zstack).contains("PlanAnswer"));
 }

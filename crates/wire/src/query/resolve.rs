@@ -32,6 +32,8 @@ const fn extra_keys(resource: Resource) -> &'static [&'static str] {
         // Always masked, so nothing to ask for.
         Resource::AccessKey => &["AccessKeySecret"],
         Resource::UserTag => &["tagPattern"],
+        Resource::BackupStorage => &["attachedZoneUuids"],
+        Resource::Image => &["backupStorageRefs"],
         Resource::Job | Resource::Account | Resource::Node | Resource::Volume | Resource::SystemTag => &[],
     }
 }
@@ -139,8 +141,17 @@ pub(super) fn check_filter_name(raw: &RawQuery) -> Result<(), Fault> {
     }
 }
 
+/// A name of an expanded field by its other name: `backupStorage` is that which a copy lies on.
+fn unaliased(resource: Resource, name: &str) -> &str {
+    match (resource, name) {
+        (Resource::Image, "backupStorage.uuid") => Field::CopyPlace.key(),
+        _ => name,
+    }
+}
+
 fn condition_field(name: &str, resource: Resource, profile: Profile) -> Result<Field, Fault> {
-    let known = resource.fields().iter().chain(&TAG_FIELDS).copied();
+    let known = resource.fields().iter().chain(resource.expanded()).chain(&TAG_FIELDS).copied();
+    let name = unaliased(resource, name);
     if let Some(field) = known.clone().find(|f| f.key() == name) {
         return Ok(field);
     }

@@ -42,7 +42,7 @@ pub(super) fn conditions(field: Field, raw: &RawCondition, zone: &TimeZone) -> R
         Kind::Tag if matches!(raw.op, Op::Gt | Op::Ge | Op::Lt | Op::Le) => {
             Err(refuse(field, &raw.value, "tags compare with =, !=, ?=, !?=, ~= and !~= only"))
         }
-        Kind::Exact | Kind::Folded | Kind::Tag => Ok(vec![text(field, raw.op, texts)]),
+        Kind::Exact | Kind::Folded | Kind::Tag | Kind::Copy => Ok(vec![text(field, raw.op, texts)]),
         Kind::Number | Kind::Time | Kind::Flag if like => Ok(vec![text(field, raw.op, texts)]),
         Kind::Number => numbers(field, raw.op, &texts),
         Kind::Time => times(field, raw.op, &texts, zone),

@@ -1,4 +1,4 @@
-//! The calls about tags themselves: on jobs, volumes and primary storages. An account may touch the tags of
+//! The calls about tags themselves: on jobs, volumes, images and storages. An account may touch the tags of
 //! what it owns; a storage is nobody's, so its tags are the admins'.
 //!
 //! Source: rest-api.md 1.6.
@@ -112,6 +112,12 @@ async fn owner(app: &Arc<App>, on: Tagged) -> Result<Option<Owner>, Fault> {
         }
         Tagged::Volume(id) => {
             app.store.volume(id).await.map_err(asked)?.map(|volume| Owner { account: Some(volume.account) })
+        }
+        Tagged::Image(id) => {
+            app.store.image(id).await.map_err(asked)?.map(|image| Owner { account: Some(image.account) })
+        }
+        Tagged::BackupStorage(id) => {
+            app.store.backup_storage(id).await.map_err(asked)?.map(|_| Owner { account: None })
         }
         Tagged::Storage(id) => app.store.storage(id).await.map_err(asked)?.map(|_| Owner { account: None }),
     })

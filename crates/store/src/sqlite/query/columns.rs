@@ -16,6 +16,8 @@ pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
         Resource::Volume => "volume AS j",
         Resource::AccessKey => "access_key AS j",
         Resource::SystemTag | Resource::UserTag => "tag AS j",
+        Resource::BackupStorage => "backup_storage AS j",
+        Resource::Image => "image AS j",
     }
 }
 
@@ -29,23 +31,26 @@ pub(super) const fn always(resource: Resource) -> Option<&'static str> {
         | Resource::Node
         | Resource::Storage
         | Resource::Volume
-        | Resource::AccessKey => None,
+        | Resource::AccessKey
+        | Resource::BackupStorage
+        | Resource::Image => None,
     }
 }
 
 /// The column that says who owns a row, where rows have an owner. An account owns itself.
 pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
     match resource {
-        Resource::Job | Resource::Volume | Resource::AccessKey => Some("j.account"),
+        Resource::Job | Resource::Volume | Resource::AccessKey | Resource::Image => Some("j.account"),
         Resource::Account => Some("j.uuid"),
         // A tag belongs to who owns its resource; that of a storage, to admins, who see everything.
         Resource::SystemTag | Resource::UserTag => Some(
             "CASE j.resource_type
                 WHEN 'LongJobVO' THEN (SELECT o.account FROM job AS o WHERE o.uuid = j.resource_uuid)
                 WHEN 'VolumeVO' THEN (SELECT o.account FROM volume AS o WHERE o.uuid = j.resource_uuid)
+                WHEN 'ImageVO' THEN (SELECT o.account FROM image AS o WHERE o.uuid = j.resource_uuid)
              END",
         ),
-        Resource::Node | Resource::Storage => None,
+        Resource::Node | Resource::Storage | Resource::BackupStorage => None,
     }
 }
 
@@ -57,6 +62,8 @@ pub(super) fn is_in_body(resource: Resource, field: Field) -> bool {
 /// The field as an expression, with the collation of its kind; null where the resource has no such field.
 pub(super) fn column(resource: Resource, field: Field) -> String {
     let name = match (resource, field) {
+        (Resource::Image, Field::Type) => return format!("'{}'", derived::IMAGE_TYPE),
+        (Resource::BackupStorage | Resource::Image, _) => of_images(resource, field),
         (_, Field::Uuid) => "j.uuid",
         (Resource::Job, Field::Description) => "b.description",
         (Resource::Job, Field::ApiId) => "j.api_id",
@@ -122,4 +129,35 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         _ => "NULL",
     };
     name.to_owned()
+}
+
+/// The same of backup storages and images.
+fn of_images(resource: Resource, field: Field) -> &'static str {
+    match (resource, field) {
+        (_, Field::Uuid) => "j.uuid",
+        (_, Field::Name) => "j.name",
+        (_, Field::Description) => "j.description",
+        (_, Field::Url) => "j.url",
+        (_, Field::State) => "j.state",
+        (_, Field::Status) => "j.status",
+        (_, Field::CreateDate) => "j.create_ms",
+        (_, Field::LastOpDate) => "j.last_op_ms",
+        (Resource::BackupStorage, Field::Type) => "j.kind",
+        (Resource::BackupStorage, Field::TotalCapacity) => "j.total_bytes",
+        (Resource::BackupStorage, Field::AvailableCapacity) => "j.available_bytes",
+        (Resource::BackupStorage, Field::Hostname) => "j.host_name",
+        (Resource::BackupStorage, Field::Username) => "j.username",
+        (Resource::BackupStorage, Field::SshPort) => "j.ssh_port",
+        (Resource::Image, Field::Size) => "j.size",
+        (Resource::Image, Field::ActualSize) => "j.actual_size",
+        (Resource::Image, Field::Md5Sum) => "j.md5",
+        (Resource::Image, Field::MediaType) => "j.media_type",
+        (Resource::Image, Field::GuestOsType) => "j.guest_os_type",
+        (Resource::Image, Field::Platform) => "j.platform",
+        (Resource::Image, Field::Architecture) => "j.architecture",
+        (Resource::Image, Field::Format) => "j.format",
+        (Resource::Image, Field::System) => "j.system",
+        (Resource::Image, Field::Virtio) => "j.virtio",
+        _ => "NULL",
+    }
 }

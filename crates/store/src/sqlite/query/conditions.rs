@@ -99,6 +99,9 @@ fn one(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
     if condition.field.kind() == Kind::Tag {
         return tag(sql, resource, condition);
     }
+    if condition.field.kind() == Kind::Copy {
+        return copy(sql, condition);
+    }
     sql.needs_body |= columns::is_in_body(resource, condition.field);
     let column = columns::column(resource, condition.field);
     compare(sql, &column, condition)
@@ -209,6 +212,18 @@ fn list(sql: &mut Sql, column: &str, values: &[Value], word: &str, empty: &str) 
     }
     let places: Vec<String> = values.iter().map(|value| sql.bind(value.into())).collect();
     format!("{column} {word} ({})", places.join(", "))
+}
+
+/// A condition on copies asks whether one of them meets it.
+fn copy(sql: &mut Sql, condition: &Condition) -> String {
+    let column = match condition.field {
+        Field::CopyPlace => "r.backup_storage",
+        Field::CopyPath => "r.install_path",
+        Field::CopyStatus => "r.status",
+        _ => "NULL",
+    };
+    let met = compare(sql, column, condition);
+    format!("EXISTS (SELECT 1 FROM image_ref AS r WHERE r.image = j.uuid AND {met})")
 }
 
 /// A condition on tags asks whether there is a tag that meets it; a negative one, whether there is none that

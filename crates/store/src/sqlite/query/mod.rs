@@ -14,7 +14,7 @@ use longhaul_model::{AccountId, JobState};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::readers::or_too_slow;
-use super::{Result, SqliteStore, rows};
+use super::{Result, SqliteStore, image_rows, rows};
 use crate::{Queries, StoreError};
 use conditions::Sql;
 
@@ -149,6 +149,8 @@ fn empty(resource: Resource) -> Rows {
         Resource::AccessKey => Rows::AccessKeys(Vec::new()),
         Resource::SystemTag => Rows::SystemTags(Vec::new()),
         Resource::UserTag => Rows::UserTags(Vec::new()),
+        Resource::BackupStorage => Rows::BackupStorages(Vec::new()),
+        Resource::Image => Rows::Images(Vec::new()),
     }
 }
 
@@ -169,6 +171,13 @@ fn page(
         }
         Resource::SystemTag => small(connection, query, sql, rows::TAG, rows::tag).map(Rows::SystemTags),
         Resource::UserTag => small(connection, query, sql, rows::TAG, rows::tag).map(Rows::UserTags),
+        Resource::BackupStorage => {
+            small(connection, query, sql, image_rows::BACKUP_STORAGE, image_rows::backup_storage)
+                .map(Rows::BackupStorages)
+        }
+        Resource::Image => {
+            small(connection, query, sql, image_rows::IMAGE, image_rows::image).map(Rows::Images)
+        }
     }
 }
 

@@ -1,0 +1,59 @@
+//! A complete image from one backup storage to another, in one go: it is begun anew after a stop.
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longhaul_engine::handler::Ended;
+use longhaul_engine::{JobContext, Stopped};
+use longhaul_model::ImageId;
+use longhaul_model::resource::BackupStorage;
+
+use super::intake::{self, Artifact};
+use crate::manage::backup_storages::open_place;
+use crate::manage::blocking;
+use crate::storage::{Access, DiskError};
+
+/// Bytes that are copied at a time.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// Copies the file `from` below the root of one backup storage to a new one below that of another; durable when
+/// answered.
+///
+/// # Errors
+/// The attempt is to stop, or a disk refuses.
+pub async fn copy(
+    context: &JobContext,
+    at: &BackupStorage,
+    from: &Path,
+    to: &BackupStorage,
+    image: ImageId,
+) -> Result<Artifact, Ended> {
+    // What an earlier attempt left there is removed, or left to who holds it; the checkpoint is of another file.
+    let artifact = intake::artifact(context, to, image).await?;
+    let (place, relative) = (at.clone(), from.to_owned());
+    let source = blocking(move || open_place(&place)?.open_file(&relative, Access::Read)).await?;
+    let source = Arc::new(source);
+    let mut offset = 0;
+    loop {
+        if let Some(why) = context.stop_asked() {
+            return Err(Stopped(why).into());
+        }
+        context.lease().await?;
+        let (source, target) = (source.clone(), artifact.file.clone());
+        let path: PathBuf = artifact.absolute.clone();
+        let copied = blocking(move || {
+            let mut block = vec![0; BLOCK_BYTES];
+            let n = source.read_at(&mut block, offset).map_err(|e| DiskError::io("read", &path, e))?;
+            target.write_all_at(&block[..n], offset).map_err(|e| DiskError::io("write", &path, e))?;
+            if n == 0 {
+                target.sync_all().map_err(|e| DiskError::io("fsync", &path, e))?;
+            }
+            Ok(n as u64)
+        });
+        match copied.await? {
+            0 => return Ok(artifact),
+            n => offset += n,
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What was received of one upload: a file that is filled in parallel and out of order, and what of it is
+//! durable. No HTTP, no store, no clock: the server's `uploads` brings the bytes, the job type watches and
+//! ends it. All calls here block; make them from a thread that may wait.
+//!
+//! Where to go: `Upload` opens and begins slices; `Slice` takes bytes; `journal` is what survives a crash;
+//! `whole` reads everything back at the end; `table` knows the uploads of this process.
+//!
+//! What holds: a byte counts only after it was made durable and, where its slice came with a checksum, was
+//! verified. Bytes that count are never written again. At most one request writes a byte at a time: a newer
+//! one ends the older.
+
+mod attempt;
+mod digest;
+mod error;
+pub mod intake;
+mod journal;
+mod ranges;
+mod slice;
+mod table;
+mod twin;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+pub use digest::Checksum;
+pub use error::UploadError;
+pub use intake::{Intake, UploadSettings};
+pub use ranges::Ranges;
+pub use slice::{Counting, Slice, SliceRequest};
+pub use table::{Entered, Table};
+pub use whole::Content;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::storage::{Access, DiskError, JOURNAL_EXTENSION, Root, lock};
+use journal::{Journal, Record};
+use slice::Gate;
+use whole::InOrder;
+
+/// What the URL of an image begins with that is uploaded.
+pub const SCHEME: &str = "upload://";
+/// Largest upload in bytes when nothing else is configured.
+pub const UPLOAD_MAX_BYTES: u64 = 16 << 40;
+/// Largest slice in bytes when nothing else is configured. A request without slices is one slice.
+pub const SLICE_MAX_BYTES: u64 = 16 << 40;
+/// Slices of one upload that are received at a time when nothing else is configured.
+pub const OPEN_SLICES_MAX: usize = 16;
+/// Bytes of a slice without a checksum after which they are made durable and count.
+pub const FLUSH_BYTES: u64 = 64 << 20;
+/// Bytes of a slice after which the device is told to begin with them, so that making them durable takes less.
+const START_BYTES: u64 = 8 << 20;
+
+/// Bounds of one upload.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadLimits {
+    /// Largest size in bytes.
+    pub max_bytes: u64,
+    /// Largest slice in bytes.
+    pub slice_max_bytes: u64,
+    /// Slices that are received at a time.
+    pub open_slices_max: usize,
+    /// Bytes after which a slice without a checksum is flushed.
+    pub flush_bytes: u64,
+}
+
+impl Default for UploadLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: UPLOAD_MAX_BYTES,
+            slice_max_bytes: SLICE_MAX_BYTES,
+            open_slices_max: OPEN_SLICES_MAX,
+            flush_bytes: FLUSH_BYTES,
+        }
+    }
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Its size in bytes, once it is known.
+    pub size: Option<u64>,
+    /// The first byte that is missing.
+    pub offset: u64,
+    /// Bytes that count, wherever they are.
+    pub bytes: u64,
+    /// Grows whenever bytes come in, whether they count already or not.
+    pub activity: u64,
+}
+
+impl Received {
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.size == Some(self.offset)
+    }
+}
+
+/// One upload, open for slices.
+#[derive(Debug)]
+pub struct Upload {
+    file: File,
+    path: PathBuf,
+    root: Root,
+    limits: UploadLimits,
+    /// Held while bytes are made durable: one at a time, so that a failed sync is seen by all whose bytes it
+    /// was to make durable. Taken after a slice's gate, before `state`.
+    journal: Mutex<Journal>,
+    state: Mutex<State>,
+    seen: watch::Sender<Received>,
+}
+
+#[derive(Debug)]
+struct State {
+    size: Option<u64>,
+    have: Ranges,
+    open: BTreeMap<u64, (Range<u64>, Arc<Gate>)>,
+    next: u64,
+    in_order: Option<InOrder>,
+    demanded_md5: Option<[u8; 16]>,
+    closed: bool,
+}
+
+/// The journal's path beside the artifact at `relative`.
+pub fn journal_path(relative: &Path) -> PathBuf {
+    let mut name = relative.as_os_str().to_owned();
+    name.push(".");
+    name.push(JOURNAL_EXTENSION);
+    name.into()
+}
+
+/// How far the upload at `relative` is, for one that is not open in this process; changes nothing.
+///
+/// # Errors
+/// `NotFound` when it never began; `BadImage`, `Io`.
+pub fn look(root: &Root, relative: &Path, identity: u128) -> Result<Received, DiskError> {
+    let journal = journal_path(relative);
+    let file = root.open_file(&journal, Access::Read)?;
+    let records = Journal::read(&file, &root.full(&journal), identity)?;
+    let Replayed { size, have, .. } = Replayed::of(records);
+    Ok(Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 })
+}
+
+/// Removes the journal of an upload that is over. One that is gone is no error.
+///
+/// # Errors
+/// `ReadOnly`, `Io`.
+pub fn forget(root: &Root, relative: &Path) -> Result<(), DiskError> {
+    crate::storage::delete_artifact(root, &journal_path(relative))
+}
+
+/// What the records of a journal say together.
+#[derive(Default)]
+struct Replayed {
+    size: Option<u64>,
+    have: Ranges,
+    demanded_md5: Option<[u8; 16]>,
+}
+
+impl Replayed {
+    fn of(records: Vec<Record>) -> Self {
+        let mut all = Self::default();
+        for record in records {
+            match record {
+                Record::Size(bytes) => all.size = Some(bytes),
+                Record::Range(range) => all.have.insert(range),
+                Record::Demanded(md5) => all.demanded_md5 = Some(md5),
+            }
+        }
+        all
+    }
+}
+
+impl Upload {
+    /// Opens the upload whose artifact is at `relative`, or begins it. `identity` is whose it is: the journal
+    /// of another one is refused.
+    ///
+    /// # Errors
+    /// `Held` while another process has it open; `Disk`.
+    pub fn open(
+        root: Root,
+        relative: &Path,
+        identity: u128,
+        limits: UploadLimits,
+    ) -> Result<Arc<Self>, UploadError> {
+        root.create_parent(relative)?;
+        let path = root.full(relative);
+        let file = open_or_create(&root, relative)?;
+        match lock::hold_target(&file, &path) {
+            Ok(()) => {}
+            Err(DiskError::InUse(_)) => return Err(UploadError::Held),
+            Err(other) => return Err(other.into()),
+        }
+        let beside = journal_path(relative);
+        let journal_file = open_or_create(&root, &beside)?;
+        root.sync_parent(relative)?;
+        let (journal, records) = Journal::open(journal_file, &root.full(&beside), identity)?;
+        let Replayed { size, have, demanded_md5 } = Replayed::of(records);
+        let in_order = have.is_empty().then(InOrder::default);
+        let seen = Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 };
+        let state =
+            State { size, have, open: BTreeMap::new(), next: 0, in_order, demanded_md5, closed: false };
+        Ok(Arc::new(Self {
+            file,
+            path,
+            root,
+            limits,
+            journal: Mutex::new(journal),
+            state: Mutex::new(state),
+            seen: watch::Sender::new(seen),
+        }))
+    }
+
+    /// How far it is, and every change of that.
+    pub fn watch(&self) -> watch::Receiver<Received> {
+        self.seen.subscribe()
+    }
+
+    /// How far it is.
+    pub fn received(&self) -> Received {
+        *self.seen.borrow()
+    }
+
+    /// Fixes the size; saying the same again is right. `promised_bytes` is what other uploads to this storage
+    /// still need.
+    ///
+    /// # Errors
+    /// `Size` when it is another one, `SizeRefused` beyond the limit or when more is here already, `Disk`
+    /// with `NoSpace` when the storage has no room for what is missing.
+    pub fn set_size(&self, bytes: u64, promised_bytes: u64) -> Result<(), UploadError> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let have = {
+            let state = self.state();
+            match state.size {
+                Some(fixed) if fixed == bytes => return Ok(()),
+                Some(fixed) => return Err(UploadError::Size { fixed, announced: bytes }),
+                None => state.have.clone(),
+            }
+        };
+        if bytes == 0 || bytes > self.limits.max_bytes {
+            return Err(UploadError::SizeRefused { announced: bytes, max: self.limits.max_bytes });
+        }
+        if have.end() > bytes {
+            return Err(UploadError::Size { fixed: have.end(), announced: bytes });
+        }
+        let needed = (bytes - have.len()).saturating_add(promised_bytes);
+        crate::storage::check_space(&self.root, needed)?;
+        self.file.set_len(bytes).map_err(|e| DiskError::io("truncate", &self.path, e))?;
+        self.file.sync_all().map_err(|e| DiskError::io("fsync", &self.path, e))?;
+        journal.append(&Record::Size(bytes))?;
+        self.state().size = Some(bytes);
+        self.seen.send_modify(|seen| seen.size = Some(bytes));
+        Ok(())
+    }
+
+    /// Demands that the whole content has this MD5, else it is refused at the end; durable when it returns. A
+    /// second demand must be the same.
+    ///
+    /// # Errors
+    /// `Content` when another one was demanded; `Disk`.
+    pub fn demand_md5(&self, md5: [u8; 16]) -> Result<(), UploadError> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.demanded_md5() {
+            Some(known) if known == md5 => Ok(()),
+            Some(known) => {
+                Err(UploadError::Content { expected: digest::hex(&known), found: digest::hex(&md5) })
+            }
+            None => {
+                journal.append(&Record::Demanded(md5))?;
+                self.state().demanded_md5 = Some(md5);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was demanded with `demand_md5`.
+    pub fn demanded_md5(&self) -> Option<[u8; 16]> {
+        self.state().demanded_md5
+    }
+
+    /// Takes nothing any more, and ends the requests that send. A slice that is being made durable is waited
+    /// for.
+    pub fn close(&self) {
+        let open: Vec<_> = {
+            let mut state = self.state();
+            state.closed = true;
+            state.open.values().map(|(_, gate)| gate.clone()).collect()
+        };
+        for gate in open {
+            gate.shut(slice::Shut::Closed);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the device to begin writing these bytes, and does not wait. It may not know how: then the sync has all
+    /// to do.
+    fn start_writing(&self, range: Range<u64>) {
+        let (Ok(start), Ok(len)) = (range.start.try_into(), (range.end - range.start).try_into()) else {
+            return;
+        };
+        // SAFETY: the descriptor is open as long as `self`, and no memory is given away.
+        unsafe {
+            libc::sync_file_range(self.file.as_raw_fd(), start, len, libc::SYNC_FILE_RANGE_WRITE);
+        }
+    }
+
+    /// Makes all that was written durable and enters `range`.
+    fn commit(&self, gate: &Gate, range: Range<u64>) -> Result<(), UploadError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.refuse_spoiled()?;
+        if let Err(error) = self.file.sync_data() {
+            // The kernel tells of a failure once. Whatever is open may have lost bytes, and a later sync that
+            // succeeds would prove nothing for them: they are all to be sent again.
+            self.state().open.values().for_each(|(_, gate)| gate.spoil());
+            return Err(DiskError::io("fdatasync", &self.path, error).into());
+        }
+        journal.append(&Record::Range(range.clone()))?;
+        let (offset, bytes) = {
+            let mut state = self.state();
+            state.have.insert(range);
+            (state.have.first_missing(), state.have.len())
+        };
+        self.seen.send_modify(|seen| (seen.offset, seen.bytes) = (offset, bytes));
+        Ok(())
+    }
+}
+
+fn open_or_create(root: &Root, relative: &Path) -> Result<File, DiskError> {
+    match root.open_file(relative, Access::Write) {
+        Err(DiskError::NotFound(_)) => root.open_file(relative, Access::Create),
+        other => other,
+    }
+}
