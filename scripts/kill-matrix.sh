@@ -40,7 +40,7 @@ pairs=$(grep -c "both storages are empty again" "$scratch/log" || true)
 {
     echo "The kill matrix: $kills kills for each of nine pairs, seed $seed. Again with:"
     echo "  LONGHAUL_MATRIX_SEED=$seed scripts/kill-matrix.sh --full"
-    echo "Commit $(git describe --always --dirty), $(ceph --version | cut -d' ' -f1-3), $(qemu-img --version | head -1 | cut -d' ' -f1-3), $(nproc) cores."
+    echo "With $(ceph --version | cut -d' ' -f1-3), $(qemu-img --version | head -1 | cut -d' ' -f1-3), $(nproc) cores."
     echo "A kill comes once at least so much of the copy is told as its line says; the victim is the process named."
     echo
     sort -s -k1,1 "$scratch/log"
