@@ -121,21 +121,23 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
     Ok(Migrated { mapped_s, copied_s, read_back_s, target, storage })
 }
 
-async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
+/// Adds a directory; its uuid.
+pub async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let body = json!({"params": {"name": name, "url": directory}}).to_string();
     uuid(&admin.call("POST", "/v1/primary-storage/local-storage", &body).await?)
 }
 
 /// Puts a file out of the page cache.
-fn forget(path: &Path) -> Result<()> {
+pub fn forget(path: &Path) -> Result<()> {
     let file = File::open(path)?;
     file.sync_all()?;
     fadvise(&file, 0, None, Advice::DontNeed)?;
     Ok(())
 }
 
-fn timed(command: &mut Command) -> Result<f64> {
+/// How long a program takes, in s.
+pub fn timed(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let status = command.status().with_context(|| format!("{command:?}"))?;
     ensure!(status.success(), "{command:?}: {status}");

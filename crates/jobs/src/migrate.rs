@@ -16,7 +16,7 @@ use longhaul_model::{Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Guard, Order};
-use crate::copy::run::DiskRef;
+use crate::copy::run::{CopiedSnapshot, DiskRef, Snapshots};
 use crate::manage::Desk;
 use crate::manage::volumes::format_name;
 pub(crate) use crate::manage::volumes::format_of;
@@ -49,6 +49,7 @@ impl Migrate {
 pub(crate) struct Request {
     pub volume: VolumeId,
     pub target: StorageId,
+    pub snapshots: Snapshots,
 }
 
 impl Request {
@@ -56,6 +57,12 @@ impl Request {
         Ok(Self {
             volume: id(data, "volumeUuid", "VolumeVO")?,
             target: id(data, "dstPrimaryStorageUuid", "PrimaryStorageVO")?,
+            snapshots: match data.get("snapshots").filter(|value| !value.is_null()) {
+                None => Snapshots::Keep,
+                Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+                    Fault::invalid("valid value for field[snapshots] of jobData are [keep, drop]")
+                })?,
+            },
         })
     }
 }
@@ -91,6 +98,7 @@ impl JobHandler for Migrate {
                     "properties": {
                         "volumeUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The volume to move."},
                         "dstPrimaryStorageUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The primary storage to move it to."},
+                        "snapshots": {"type": "string", "enum": ["keep", "drop"], "description": "What becomes of the snapshots of a volume on a Ceph pool: keep, the default, takes them along to another pool; drop leaves them behind."},
                     },
                 })
             },
@@ -114,7 +122,8 @@ impl JobHandler for Migrate {
         let held = Guard::new(&source).await?;
         let directory = volume.id.to_string();
         let format = if to.pool.is_some() { Format::Raw } else { format };
-        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory };
+        let snapshots = request.snapshots;
+        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory, snapshots };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.desk.inventory.volume(request.volume).await?;
@@ -204,12 +213,16 @@ impl Migrate {
             }),
         ];
         effects.extend(carried.intents.iter().map(|id| Effect::LedgerDone(*id)));
-        let migration = json!({
+        let snapshots: Vec<Value> = carried.result.snapshots.iter().map(told).collect();
+        let mut migration = json!({
             "oldInstallPath": old_path,
             "newInstallPath": new_path,
             "blake3": carried.result.blake3,
             "bytes": carried.result.bytes,
         });
+        if !snapshots.is_empty() {
+            migration["snapshots"] = Value::Array(snapshots);
+        }
         Success {
             inventory: Some((self.show)(&moved)),
             extra: Map::from_iter([("migration".to_owned(), migration)]),
@@ -217,4 +230,14 @@ impl Migrate {
             held: Held::new(held),
         }
     }
+}
+
+/// A snapshot that was taken along, as the result tells it.
+fn told(snapshot: &CopiedSnapshot) -> Value {
+    json!({
+        "name": snapshot.name,
+        "blake3": snapshot.blake3,
+        "bytes": snapshot.bytes,
+        "protected": snapshot.protected,
+    })
 }

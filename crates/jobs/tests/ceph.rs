@@ -11,6 +11,12 @@ mod cluster;
 mod connecting;
 #[path = "ceph/copies.rs"]
 mod copies;
+#[path = "ceph/history.rs"]
+mod history;
+#[path = "ceph/history_kills.rs"]
+mod history_kills;
+#[path = "ceph/history_refused.rs"]
+mod history_refused;
 #[path = "ceph/holding.rs"]
 mod holding;
 #[path = "ceph/kills.rs"]
