@@ -186,7 +186,8 @@ impl TakenImage {
         let taken = Self { head, snapshot: snapshot.clone(), bytes, kept };
         let found = there(&taken.head.snapshots()?);
         let number = match found {
-            Some(old) if known == Some(old.id) => {
+            // It is the newest, so that what differs since the others can be told.
+            Some(old) if known == Some(old.id) && taken.kept.iter().all(|s| s.id < old.id) => {
                 taken.unchanged()?;
                 old.id
             }

@@ -24,8 +24,8 @@ use super::{CHUNK_BYTES, Sink, Stage, target, verify};
 use crate::rbd::{Image, Pool};
 use crate::storage::{DiskError, Format};
 
-/// Snapshots of one image that are copied: each has its range of page numbers.
-pub const SNAPSHOTS_MAX: usize = 1024;
+/// Snapshots of one image that are copied: each has its range of page numbers and a handle of its own.
+pub const SNAPSHOTS_MAX: usize = 256;
 
 /// Copies `source`, which has a history, to an image.
 ///
@@ -57,10 +57,8 @@ pub(super) fn copy(
     }
     let history = History { source: identity.clone(), snapshots: source.history.clone() };
     let places = Places {
-        from,
         to,
-        head: snapshot_name(&spec.holder),
-        flattens: flattens(from, &history.snapshots)?,
+        sources: sources(from, &history.snapshots, &snapshot_name(&spec.holder))?,
         snapshots: &history.snapshots,
         identity,
     };
@@ -94,24 +92,31 @@ pub(super) fn copy(
     Ok(places.result(found, totals.last().copied().unwrap_or(0)))
 }
 
-/// Whether the image or one of its snapshots reads from a parent. What such an image loses of it when it is cut
-/// off is in no list of changes, so all of it is compared.
-fn flattens(from: (&Pool, &str), snapshots: &[KeptSnapshot]) -> Result<bool, DiskError> {
-    for at in snapshots.iter().map(|s| Some(s.name.as_str())).chain([None]) {
-        if Image::open_read_only(from.0, from.1, at)?.overlap()? > 0 {
-            return Ok(true);
-        }
+/// Each snapshot of the source, and `head`, our own. They stay open: librbd has crashed where many handles were opened
+/// and closed one after the other.
+fn sources(
+    (pool, image): (&Pool, &str),
+    snapshots: &[KeptSnapshot],
+    head: &str,
+) -> Result<Vec<RbdSource>, DiskError> {
+    let names: Vec<&str> = snapshots.iter().map(|s| s.name.as_str()).chain([head]).collect();
+    let open = |name: &&str| Image::open_read_only(pool, image, Some(name));
+    let images = names.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    // What an image that reads from a parent loses of it when it is cut off is in no list of changes, so all of it is
+    // compared.
+    let mut flattens = false;
+    for image in &images {
+        flattens |= image.overlap()? > 0;
     }
-    Ok(false)
+    let since = |index: usize| index.checked_sub(1).filter(|_| !flattens).map(|before| names[before]);
+    images.into_iter().enumerate().map(|(index, image)| RbdSource::new(image, since(index))).collect()
 }
 
 /// Both images and what is copied from one to the other.
 struct Places<'a> {
-    from: (&'a Pool, &'a str),
     to: (&'a Pool, &'a str),
-    /// Our snapshot of the source.
-    head: String,
-    flattens: bool,
+    /// The source as of each segment.
+    sources: Vec<RbdSource>,
     snapshots: &'a [KeptSnapshot],
     identity: &'a ImageIdentity,
 }
@@ -135,10 +140,8 @@ impl Places<'_> {
         self.snapshot(index).map_or(self.identity.bytes, |s| s.bytes)
     }
 
-    fn source(&self, index: u32) -> Result<RbdSource, DiskError> {
-        let name = self.snapshot(index).map_or(self.head.as_str(), |s| s.name.as_str());
-        let since = if self.flattens { None } else { self.before(index) };
-        RbdSource::new(Image::open_read_only(self.from.0, self.from.1, Some(name))?, since)
+    fn source(&self, index: u32) -> &RbdSource {
+        &self.sources[index as usize]
     }
 
     fn header(&self, index: u32, name: &str, target_file: &TargetIdentity) -> Header {
@@ -164,12 +167,12 @@ impl Places<'_> {
         let (mut totals, mut at) = (Vec::new(), 0);
         let mut before: Option<ChunkMap> = None;
         for index in 0..self.count() {
-            let source = self.source(index)?;
+            let source = self.source(index);
             let map = ChunkMap::of_segment(index, self.header(index, "", &TargetIdentity::File(0, 0)));
             // Nothing is written by it; it only asks.
             let work = Work {
-                source: &source,
-                target: &source,
+                source,
+                target: source,
                 control,
                 sink,
                 streams: 1,
@@ -340,9 +343,9 @@ impl Segment<'_> {
                 self.control.check()?;
                 target.resize(bytes)?;
             }
-            let source = self.places.source(index)?;
+            let source = self.places.source(index);
             let dev = RbdTarget::new(Arc::clone(target), self.places.to.1)?;
-            let work = work(self.spec, self.control, self.log, (&source, &dev), self.data, before);
+            let work = work(self.spec, self.control, self.log, (source, &dev), self.data, before);
             fill(&work, map)?;
             map.fill_up(before);
             self.log.checkpoint(vec![map.header_page()?])?;
@@ -396,11 +399,11 @@ fn read_back(
             return Err(DiskError::bad_image("checkpoint".as_ref(), format!("segment {index} is missing")));
         };
         map.fill_up(before.as_ref().map(|(map, _)| map));
-        let source = places.source(index)?;
+        let source = places.source(index);
         let at = places.snapshot(index).map(|s| s.name.as_str());
         let dev = RbdTarget::past(Arc::clone(target), places.to.1, at, places.before(index))?;
         let data = totals[index as usize];
-        let work = work(spec, control, log, (&source, &dev), data, before.as_ref().map(|(map, _)| map));
+        let work = work(spec, control, log, (source, &dev), data, before.as_ref().map(|(map, _)| map));
         let hashes = verify::verify(&work, &map, before.as_ref().map(|(_, hashes)| hashes.as_slice()))?;
         found.push(hash::disk(&hashes));
         before = Some((map, hashes));
