@@ -14,6 +14,8 @@ use crate::api::{Api, uuid};
 use crate::report::Report;
 use crate::server::{Place, Server};
 
+/// By this file a directory belongs to one storage.
+const MARK: &str = ".longhaul-storage";
 /// Between looks at the job; the error of its stages' times.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -124,6 +126,11 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
 /// Adds a directory; its uuid.
 pub async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    // The mark of an earlier round, whose server is gone.
+    match std::fs::remove_file(directory.join(MARK)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let body = json!({"params": {"name": name, "url": directory}}).to_string();
     uuid(&admin.call("POST", "/v1/primary-storage/local-storage", &body).await?)
 }

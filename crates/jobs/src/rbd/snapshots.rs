@@ -8,8 +8,8 @@ use super::error::c;
 use super::sys::{self, LinkedImage, SnapInfo};
 use crate::storage::DiskError;
 
-/// Clones of an image that are told.
-const CHILDREN_MAX: usize = 256;
+/// Clones of an image that there is room for at the first question.
+const CHILDREN_ROOM: usize = 256;
 
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Image {
             image_name: null_mut(),
             trash: false,
         };
-        let mut room = CHILDREN_MAX;
+        let mut room = CHILDREN_ROOM;
         loop {
             let mut raw = vec![empty.clone(); room];
             let mut found = room;
