@@ -1,7 +1,7 @@
 //! `storage`: primary storages, what is on them, and their trash.
 
-mod evacuate;
 mod bandwidth;
+mod evacuate;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
