@@ -23,6 +23,8 @@ const POOLS: [&str; 2] = ["ps-a", "ps-b"];
 const DISK_BYTES: u64 = 1 << 30;
 /// Every other one is a hole: whole objects of a pool.
 const EXTENT_BYTES: u64 = 4 << 20;
+/// Seconds that the removal of an image is tried for.
+const REMOVALS_TRIED: u32 = 60;
 /// Between looks at the job; the error of its stages' times.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -96,6 +98,17 @@ fn peers(cluster: &Cluster) -> Result<(f64, f64)> {
     Ok((import, deep_cp))
 }
 
+/// Removes an image. A process that held it may be taken for alive for half a minute after its end.
+async fn remove(cluster: &Cluster, image: &str) -> Result<()> {
+    for _ in 0..REMOVALS_TRIED {
+        if timed(&mut rbd(cluster, &["rm", "--no-progress", image])).is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bail!("{image} is held by somebody; see rbd status {image}")
+}
+
 struct Moved {
     /// From the submission until reading back begins, s.
     copied_s: f64,
@@ -127,7 +140,7 @@ async fn migrate_twice(place: &Place, cluster: &Cluster) -> Result<[Moved; 2]> {
     std::fs::remove_dir_all(data)?;
     for path in [&first.1, &second.1] {
         let image = path.strip_prefix("ceph://").context("not in a pool")?;
-        timed(&mut rbd(cluster, &["rm", "--no-progress", image]))?;
+        remove(cluster, image).await?;
     }
     Ok([first.0, second.0])
 }
