@@ -92,7 +92,7 @@ async fn a_probe_tells_snapshots_clones_and_what_all_of_it_takes() {
     match ask(&Spawner::new(child_program()), &pool_named("ps-a"), probe, ANSWER_WITHIN).await.unwrap() {
         Answer::Image(facts) => {
             assert_eq!(facts.snapshots, ["one", "two"]);
-            assert_eq!(facts.clones, [child.0.clone()]);
+            assert_eq!(facts.clones, std::slice::from_ref(&child.0));
             assert_eq!((facts.history_bytes, facts.foreign_snapshot), (Some(8 * MIB), None));
         }
         other => panic!("{other:?}"),
