@@ -14,6 +14,8 @@ use crate::api::{Api, uuid};
 use crate::report::Report;
 use crate::server::{Place, Server};
 
+/// By this file a directory belongs to one storage.
+const MARK: &str = ".longhaul-storage";
 /// Between looks at the job; the error of its stages' times.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -121,21 +123,28 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
     Ok(Migrated { mapped_s, copied_s, read_back_s, target, storage })
 }
 
-async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
+/// Adds a directory; its uuid.
+pub async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    // The mark of an earlier round, whose server is gone.
+    match std::fs::remove_file(directory.join(MARK)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let body = json!({"params": {"name": name, "url": directory}}).to_string();
     uuid(&admin.call("POST", "/v1/primary-storage/local-storage", &body).await?)
 }
 
 /// Puts a file out of the page cache.
-fn forget(path: &Path) -> Result<()> {
+pub fn forget(path: &Path) -> Result<()> {
     let file = File::open(path)?;
     file.sync_all()?;
     fadvise(&file, 0, None, Advice::DontNeed)?;
     Ok(())
 }
 
-fn timed(command: &mut Command) -> Result<f64> {
+/// How long a program takes, in s.
+pub fn timed(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let status = command.status().with_context(|| format!("{command:?}"))?;
     ensure!(status.success(), "{command:?}: {status}");

@@ -1,7 +1,7 @@
 //! `longhaul-bench`: measures a server of its own, the real binary as a child process, and prints one table
 //! with floors and peers of the same run. Never a test: nothing here passes or fails by its time.
 //!
-//! Each part is a file: `submit`, `drain`, `latency`, `query` (over the rows of `fill`), `copy`, `memory`,
+//! Each part is a file: `submit`, `drain`, `latency`, `query` (over the rows of `fill`), `copy`, `ceph`, `memory`,
 //! `syncs`, `floor`. What they share: `server` (the child), `http` and `api` (the client), `report` (the table), whose
 //! rows with their aims stand in `rows`.
 
@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod ceph;
 mod copy;
 mod disk;
 mod drain;
@@ -51,6 +52,8 @@ enum Part {
     Query,
     /// One migration against qemu-img, cp and dd.
     Copy,
+    /// From a file to a Ceph pool and on to another, against rbd; LONGHAUL_BENCH_CEPH_CONF names the cluster.
+    Ceph,
     /// Resident memory after one job and a minute.
     Memory,
     /// Syncs for many submissions, counted by strace.
@@ -143,6 +146,7 @@ async fn run(args: &Args) -> Result<()> {
 async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> {
     let filled = if args.wants(Part::Query) { Some(fill::prepare(place, args).await?) } else { None };
     let disk = if args.wants(Part::Copy) { disk::prepare(place)? } else { None };
+    let cluster = if args.wants(Part::Ceph) { ceph::prepare(place)? } else { None };
     for round in 1..=args.rounds {
         eprintln!("round {round} of {}", args.rounds);
         floor::sync(place, report)?;
@@ -161,6 +165,9 @@ async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> 
         }
         if let Some(disk) = &disk {
             copy::measure(place, disk, report).await?;
+        }
+        if let Some(cluster) = &cluster {
+            ceph::measure(place, cluster, report).await?;
         }
         if let Some(filled) = &filled {
             query::measure(place, filled, report).await?;

@@ -23,8 +23,8 @@ use tokio::sync::watch;
 use crate::attempt_io::{ANSWER_WITHIN, Answer, Page, Question, Spawner, ask};
 use crate::copy::checkpoint::CLIENTS_PAGE;
 use crate::copy::disk::Holder;
-use crate::copy::image::snapshot_name;
-use crate::copy::run::{CopyResult, CopySpec, DiskRef};
+use crate::copy::image::{RemoveSnapshots, snapshot_name};
+use crate::copy::run::{CopyResult, CopySpec, DiskRef, Snapshots};
 use crate::manage::fault::from_disk;
 use crate::manage::{Desk, blocking};
 use crate::pace::Pacer;
@@ -78,6 +78,8 @@ pub struct Order {
     pub format: Format,
     /// Directory of the artifact below the target's root, or how its image's name begins: the volume's uuid.
     pub directory: String,
+    /// What becomes of the snapshots of an image.
+    pub snapshots: Snapshots,
 }
 
 impl Order {
@@ -146,6 +148,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         holder,
         streams: limits.streams as usize,
         checkpoint_interval_ms: limits.checkpoint_ms,
+        snapshots: order.snapshots,
     };
     let mut rate = Rate::new(context, settings, order).await?;
     let mut pages = artifact.pages.clone();
@@ -257,7 +260,7 @@ async fn remove_artifact(
         let Some(image) = pool.image(path).map(str::to_owned) else { return Ok(false) };
         let clients = context.checkpoint().get(&CLIENTS_PAGE);
         let clients = clients.map(|bytes| Page { number: CLIENTS_PAGE, bytes: bytes.clone() });
-        let question = Question::Remove { image, clients };
+        let question = Question::Remove { image, snapshots: RemoveSnapshots::All, clients };
         return match ask(&settings.spawner, pool, question, REMOVE_WITHIN).await {
             Ok(_) => Ok(true),
             Err(error) => Err(from_disk(error)),

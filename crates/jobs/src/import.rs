@@ -11,7 +11,7 @@ use longhaul_model::{AccountId, Code, Fault, JobId, SlotClass, StorageId, Volume
 use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Guard, Order};
-use crate::copy::run::DiskRef;
+use crate::copy::run::{DiskRef, Snapshots};
 use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, blocking};
 use crate::migrate::{self, ShowVolume};
@@ -190,7 +190,8 @@ impl JobHandler for Import {
         let volume = self.placeholder(context, &request, &info).await?;
         let format = if to.pool.is_some() { storage::Format::Raw } else { source.format() };
         let directory = volume.id.to_string();
-        let order = Order { source, from: None, target: to.clone(), format, directory };
+        let snapshots = Snapshots::Keep; // a file has none of its own
+        let order = Order { source, from: None, target: to.clone(), format, directory, snapshots };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = self.desk.inventory.volume(volume.id).await?;

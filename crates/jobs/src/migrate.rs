@@ -17,7 +17,7 @@ use longhaul_model::{Fault, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Guard, Order};
-use crate::copy::run::DiskRef;
+use crate::copy::run::{CopiedSnapshot, DiskRef, Snapshots};
 use crate::manage::Desk;
 use crate::manage::volumes::format_name;
 pub(crate) use crate::manage::volumes::format_of;
@@ -52,6 +52,7 @@ pub(crate) struct Request {
     pub target: StorageId,
     /// What it shall become; absent: as it is, where the target can.
     pub format: Option<Format>,
+    pub snapshots: Snapshots,
 }
 
 impl Request {
@@ -60,6 +61,12 @@ impl Request {
             volume: id(data, "volumeUuid", "VolumeVO")?,
             target: id(data, "dstPrimaryStorageUuid", "PrimaryStorageVO")?,
             format: format::asked(data)?,
+            snapshots: match data.get("snapshots").filter(|value| !value.is_null()) {
+                None => Snapshots::Keep,
+                Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+                    Fault::invalid("valid value for field[snapshots] of jobData are [keep, drop]")
+                })?,
+            },
         })
     }
 }
@@ -96,6 +103,7 @@ impl JobHandler for Migrate {
                         "volumeUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The volume to move."},
                         "dstPrimaryStorageUuid": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The primary storage to move it to."},
                         "format": {"type": "string", "enum": ["raw", "qcow2"], "description": "What it shall become; absent: as it is. On a Ceph pool always raw."},
+                        "snapshots": {"type": "string", "enum": ["keep", "drop"], "description": "What becomes of the snapshots of a volume on a Ceph pool: keep, the default, takes them along to another pool; drop leaves them behind."},
                     },
                 })
             },
@@ -119,7 +127,8 @@ impl JobHandler for Migrate {
         let held = Guard::new(&source).await?;
         let directory = volume.id.to_string();
         let format = format::chosen(request.format, format, &to)?;
-        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory };
+        let snapshots = request.snapshots;
+        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory, snapshots };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.desk.inventory.volume(request.volume).await?;
@@ -209,12 +218,16 @@ impl Migrate {
             }),
         ];
         effects.extend(carried.intents.iter().map(|id| Effect::LedgerDone(*id)));
-        let migration = json!({
+        let snapshots: Vec<Value> = carried.result.snapshots.iter().map(told).collect();
+        let mut migration = json!({
             "oldInstallPath": old_path,
             "newInstallPath": new_path,
             "blake3": carried.result.blake3,
             "bytes": carried.result.bytes,
         });
+        if !snapshots.is_empty() {
+            migration["snapshots"] = Value::Array(snapshots);
+        }
         Success {
             inventory: Some((self.show)(&moved)),
             extra: Map::from_iter([("migration".to_owned(), migration)]),
@@ -222,4 +235,14 @@ impl Migrate {
             held: Held::new(held),
         }
     }
+}
+
+/// A snapshot that was taken along, as the result tells it.
+fn told(snapshot: &CopiedSnapshot) -> Value {
+    json!({
+        "name": snapshot.name,
+        "blake3": snapshot.blake3,
+        "bytes": snapshot.bytes,
+        "protected": snapshot.protected,
+    })
 }

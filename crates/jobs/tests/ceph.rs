@@ -13,6 +13,12 @@ mod connecting;
 mod copies;
 #[path = "ceph/fences.rs"]
 mod fences;
+#[path = "ceph/history.rs"]
+mod history;
+#[path = "ceph/history_kills.rs"]
+mod history_kills;
+#[path = "ceph/history_refused.rs"]
+mod history_refused;
 #[path = "ceph/holding.rs"]
 mod holding;
 #[path = "ceph/kills.rs"]

@@ -147,9 +147,12 @@ fn migration(blockers: Value) -> Fake {
     Fake::start(move |asked: &Asked, _| {
         let path = asked.path.clone();
         if asked.method == "POST" && asked.body["systemTags"][0] == "validationOnly" {
-            let plan = json!({
+            let mut plan = json!({
                 "bytes": 1_u64 << 30, "estimateSeconds": 90, "format": "qcow2", "blockers": blockers,
             });
+            if asked.body["params"]["jobData"].as_str().is_some_and(|data| data.contains("\"drop\"")) {
+                (plan["snapshots"], plan["droppedSnapshots"]) = (json!(3), json!(3));
+            }
             Reply::Json(200, json!({"plan": plan}))
         } else if asked.method == "POST" {
             Reply::Json(200, json!({"inventory": job("Running")}))
@@ -207,6 +210,16 @@ async fn a_plan_tells_what_would_be_copied_and_ends_with_1_where_something_stand
     assert_eq!((ran.exit, ran.err.as_str()), (Exit::Failed, "blocked: the disk is in use by pid 7\n"));
     let ran = run(&fake, &["-o", "json", "volume", "migrate", "disk", "--to", "fast", "--plan"]).await;
     assert_eq!(ran.json()["plan"]["bytes"], 1_u64 << 30);
+}
+
+#[tokio::test]
+async fn snapshots_are_left_behind_only_where_that_was_said_and_the_plan_tells_how_many() {
+    let fake = migration(json!([]));
+    let words = ["volume", "migrate", "disk", "--to", "fast", "--plan", "--drop-snapshots"];
+    let ran = run(&fake, &words).await;
+    assert!(ran.out.contains("snapshots  3, of which 3 are left behind\n"), "{}", ran.out);
+    let ran = run(&fake, &words[..6]).await;
+    assert!(!ran.out.contains("snapshots"), "{}", ran.out);
 }
 
 #[tokio::test]

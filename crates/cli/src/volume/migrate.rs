@@ -34,6 +34,9 @@ pub struct MigrateArgs {
     /// Copy at most so many bytes per second, as 100M
     #[arg(long, value_name = "RATE", value_parser = parse_bytes)]
     rate: Option<u64>,
+    /// Leave the snapshots of a disk on a Ceph pool behind: a directory cannot keep them
+    #[arg(long)]
+    drop_snapshots: bool,
     /// Only submit the job
     #[arg(long, conflicts_with = "plan")]
     no_wait: bool,
@@ -46,6 +49,9 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     let mut data = json!({"volumeUuid": volume.uuid, "dstPrimaryStorageUuid": target.uuid});
     if let Some(format) = args.format {
         data["format"] = Value::from(format);
+    }
+    if args.drop_snapshots {
+        data["snapshots"] = json!("drop");
     }
     let params = json!({
         "name": format!("migrate {} to {}", volume.name, target.name).chars().take(255).collect::<String>(),
@@ -96,19 +102,19 @@ fn plan(context: &mut Context, answer: &Value, format_now: &str) -> Result<Exit,
         context.console.line("the server would take the job; it tells no plan")?;
         return Ok(Exit::Ok);
     }
-    context.console.facts(
-        answer,
-        &[
-            ("guest sees", size("guestBytes")),
-            ("made of", made_of),
-            ("format", format),
-            ("to copy", size("bytes")),
-            ("needed", size("neededBytes")),
-            ("free", size("freeBytes")),
-            ("estimate", estimate),
-            ("blockers", if blockers.is_empty() { "none".to_owned() } else { blockers.len().to_string() }),
-        ],
-    )?;
+    let mut facts = vec![
+        ("guest sees", size("guestBytes")),
+        ("made of", made_of),
+        ("format", format),
+        ("to copy", size("bytes")),
+        ("needed", size("neededBytes")),
+        ("free", size("freeBytes")),
+        ("estimate", estimate),
+    ];
+    facts.extend(snapshots(plan).map(|told| ("snapshots", told)));
+    facts
+        .push(("blockers", if blockers.is_empty() { "none".to_owned() } else { blockers.len().to_string() }));
+    context.console.facts(answer, &facts)?;
     if context.console.format == Format::Table {
         for blocker in &blockers {
             context.console.note(&format!("blocked: {}", crate::console::printable(blocker)));
@@ -117,18 +123,26 @@ fn plan(context: &mut Context, answer: &Value, format_now: &str) -> Result<Exit,
     Ok(if blockers.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
+/// How many snapshots there are and what becomes of them; `None` where there are none.
+fn snapshots(plan: &Value) -> Option<String> {
+    let all = plan["snapshots"].as_u64().filter(|n| *n > 0)?;
+    Some(match plan["droppedSnapshots"].as_u64().unwrap_or(0) {
+        0 => all.to_string(),
+        dropped => format!("{all}, of which {dropped} are left behind"),
+    })
+}
+
 fn moved(context: &mut Context, job: &Job, target: &str) -> Result<(), ClientError> {
     let result = job.result().unwrap_or_default();
     let migration = &result["migration"];
     let text = |key: &str| migration[key].as_str().unwrap_or_default().to_owned();
-    context.console.facts(
-        &Value::Null,
-        &[
-            ("moved to", target.to_owned()),
-            ("from path", text("oldInstallPath")),
-            ("to path", text("newInstallPath")),
-            ("BLAKE3", text("blake3")),
-            ("bytes", migration["bytes"].as_u64().map(human::bytes).unwrap_or_default()),
-        ],
-    )
+    let mut facts = vec![
+        ("moved to", target.to_owned()),
+        ("from path", text("oldInstallPath")),
+        ("to path", text("newInstallPath")),
+        ("BLAKE3", text("blake3")),
+        ("bytes", migration["bytes"].as_u64().map(human::bytes).unwrap_or_default()),
+    ];
+    facts.extend(migration["snapshots"].as_array().map(|kept| ("snapshots", kept.len().to_string())));
+    context.console.facts(&Value::Null, &facts)
 }

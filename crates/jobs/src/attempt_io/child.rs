@@ -153,7 +153,7 @@ fn hold(
     report.send(&done)?;
     while let Ok(order) = asked.recv() {
         match order {
-            ToChild::CheckSource => report.send(&match source.check_unchanged() {
+            ToChild::CheckSource => report.send(&match source.check_to_be_left() {
                 Ok(()) => FromChild::SourceUnchanged,
                 Err(error) => FromChild::Failed { error },
             })?,

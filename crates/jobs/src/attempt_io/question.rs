@@ -7,8 +7,9 @@ use longhaul_model::resource::CephPool;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Page, enter};
-use crate::copy::image;
-use crate::rbd::{Grain, Image, Pool};
+use crate::copy::ExtentKind;
+use crate::copy::image::{self, RemoveSnapshots, SNAPSHOT_PREFIX};
+use crate::rbd::{Grain, Image, Pool, Snapshot};
 use crate::storage::{Capacity, DiskError, InUse};
 
 /// Images that a scan answers at most.
@@ -34,11 +35,13 @@ pub enum Question {
         /// Bytes of the disk.
         bytes: u64,
     },
-    /// Remove an image with our snapshots, or (`image@snapshot`) a snapshot alone: `Answer::Done`, also when it is
-    /// gone already.
+    /// Remove an image with snapshots, or (`image@snapshot`) a snapshot alone: `Answer::Done`, also when it is gone
+    /// already.
     Remove {
         /// Its name.
         image: String,
+        /// Which snapshots go with it.
+        snapshots: RemoveSnapshots,
         /// The page of a checkpoint that names clients of the job whose image this is. They are shut out first.
         clients: Option<Page>,
     },
@@ -68,8 +71,18 @@ pub struct ImageFacts {
     pub bytes: u64,
     /// Bytes that it has stored, in whole objects; `None` where only a look at every object would tell.
     pub stored_bytes: Option<u64>,
-    /// The names of its snapshots, the oldest first.
+    /// The names of its snapshots but for those of copies, the oldest first.
     pub snapshots: Vec<String>,
+    /// One of its snapshots that nobody took by its name, so that no copy can have it.
+    #[serde(default)]
+    pub foreign_snapshot: Option<String>,
+    /// The images that are cloned from its snapshots, as `pool/image`. Only `Question::Probe` asks for them.
+    #[serde(default)]
+    pub clones: Vec<String>,
+    /// Bytes that were stored over all its snapshots, in whole objects; as `stored_bytes`, and only
+    /// `Question::Probe` asks for it.
+    #[serde(default)]
+    pub history_bytes: Option<u64>,
     /// Whether others can be kept from writing to it; without, it is not copied.
     pub exclusive_lock: bool,
 }
@@ -100,13 +113,13 @@ pub(super) fn answer(pool: &CephPool, question: Question) -> Result<Answer, Disk
     match question {
         Question::Capacity => pool.capacity().map(Answer::Capacity),
         Question::Fsid => pool.fsid().map(Answer::Fsid),
-        Question::Probe { image } => facts(&pool, image).map(Answer::Image),
+        Question::Probe { image } => closely(&pool, image).map(Answer::Image),
         Question::Create { image, bytes } => Image::create(&pool, &image, bytes).map(|()| Answer::Done),
-        Question::Remove { image, clients } => {
+        Question::Remove { image, snapshots, clients } => {
             let mut pages = std::collections::BTreeMap::new();
             enter(clients.into_iter().collect(), &mut pages);
             image::fence([&pool].into_iter(), &pages)?;
-            image::remove(&pool, &image).map(|()| Answer::Done)
+            image::remove(&pool, &image, snapshots).map(|()| Answer::Done)
         }
         Question::InUse { image } => image::holders(&pool, &image).map(Answer::Holders),
         Question::Scan { known } => {
@@ -124,7 +137,7 @@ pub(super) fn answer(pool: &CephPool, question: Question) -> Result<Answer, Disk
         Question::Sweep { images } => {
             let mut removed = Vec::new();
             for name in images {
-                match image::remove(&pool, &name) {
+                match image::remove(&pool, &name, RemoveSnapshots::Ours) {
                     Ok(()) => removed.push(name),
                     Err(DiskError::InUse(_)) => {}
                     Err(error) => return Err(error),
@@ -145,12 +158,50 @@ fn facts(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
         }
         false => None,
     };
-    let snapshots = image.snapshots()?.into_iter().map(|s| s.name).collect();
+    let all = others(&image)?;
+    let foreign_snapshot = all.iter().find(|s| !s.by_user).map(|s| s.name.clone());
     Ok(ImageFacts {
         image: name,
         bytes,
         stored_bytes,
-        snapshots,
+        snapshots: all.into_iter().filter(|s| s.by_user).map(|s| s.name).collect(),
+        foreign_snapshot,
+        clones: Vec::new(),
+        history_bytes: None,
         exclusive_lock: image.has_exclusive_lock()?,
     })
+}
+
+/// Its snapshots that are not of copies.
+fn others(image: &Image) -> Result<Vec<Snapshot>, DiskError> {
+    Ok(image.snapshots()?.into_iter().filter(|s| !s.name.starts_with(SNAPSHOT_PREFIX)).collect())
+}
+
+/// The same with what takes a question more for each snapshot.
+fn closely(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
+    let mut facts = facts(pool, name)?;
+    if facts.snapshots.is_empty() && facts.foreign_snapshot.is_none() {
+        return Ok(facts);
+    }
+    let image = Image::open_read_only(pool, &facts.image, None)?;
+    facts.clones = image.children()?;
+    if image.has_fast_diff()? {
+        let mut since: Option<&str> = None;
+        let mut bytes = 0;
+        for at in facts.snapshots.iter().map(Some).chain([None]) {
+            let past = Image::open_read_only(pool, &facts.image, at.map(String::as_str))?;
+            let all = 0..past.size()?;
+            bytes += match since {
+                None => past.data(all, Grain::Object)?.into_iter().map(|r| r.end - r.start).sum::<u64>(),
+                Some(since) => {
+                    let changed = past.changes(since, all, Grain::Object)?;
+                    let data = changed.into_iter().filter(|e| e.kind == ExtentKind::Data);
+                    data.map(|e| e.range.end - e.range.start).sum()
+                }
+            };
+            since = at.map(String::as_str);
+        }
+        facts.history_bytes = Some(bytes);
+    }
+    Ok(facts)
 }

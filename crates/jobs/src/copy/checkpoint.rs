@@ -1,6 +1,7 @@
 //! What survives a kill: which chunks are durably in the target, and their hashes, as numbered pages
 //! of which only changed ones are stored again. Page 0 is the header, page n holds the chunks from
-//! (n - 1) * 1024. Storing them is the caller's.
+//! (n - 1) * 1024. Storing them is the caller's. A disk that is copied with its snapshots has such pages for each of
+//! them, `SEGMENT_PAGES` apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,6 +17,10 @@ use crate::storage::{DiskError, Format};
 pub const VERSION: u32 = 1;
 /// The page in which a copy between images has its clients; see `image`. No page of chunks has this number.
 pub const CLIENTS_PAGE: u32 = u32::MAX;
+/// The page that lists the snapshots of a source; see `history`.
+pub const HISTORY_PAGE: u32 = u32::MAX - 1;
+/// Page numbers of one segment: the largest disk needs far fewer.
+pub const SEGMENT_PAGES: u32 = 1 << 20;
 /// Chunks per page.
 pub const CHUNKS_PER_PAGE: usize = 1024;
 const ENTRY_BYTES: usize = 33;
@@ -41,6 +46,10 @@ pub struct Header {
     pub chunk_bytes: u64,
     /// How many chunks there are.
     pub chunks: u64,
+    /// Every chunk of this segment is durable; what has no entry is as in the segment before. Of copies with
+    /// snapshots.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filled: bool,
 }
 
 /// How far a chunk is.
@@ -57,6 +66,7 @@ pub enum ChunkState {
 /// The state of every chunk, 33 bytes each.
 #[derive(Debug)]
 pub struct ChunkMap {
+    segment: u32,
     header: Header,
     states: Vec<ChunkState>,
     hashes: Vec<ChunkHash>,
@@ -65,8 +75,13 @@ pub struct ChunkMap {
 impl ChunkMap {
     /// A map in which nothing is done.
     pub fn new(header: Header) -> Self {
+        Self::of_segment(0, header)
+    }
+
+    /// The same for the snapshot of that place in their order, the oldest first.
+    pub fn of_segment(segment: u32, header: Header) -> Self {
         let chunks = header.chunks as usize;
-        Self { header, states: vec![ChunkState::Todo; chunks], hashes: vec![[0; 32]; chunks] }
+        Self { segment, header, states: vec![ChunkState::Todo; chunks], hashes: vec![[0; 32]; chunks] }
     }
 
     /// The map that `pages` describe; `None` when there is no header that says `mapped`, so that
@@ -75,8 +90,20 @@ impl ChunkMap {
     /// # Errors
     /// `BadImage` when the pages are not what we write.
     pub fn from_pages(pages: &BTreeMap<u32, Vec<u8>>) -> Result<Option<Self>, DiskError> {
+        Self::segment_from_pages(0, pages)
+    }
+
+    /// The same of one segment.
+    ///
+    /// # Errors
+    /// As `from_pages`.
+    pub fn segment_from_pages(
+        segment: u32,
+        pages: &BTreeMap<u32, Vec<u8>>,
+    ) -> Result<Option<Self>, DiskError> {
+        let base = segment * SEGMENT_PAGES;
         let bad = |reason: String| DiskError::bad_image(&PathBuf::from("checkpoint"), reason);
-        let Some(first) = pages.get(&0) else { return Ok(None) };
+        let Some(first) = pages.get(&base).filter(|page| !page.is_empty()) else { return Ok(None) };
         let header: Header =
             serde_json::from_slice(first).map_err(|e| bad(format!("its header can't be read: {e}")))?;
         if header.version != VERSION || header.chunk_bytes != CHUNK_BYTES {
@@ -85,9 +112,9 @@ impl ChunkMap {
         if header.chunks != header.source_bytes.div_ceil(CHUNK_BYTES) || !header.mapped {
             return if header.mapped { Err(bad("its counts contradict".into())) } else { Ok(None) };
         }
-        let mut map = Self::new(header);
-        for (&number, page) in pages.range(1..CLIENTS_PAGE) {
-            let start = (number as usize - 1) * CHUNKS_PER_PAGE;
+        let mut map = Self::of_segment(segment, header);
+        for (&number, page) in pages.range(base + 1..base + SEGMENT_PAGES) {
+            let start = (number as usize - base as usize - 1) * CHUNKS_PER_PAGE;
             if page.len() % ENTRY_BYTES != 0 || start + page.len() / ENTRY_BYTES > map.states.len() {
                 return Err(bad(format!("page {number} has {} bytes", page.len())));
             }
@@ -128,17 +155,55 @@ impl ChunkMap {
             self.hashes[i] = *hash;
             changed.insert(i / CHUNKS_PER_PAGE);
         }
-        changed.into_iter().map(|p| (p as u32 + 1, self.page(p))).collect()
+        let first = self.segment * SEGMENT_PAGES + 1;
+        changed.into_iter().map(|p| (p as u32 + first, self.page(p))).collect()
     }
 
-    /// Page 0.
+    /// Notes chunks that are as in the segment before. They need no page: they are found out again.
+    pub fn keep(&mut self, kept: &[(u32, ChunkState, ChunkHash)]) {
+        for (chunk, state, hash) in kept {
+            self.states[*chunk as usize] = *state;
+            self.hashes[*chunk as usize] = *hash;
+        }
+    }
+
+    /// Every chunk is durable: what has no entry is as in `before`. The next header page says so.
+    pub fn fill_up(&mut self, before: Option<&Self>) {
+        self.header.filled = true;
+        for index in 0..self.states.len() {
+            if let (ChunkState::Todo, Some((state, hash))) =
+                (self.states[index], before.and_then(|map| map.chunk(index, self.header.source_bytes)))
+            {
+                self.states[index] = state;
+                self.hashes[index] = hash;
+            }
+        }
+    }
+
+    /// The chunk `index` where a disk of `bytes` has the same bytes there: neither cut off nor longer, and in the
+    /// same place of the hash tree, where a disk of one chunk has none.
+    pub fn chunk(&self, index: usize, bytes: u64) -> Option<(ChunkState, ChunkHash)> {
+        let before = self.header.source_bytes;
+        let end = |bytes: u64| bytes.min((index as u64 + 1) * CHUNK_BYTES);
+        let same = index < self.states.len()
+            && end(before) == end(bytes)
+            && (before <= CHUNK_BYTES) == (bytes <= CHUNK_BYTES);
+        same.then(|| (self.states[index], self.hashes[index]))
+    }
+
+    /// Whether there is data in the chunk `index`.
+    pub fn has_data(&self, index: usize) -> bool {
+        self.states.get(index).is_some_and(|state| *state != ChunkState::Zero)
+    }
+
+    /// Its first page.
     ///
     /// # Errors
     /// `Io` when it can't be encoded, which does not happen.
     pub fn header_page(&self) -> Result<(u32, Vec<u8>), DiskError> {
         let json = serde_json::to_vec(&self.header)
             .map_err(|e| DiskError::io("encode", &self.header.target, std::io::Error::other(e)))?;
-        Ok((0, json))
+        Ok((self.segment * SEGMENT_PAGES, json))
     }
 
     fn page(&self, index: usize) -> Vec<u8> {
@@ -169,6 +234,7 @@ mod tests {
             mapped,
             chunk_bytes: CHUNK_BYTES,
             chunks,
+            filled: false,
         }
     }
 

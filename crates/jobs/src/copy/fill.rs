@@ -30,6 +30,25 @@ pub(super) struct Work<'a> {
     pub checkpoint_interval_ms: u64,
     /// Bytes of data in the source, for progress.
     pub data_bytes: u64,
+    /// The snapshot before this one, where it is in the target already: only what differs is written.
+    pub before: Option<&'a ChunkMap>,
+}
+
+impl Work<'_> {
+    /// The chunk as it was in the snapshot before, where nothing of it may differ.
+    pub(super) fn unchanged(&self, index: usize) -> Result<Option<(ChunkState, ChunkHash)>, DiskError> {
+        let size = self.source.size();
+        let Some(known) = self.before.and_then(|map| map.chunk(index, size)) else { return Ok(None) };
+        Ok((!self.source.may_differ(chunk_range(index, size))?).then_some(known))
+    }
+
+    /// How many bytes of data have to be moved of a chunk.
+    pub(super) fn bytes_to_move(&self, index: usize) -> Result<u64, DiskError> {
+        match self.unchanged(index)? {
+            Some(_) => Ok(0),
+            None => data_bytes(self.source, chunk_range(index, self.source.size())),
+        }
+    }
 }
 
 type Done = (u32, ChunkState, ChunkHash);
@@ -46,6 +65,7 @@ struct Shared {
 #[derive(Default)]
 struct Finished {
     chunks: Vec<Done>,
+    kept: Vec<Done>,
     workers: usize,
     error: Option<DiskError>,
 }
@@ -108,14 +128,15 @@ fn store_as_they_finish(work: &Work<'_>, shared: &Shared, map: &mut ChunkMap) ->
     let mut last_ns = boottime_ns().saturating_sub(interval_ns);
     loop {
         let mut finished = shared.lock();
-        let (done, all) = loop {
+        let (done, kept, all) = loop {
             if finished.error.is_some() {
                 return Ok(());
             }
             let all = finished.workers == work.streams;
             let due_in = interval_ns.saturating_sub(boottime_ns().saturating_sub(last_ns));
             if all || (due_in == 0 && !finished.chunks.is_empty()) {
-                break (std::mem::take(&mut finished.chunks), all);
+                let done = std::mem::take(&mut finished.chunks);
+                break (done, std::mem::take(&mut finished.kept), all);
             }
             let wait = if finished.chunks.is_empty() { 1_000_000_000 } else { due_in };
             let waited = shared.news.wait_timeout(finished, Duration::from_nanos(wait));
@@ -126,6 +147,7 @@ fn store_as_they_finish(work: &Work<'_>, shared: &Shared, map: &mut ChunkMap) ->
         // Flush first: a chunk that a checkpoint names must be on the device. Chunks that finish during the
         // flush wait for the next.
         work.target.flush()?;
+        map.keep(&kept);
         let pages = map.note(&done);
         if !pages.is_empty() {
             work.sink.checkpoint(pages)?;
@@ -144,13 +166,17 @@ fn worker(work: &Work<'_>, shared: &Shared, todo: &[bool]) -> Result<(), DiskErr
             return Ok(());
         }
         let range = chunk_range(index, work.source.size());
-        let bytes = if todo[index] {
-            let (state, hash, bytes) = copy_chunk(work, range, &mut buf)?;
+        let bytes = if !todo[index] {
+            work.bytes_to_move(index)?
+        } else if let Some((state, hash)) = work.unchanged(index)? {
+            work.control.check()?;
+            shared.lock().kept.push((index as u32, state, hash));
+            0
+        } else {
+            let (state, hash, bytes) = copy_chunk(work, index, range, &mut buf)?;
             shared.lock().chunks.push((index as u32, state, hash));
             shared.news.notify_all();
             bytes
-        } else {
-            data_bytes(work.source, range)?
         };
         let done = shared.bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         work.sink.progress(Stage::Copying, done, work.data_bytes);
@@ -160,16 +186,27 @@ fn worker(work: &Work<'_>, shared: &Shared, todo: &[bool]) -> Result<(), DiskErr
 /// Copies one chunk; answers its state, its hash and how many bytes of data it had.
 fn copy_chunk(
     work: &Work<'_>,
+    index: usize,
     range: Range<u64>,
     buf: &mut AlignedBuf,
 ) -> Result<(ChunkState, ChunkHash, u64), DiskError> {
     let len = range.end - range.start;
+    let size = work.source.size();
     let extents = work.source.extents(range.clone())?;
     let data: u64 =
         extents.iter().filter(|e| e.kind == ExtentKind::Data).map(|e| e.range.end - e.range.start).sum();
+    // What was there before has to be overwritten; else the target reads as zeros.
+    let overwrites = work.before.is_some_and(|map| map.has_data(index));
+    let all_zero = |data| {
+        if overwrites {
+            work.control.check_lease()?;
+            work.target.write_zeroes(range.clone())?;
+        }
+        Ok((ChunkState::Zero, NO_HASH, data))
+    };
     if data == 0 {
         work.control.check()?;
-        return Ok((ChunkState::Zero, NO_HASH, 0));
+        return all_zero(0);
     }
     work.control.acquire(data)?;
     let chunk = &mut buf.bytes_mut()[..len as usize];
@@ -182,16 +219,39 @@ fn copy_chunk(
     }
     // What is not zero tells so in its first blocks, so this costs next to nothing.
     if is_zero(chunk) {
-        return Ok((ChunkState::Zero, NO_HASH, data));
+        return all_zero(data);
     }
-    let hash = hash::chunk(chunk, range.start, work.source.size());
-    for extent in extents.iter().filter(|e| e.kind == ExtentKind::Data) {
-        for run in data_runs(chunk, inside(&extent.range)) {
+    let hash = hash::chunk(chunk, range.start, size);
+    let known = work.before.and_then(|map| map.chunk(index, size));
+    if known == Some((ChunkState::Copied, hash)) {
+        return Ok((ChunkState::Copied, hash, data));
+    }
+    let pieces: Vec<Range<u64>> = match (overwrites, known) {
+        (false, _) => extents.into_iter().filter(|e| e.kind == ExtentKind::Data).map(|e| e.range).collect(),
+        (true, Some(_)) => work.source.differences(range.clone())?,
+        (true, None) => vec![range.clone()],
+    };
+    for piece in &pieces {
+        let within = inside(piece);
+        let mut at = within.start;
+        for run in data_runs(chunk, within.clone()) {
+            zero(work, overwrites, range.start, at..run.start)?;
+            at = run.end;
             work.control.check_lease()?;
             work.target.write_at(&chunk[run.clone()], range.start + run.start as u64)?;
         }
+        zero(work, overwrites, range.start, at..within.end)?;
     }
     Ok((ChunkState::Copied, hash, data))
+}
+
+/// Makes a part of the chunk that begins at `start` zeros, where something else may be there.
+fn zero(work: &Work<'_>, overwrites: bool, start: u64, part: Range<usize>) -> Result<(), DiskError> {
+    if !overwrites || part.is_empty() {
+        return Ok(());
+    }
+    work.control.check_lease()?;
+    work.target.write_zeroes(start + part.start as u64..start + part.end as u64)
 }
 
 /// The parts of `chunk[within]` that are not zeros, in whole blocks.

@@ -13,11 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::Sink;
 use super::checkpoint::{CLIENTS_PAGE, ChunkMap};
 use super::disk::{DiskRef, Holder, ImageIdentity, SourceIdentity};
+use super::history::{self, History, KeptSnapshot, Snapshots};
 use crate::rbd::{Grain, Image, Pool};
 use crate::storage::{DiskError, InUse};
 
 /// Note on an image: `<job>:<token>` of the attempt that holds it.
 pub const HOLDER_NOTE: &str = "longhaul.token";
+/// Note on an image that a move left behind: its snapshots and the time of its last write, as they were then.
+pub const LEFT_NOTE: &str = "longhaul.left";
 /// How the snapshots begin that copies make.
 pub const SNAPSHOT_PREFIX: &str = "longhaul-";
 
@@ -135,35 +138,56 @@ pub struct TakenImage {
     head: Image,
     snapshot: String,
     bytes: u64,
+    kept: Vec<KeptSnapshot>,
+}
+
+/// A source that was taken, and what of it is copied.
+pub(super) struct Taken {
+    pub(super) image: TakenImage,
+    /// It, at our snapshot.
+    pub(super) past: Image,
+    pub(super) identity: ImageIdentity,
+    /// Its other snapshots that are to be copied, the oldest first.
+    pub(super) history: Vec<KeptSnapshot>,
 }
 
 impl TakenImage {
     /// Takes the image and its snapshot; the one of an earlier attempt where `pages` are of it and the image did
-    /// not change since.
+    /// not change since. `to` is where it goes.
     ///
     /// # Errors
-    /// As `take`; `SourceChanged`.
+    /// As `take`; `SourceChanged`; `BadImage` when the copy would lose its snapshots and that was not asked for.
     pub(super) fn take(
         pool: &Pool,
         name: &str,
         holder: &Holder,
         pages: &BTreeMap<u32, Vec<u8>>,
-    ) -> Result<(Self, Image, ImageIdentity), DiskError> {
+        snapshots: Snapshots,
+        to: &DiskRef,
+    ) -> Result<Taken, DiskError> {
         let head = take(pool, name, holder)?;
+        let kept = history::of(&head)?;
+        let history = match (snapshots, to) {
+            (Snapshots::Drop, _) => Vec::new(),
+            (Snapshots::Keep, DiskRef::File { .. }) if !kept.is_empty() => {
+                let names: Vec<_> = kept.into_iter().map(|s| s.name).collect();
+                return Err(history::refuse_losing(head.path(), &names));
+            }
+            (Snapshots::Keep, _) => kept.clone(),
+        };
         let snapshot = snapshot_name(holder);
         let (id, bytes, fsid) = (head.id()?, head.size()?, pool.fsid()?);
         let there =
             |snapshots: &[crate::rbd::Snapshot]| snapshots.iter().find(|s| s.name == snapshot).cloned();
-        let known = match ChunkMap::from_pages(pages)?.map(|map| map.header().source.clone()).as_deref() {
-            Some([SourceIdentity::Image(known)]) if known.image == id && known.fsid == fsid => {
-                Some(known.snapshot)
-            }
+        let known = match copied_from(pages)? {
+            Some(known) if known.image == id && known.fsid == fsid => Some(known.snapshot),
             _ => None,
         };
-        let taken = Self { head, snapshot: snapshot.clone(), bytes };
+        let taken = Self { head, snapshot: snapshot.clone(), bytes, kept };
         let found = there(&taken.head.snapshots()?);
         let number = match found {
-            Some(old) if known == Some(old.id) => {
+            // It is the newest, so that what differs since the others can be told.
+            Some(old) if known == Some(old.id) && taken.kept.iter().all(|s| s.id < old.id) => {
                 taken.unchanged()?;
                 old.id
             }
@@ -178,16 +202,18 @@ impl TakenImage {
         };
         let past = Image::open_read_only(pool, name, Some(&snapshot))?;
         let identity = ImageIdentity { fsid, image: id, bytes, snapshot: number };
-        Ok((taken, past, identity))
+        Ok(Taken { image: taken, past, identity, history })
     }
 
-    /// Proves that the lock is ours and that nothing was written since the snapshot.
+    /// Proves that the lock is ours, that nothing was written since the snapshot, and that the others are those that
+    /// were there.
     ///
     /// # Errors
     /// `SourceChanged`; `InUse` when another has the image open for writing; `Fenced`, `Away`, `Io`.
     pub fn unchanged(&self) -> Result<(), DiskError> {
         let changed = || DiskError::SourceChanged(self.head.path().to_owned());
-        if !self.head.owns_lock()? || self.head.size()? != self.bytes {
+        if !self.head.owns_lock()? || self.head.size()? != self.bytes || history::of(&self.head)? != self.kept
+        {
             return Err(changed());
         }
         let grain = if self.head.has_fast_diff()? { Grain::Object } else { Grain::Exact };
@@ -195,6 +221,14 @@ impl TakenImage {
             true => self.head.refuse_if_watched(),
             false => Err(changed()),
         }
+    }
+
+    /// Notes on the image what it is, for the day on which it is to be removed as what was left behind.
+    ///
+    /// # Errors
+    /// `InUse`, `Fenced`, `Away`, `Io`.
+    pub fn note_as_left(&self) -> Result<(), DiskError> {
+        self.head.set_note(LEFT_NOTE, Some(&left(&self.head)?))
     }
 
     /// Removes the snapshot and the note. The lock falls when this is dropped.
@@ -207,12 +241,44 @@ impl TakenImage {
     }
 }
 
-/// Removes an image that a copy made, or that is trash: its snapshots of ours first. Of `image@snapshot` the
-/// snapshot alone. What is gone is no error.
+/// The image and snapshot that `pages` are a copy of.
+fn copied_from(pages: &BTreeMap<u32, Vec<u8>>) -> Result<Option<ImageIdentity>, DiskError> {
+    if let Some(history) = History::from_pages(pages)? {
+        return Ok(Some(history.source));
+    }
+    match ChunkMap::from_pages(pages)?.map(|map| map.header().source.clone()).as_deref() {
+        Some([SourceIdentity::Image(known)]) => Ok(Some(known.clone())),
+        _ => Ok(None),
+    }
+}
+
+/// What is noted of an image that is left behind: it is the same later as long as nobody touched it. Snapshots are
+/// known by their numbers, of which none is used twice; of writes the first of a minute is seen.
+fn left(image: &Image) -> Result<String, DiskError> {
+    let ids = image.snapshots()?.into_iter().filter(|s| !s.name.starts_with(SNAPSHOT_PREFIX));
+    let ids: Vec<_> = ids.map(|s| s.id.to_string()).collect();
+    Ok(format!("{}:{}", image.modified_s()?, ids.join(",")))
+}
+
+/// Which snapshots go with an image that is removed. Those of copies always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemoveSnapshots {
+    /// No others: an image that has some stays.
+    Ours,
+    /// Those that were there when a move left the image behind, if nothing was touched since.
+    AsLeft,
+    /// All: it is the work of a job that is given up, or was deleted with them.
+    All,
+}
+
+/// Removes an image that a copy made, or that is trash: its snapshots first. Of `image@snapshot` the snapshot
+/// alone. What is gone is no error.
 ///
 /// # Errors
-/// `InUse` while a client has it open; `Io` while it has snapshots of others; `Away`, `Refuses`.
-pub(crate) fn remove(pool: &Pool, name: &str) -> Result<(), DiskError> {
+/// `InUse` while a client has it open; `Touched`; `BadImage` while it has snapshots that stay, or clones;
+/// `Away`, `Refuses`, `Io`.
+pub(crate) fn remove(pool: &Pool, name: &str, which: RemoveSnapshots) -> Result<(), DiskError> {
     let (name, only) = match name.split_once('@') {
         Some((name, snapshot)) => (name, Some(snapshot)),
         None => (name, None),
@@ -222,24 +288,40 @@ pub(crate) fn remove(pool: &Pool, name: &str) -> Result<(), DiskError> {
         opened => opened?,
     };
     image.refuse_if_watched()?;
-    let is_ours = |name: &str| only.map_or(name.starts_with(SNAPSHOT_PREFIX), |only| name == only);
-    for snapshot in image.snapshots()?.into_iter().filter(|s| is_ours(&s.name)) {
-        image.remove_snapshot(&snapshot.name)?;
-    }
-    if only.is_some() {
+    if let Some(only) = only {
+        if image.snapshots()?.iter().any(|s| s.name == only) {
+            image.remove_snapshot(only)?;
+        }
         return image.set_note(HOLDER_NOTE, None);
     }
-    let left = image.snapshots()?;
-    if let Some(first) = left.first() {
-        let reason = format!(
-            "it has {} snapshots, such as {}; remove them first with rbd snap purge",
-            left.len(),
-            first.name
-        );
-        return Err(DiskError::bad_image(image.path(), reason));
+    let theirs = history::of(&image)?;
+    let noted = image.note(LEFT_NOTE)?;
+    match which {
+        RemoveSnapshots::AsLeft if noted.is_some() => {
+            if noted != Some(left(&image)?) {
+                return Err(DiskError::Touched(image.path().to_owned()));
+            }
+        }
+        RemoveSnapshots::AsLeft | RemoveSnapshots::Ours if !theirs.is_empty() => {
+            return Err(refuse_removal(&image, &theirs));
+        }
+        RemoveSnapshots::AsLeft | RemoveSnapshots::Ours | RemoveSnapshots::All => {}
+    }
+    for snapshot in image.snapshots()? {
+        if snapshot.protected {
+            image.unprotect(&snapshot.name)?;
+        }
+        image.remove_snapshot(&snapshot.name)?;
     }
     drop(image);
     pool.remove(name)
+}
+
+fn refuse_removal(image: &Image, theirs: &[KeptSnapshot]) -> DiskError {
+    let first = theirs.first().map(|s| s.name.as_str()).unwrap_or_default();
+    let reason =
+        format!("it has {} snapshots, such as {first}; remove them first with rbd snap purge", theirs.len());
+    DiskError::bad_image(image.path(), reason)
 }
 
 /// Who has the image open for writing; empty when nobody has, or it is gone.

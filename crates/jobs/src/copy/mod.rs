@@ -4,7 +4,8 @@
 //! `control` and `Sink` give it.
 //!
 //! Where to go: `BlockDev` is what a kind of disk must do (`raw`, `qcow2`, `rbd`); `source` and `target` open
-//! and create them; `fill` copies, `verify` reads back; `checkpoint` is what survives; `run` ties it.
+//! and create them; `fill` copies, `verify` reads back; `checkpoint` is what survives; `run` ties it. An image with
+//! snapshots is copied one after the other: `history` lists them, `segments` goes through them.
 
 pub mod buffer;
 pub mod checkpoint;
@@ -13,12 +14,14 @@ pub mod device;
 pub mod disk;
 mod fill;
 pub mod hash;
+pub mod history;
 pub mod image;
 pub mod qcow2;
 pub mod qcow2_map;
 pub mod raw;
 mod rbd;
 pub mod run;
+mod segments;
 pub mod source;
 pub mod target;
 mod verify;
@@ -72,6 +75,23 @@ pub trait BlockDev: Send + Sync {
     /// # Errors
     /// `BadImage` when the image's tables point outside of its file; `Io`.
     fn extents(&self, range: Range<u64>) -> Result<Vec<Extent>, DiskError>;
+
+    /// Whether `range` may differ from the snapshot that this one follows; `true` where there is none, or nobody
+    /// tells.
+    ///
+    /// # Errors
+    /// As `extents`.
+    fn may_differ(&self, _range: Range<u64>) -> Result<bool, DiskError> {
+        Ok(true)
+    }
+
+    /// What in `range` may differ from that snapshot, as finely as is known: in order, apart from each other.
+    ///
+    /// # Errors
+    /// As `extents`.
+    fn differences(&self, range: Range<u64>) -> Result<Vec<Range<u64>>, DiskError> {
+        Ok(vec![range])
+    }
 
     /// Fills `buf` from `at`.
     ///

@@ -15,17 +15,23 @@ const WINDOW_BYTES: u64 = 1 << 30;
 /// Pieces that are remembered. Workers go through a disk side by side, so two are in use at a time.
 const WINDOWS_KEPT: usize = 4;
 
-/// What a part of a disk holds, remembered for the chunks that follow.
+/// What a part of a disk holds, or what changed there since a snapshot, remembered for the chunks that follow.
 struct Windows {
     grain: Grain,
+    since: Option<String>,
     kept: Mutex<Vec<Window>>,
 }
 
 type Window = (u64, Arc<Vec<Range<u64>>>);
 
 impl Windows {
-    fn new(grain: Grain) -> Self {
-        Self { grain, kept: Mutex::new(Vec::new()) }
+    fn new(grain: Grain, since: Option<String>) -> Self {
+        Self { grain, since, kept: Mutex::new(Vec::new()) }
+    }
+
+    /// Whether there is anything of it in `range`.
+    fn any(&self, image: &Image, size: u64, range: Range<u64>) -> Result<bool, DiskError> {
+        Ok(self.extents(image, size, range)?.iter().any(|e| e.kind == ExtentKind::Data))
     }
 
     fn extents(&self, image: &Image, size: u64, range: Range<u64>) -> Result<Vec<Extent>, DiskError> {
@@ -58,7 +64,13 @@ impl Windows {
             return Ok(Arc::clone(data));
         }
         // Under the lock: the other workers want the same answer.
-        let data = Arc::new(image.data(range.clone(), self.grain)?);
+        let data = Arc::new(match &self.since {
+            None => image.data(range.clone(), self.grain)?,
+            // What became zeros changed as well.
+            Some(since) => {
+                image.changes(since, range.clone(), self.grain)?.into_iter().map(|e| e.range).collect()
+            }
+        });
         if kept.len() >= WINDOWS_KEPT {
             kept.remove(0);
         }
@@ -67,19 +79,23 @@ impl Windows {
     }
 }
 
-/// A snapshot of an image, to be copied.
+/// A snapshot of an image, to be copied; as a whole, or as what changed since an earlier one.
 pub(super) struct RbdSource {
     image: Image,
     size: u64,
+    grain: Grain,
     windows: Windows,
+    changes: Option<Windows>,
 }
 
 impl RbdSource {
-    /// `image` was opened at a snapshot.
-    pub(super) fn new(image: Image) -> Result<Self, DiskError> {
+    /// `image` was opened at a snapshot. With `since`, an earlier one of the same image, it tells what changed; which
+    /// it must not be asked to of a clone: what such an image has lost of its parent's no list of changes tells.
+    pub(super) fn new(image: Image, since: Option<&str>) -> Result<Self, DiskError> {
         let size = image.size()?;
         let grain = if image.has_fast_diff()? { Grain::Object } else { Grain::Exact };
-        Ok(Self { image, size, windows: Windows::new(grain) })
+        let changes = since.map(|since| Windows::new(grain, Some(since.to_owned())));
+        Ok(Self { image, size, grain, windows: Windows::new(grain, None), changes })
     }
 }
 
@@ -94,6 +110,27 @@ impl BlockDev for RbdSource {
 
     fn extents(&self, range: Range<u64>) -> Result<Vec<Extent>, DiskError> {
         self.windows.extents(&self.image, self.size, range)
+    }
+
+    fn may_differ(&self, range: Range<u64>) -> Result<bool, DiskError> {
+        self.changes.as_ref().map_or(Ok(true), |changes| changes.any(&self.image, self.size, range))
+    }
+
+    fn differences(&self, range: Range<u64>) -> Result<Vec<Range<u64>>, DiskError> {
+        match &self.changes {
+            None => Ok(vec![range]),
+            Some(changes) => {
+                let since = changes.since.as_deref().unwrap_or_default();
+                let exact = match self.grain {
+                    Grain::Object => self.image.changes(since, range, Grain::Exact)?,
+                    Grain::Exact => {
+                        let told = changes.extents(&self.image, self.size, range)?;
+                        told.into_iter().filter(|e| e.kind == ExtentKind::Data).collect()
+                    }
+                };
+                Ok(exact.into_iter().map(|e| e.range).collect())
+            }
+        }
     }
 
     fn read_at(&self, buf: &mut [u8], at: u64) -> Result<(), DiskError> {
@@ -119,20 +156,38 @@ impl BlockDev for RbdSource {
 
 /// An image that is being filled. Its lock is ours.
 pub(super) struct RbdTarget {
-    image: Image,
+    image: Arc<Image>,
     name: String,
     size: u64,
+    at: Option<String>,
     reader: OnceLock<Image>,
     windows: Windows,
+    changes: Option<Windows>,
 }
 
 impl RbdTarget {
     /// `image` was opened for writing and is locked; `name` is how it is called in its pool.
-    pub(super) fn new(image: Image, name: &str) -> Result<Self, DiskError> {
+    pub(super) fn new(image: Arc<Image>, name: &str) -> Result<Self, DiskError> {
         let size = image.size()?;
         // As the OSDs know it: the map of the objects is ours, and might be what is wrong.
-        let windows = Windows::new(Grain::Exact);
-        Ok(Self { image, name: name.to_owned(), size, reader: OnceLock::new(), windows })
+        let windows = Windows::new(Grain::Exact, None);
+        let name = name.to_owned();
+        Ok(Self { image, name, size, at: None, reader: OnceLock::new(), windows, changes: None })
+    }
+
+    /// Of the same image, to be read back as of the snapshot `at` or as it is now. What it shares with the earlier
+    /// snapshot `since` it tells.
+    pub(super) fn past(
+        image: Arc<Image>,
+        name: &str,
+        at: Option<&str>,
+        since: Option<&str>,
+    ) -> Result<Self, DiskError> {
+        let reader = Image::open_read_only(image.pool(), name, at)?;
+        let size = reader.size()?;
+        let changes = since.map(|since| Windows::new(Grain::Exact, Some(since.to_owned())));
+        let at = at.map(str::to_owned);
+        Ok(Self { size, at, reader: OnceLock::from(reader), changes, ..Self::new(image, name)? })
     }
 
     /// The handle that reads back, opened when everything was written.
@@ -140,7 +195,7 @@ impl RbdTarget {
         if let Some(reader) = self.reader.get() {
             return Ok(reader);
         }
-        let opened = Image::open_read_only(self.image.pool(), &self.name, None)?;
+        let opened = Image::open_read_only(self.image.pool(), &self.name, self.at.as_deref())?;
         Ok(self.reader.get_or_init(|| opened))
     }
 }
@@ -158,8 +213,15 @@ impl BlockDev for RbdTarget {
         self.windows.extents(self.reader()?, self.size, range)
     }
 
+    fn may_differ(&self, range: Range<u64>) -> Result<bool, DiskError> {
+        match &self.changes {
+            None => Ok(true),
+            Some(changes) => changes.any(self.reader()?, self.size, range),
+        }
+    }
+
     fn read_at(&self, buf: &mut [u8], at: u64) -> Result<(), DiskError> {
-        self.image.read(buf, at)
+        self.reader()?.read(buf, at)
     }
 
     fn read_from_device(&self, buf: &mut AlignedBuf, len: usize, at: u64) -> Result<(), DiskError> {

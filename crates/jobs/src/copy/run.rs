@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::CLIENTS_PAGE;
 use super::control::Control;
 pub use super::disk::DiskRef;
 use super::disk::Holder;
 use super::fill::{Work, chunk_range, data_bytes, fill};
+pub use super::history::Snapshots;
 use super::image::Pools;
 use super::source::Source;
-use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, source, target, verify};
+use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, segments, source, target, verify};
 use crate::storage::DiskError;
 
 /// More streams than this bring nothing and cost 8 MiB each.
-const STREAMS_MAX: usize = 16;
+pub(super) const STREAMS_MAX: usize = 16;
 /// The mapping stage reports and asks whether to go on once in this many chunks.
-const MAPPING_STEP: usize = 64;
+pub(super) const MAPPING_STEP: usize = 64;
 
 /// What to copy, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +35,23 @@ pub struct CopySpec {
     pub streams: usize,
     /// Time between two checkpoints, in milliseconds.
     pub checkpoint_interval_ms: u64,
+    /// What becomes of the snapshots of an image.
+    #[serde(default)]
+    pub snapshots: Snapshots,
 }
 
 impl CopySpec {
     /// A copy at default settings.
     pub fn new(source: DiskRef, target: DiskRef) -> Self {
         let holder = Holder::default();
-        Self { source, target, holder, streams: STREAMS, checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS }
+        Self {
+            source,
+            target,
+            holder,
+            streams: STREAMS,
+            checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
+            snapshots: Snapshots::default(),
+        }
     }
 }
 
@@ -52,6 +64,22 @@ pub struct CopyResult {
     pub bytes: u64,
     /// Bytes of data among them, holes left out.
     pub data_bytes: u64,
+    /// The snapshots that were copied with it and read back, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<CopiedSnapshot>,
+}
+
+/// A snapshot in the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedSnapshot {
+    /// Its name.
+    pub name: String,
+    /// BLAKE3 of the guest's bytes as of then, as `CopyResult::blake3`.
+    pub blake3: String,
+    /// How many bytes that are.
+    pub bytes: u64,
+    /// It is kept from being removed.
+    pub protected: bool,
 }
 
 /// Copies a disk, going on where `pages` (of an earlier attempt, empty for the first) say. On return the
@@ -82,7 +110,10 @@ pub fn copy_and_hold(
     sink: &dyn Sink,
 ) -> Result<(CopyResult, Source), DiskError> {
     let pools = Pools::open([&spec.source, &spec.target], pages, sink)?;
-    let source = source::open_disk(&spec.source, &pools, &spec.holder, pages)?;
+    let source = source::open_disk(&spec.source, &pools, &spec.holder, pages, spec.snapshots, &spec.target)?;
+    if !source.history.is_empty() {
+        return Ok((segments::copy(spec, &pools, &source, pages, control, sink)?, source));
+    }
     let size = source.dev.size();
 
     let mut data = 0;
@@ -101,7 +132,9 @@ pub fn copy_and_hold(
     control.check()?;
     let mut target = target::open(&spec.target, &pools, &spec.holder, &source, pages, step)?;
     if !target.resumed {
-        sink.checkpoint(vec![target.map.header_page()?])?;
+        let mut fresh = emptied(pages);
+        fresh.push(target.map.header_page()?);
+        sink.checkpoint(fresh)?;
     }
     let work = Work {
         source: source.dev.as_ref(),
@@ -111,12 +144,21 @@ pub fn copy_and_hold(
         streams: spec.streams.clamp(1, STREAMS_MAX),
         checkpoint_interval_ms: spec.checkpoint_interval_ms,
         data_bytes: data,
+        before: None,
     };
     fill(&work, &mut target.map)?;
     source.check_unchanged()?;
     sink.before_verify();
-    let hashes = verify::verify(&work, &target.map)?;
+    let hashes = verify::verify(&work, &target.map, None)?;
     source.check_unchanged()?;
     drop(target);
-    Ok((CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data }, source))
+    let result =
+        CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data, snapshots: Vec::new() };
+    Ok((result, source))
+}
+
+/// Pages that say nothing, in place of those of an earlier target: what they said is not true of a new one.
+pub(super) fn emptied(pages: &BTreeMap<u32, Vec<u8>>) -> Vec<(u32, Vec<u8>)> {
+    let stale = pages.iter().filter(|(number, page)| **number != CLIENTS_PAGE && !page.is_empty());
+    stale.map(|(number, _)| (*number, Vec::new())).collect()
 }

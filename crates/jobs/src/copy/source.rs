@@ -17,7 +17,8 @@ use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder};
 
 use super::BlockDev;
 use super::disk::{DiskRef, Holder, SourceIdentity};
-use super::image::{Pools, TakenImage};
+use super::history::{KeptSnapshot, Snapshots};
+use super::image::{Pools, Taken, TakenImage};
 use super::qcow2::{Qcow2, imago_file, open_layer};
 use super::raw::Raw;
 use super::rbd::RbdSource;
@@ -32,6 +33,8 @@ pub struct Source {
     pub dev: Box<dyn BlockDev>,
     /// The files it is made of, the top first; or its image.
     pub files: Vec<SourceIdentity>,
+    /// The snapshots that are copied with it, the oldest first; only images have some.
+    pub history: Vec<KeptSnapshot>,
     held: Vec<(PathBuf, File)>,
     taken: Option<TakenImage>,
 }
@@ -50,6 +53,15 @@ impl Source {
         self.taken.as_ref().map_or(Ok(()), TakenImage::unchanged)
     }
 
+    /// The same right before the source becomes what was left behind, which is noted on an image.
+    ///
+    /// # Errors
+    /// As `check_unchanged`.
+    pub fn check_to_be_left(&self) -> Result<(), DiskError> {
+        self.check_unchanged()?;
+        self.taken.as_ref().map_or(Ok(()), TakenImage::note_as_left)
+    }
+
     /// Removes what was put on the source for the copy. The locks stay until it is dropped.
     ///
     /// # Errors
@@ -59,7 +71,7 @@ impl Source {
     }
 }
 
-/// Opens the source of a copy.
+/// Opens the source of a copy to `to`.
 ///
 /// # Errors
 /// As `open`, and for an image as `TakenImage::take`.
@@ -68,14 +80,17 @@ pub(super) fn open_disk(
     pools: &Pools,
     holder: &Holder,
     pages: &BTreeMap<u32, Vec<u8>>,
+    snapshots: Snapshots,
+    to: &DiskRef,
 ) -> Result<Source, DiskError> {
     match disk {
         DiskRef::File { root, path, format } => open(&Root::open(root)?, path, *format),
         DiskRef::Image { pool, image } => {
-            let (taken, past, identity) = TakenImage::take(pools.of(pool)?, image, holder, pages)?;
-            let dev = Box::new(RbdSource::new(past)?);
+            let Taken { image, past, identity, history } =
+                TakenImage::take(pools.of(pool)?, image, holder, pages, snapshots, to)?;
+            let dev = Box::new(RbdSource::new(past, None)?);
             let files = vec![SourceIdentity::Image(identity)];
-            Ok(Source { dev, files, held: Vec::new(), taken: Some(taken) })
+            Ok(Source { dev, files, history, held: Vec::new(), taken: Some(image) })
         }
     }
 }
@@ -102,7 +117,7 @@ pub fn open(root: &Root, relative: &Path, format: Format) -> Result<Source, Disk
     }
     let identity = |(path, file): &(PathBuf, File)| Ok(SourceIdentity::File(Identity::of(file, path)?));
     let files = held.iter().map(identity).collect::<Result<_, DiskError>>()?;
-    Ok(Source { dev, files, held, taken: None })
+    Ok(Source { dev, files, history: Vec::new(), held, taken: None })
 }
 
 /// Opens one file of the source and keeps writers away from it.

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::checkpoint::{ChunkMap, Header, VERSION};
 use super::disk::{DiskRef, Holder, SourceIdentity, TargetIdentity};
-use super::image::{self, Pools};
+use super::image::{self, Pools, RemoveSnapshots};
 use super::qcow2::Qcow2;
 use super::qcow2_map;
 use super::raw::Raw;
@@ -93,6 +94,7 @@ pub(super) fn open(
         mapped: true,
         chunk_bytes: CHUNK_BYTES,
         chunks: size.div_ceil(CHUNK_BYTES),
+        filled: false,
     };
     Ok(Target { dev, map: ChunkMap::new(header), resumed: false })
 }
@@ -119,7 +121,7 @@ fn reopen_image(
     if now != map.header().target_file || image.size()? != map.header().source_bytes {
         return Ok(None);
     }
-    Ok(Some(Box::new(RbdTarget::new(image, name)?)))
+    Ok(Some(Box::new(RbdTarget::new(Arc::new(image), name)?)))
 }
 
 fn create_image(
@@ -128,12 +130,26 @@ fn create_image(
     holder: &Holder,
     bytes: u64,
 ) -> Result<(Box<dyn BlockDev>, TargetIdentity), DiskError> {
+    let (image, identity) = new_image(pool, name, holder, bytes)?;
+    Ok((Box::new(RbdTarget::new(Arc::new(image), name)?), identity))
+}
+
+/// Makes the image that is filled, and takes it.
+///
+/// # Errors
+/// As `open`.
+pub(super) fn new_image(
+    pool: &Pool,
+    name: &str,
+    holder: &Holder,
+    bytes: u64,
+) -> Result<(Image, TargetIdentity), DiskError> {
     // A leftover of a kill before the first checkpoint: ours by its name, but only if nobody holds it.
-    image::remove(pool, name)?;
+    image::remove(pool, name, RemoveSnapshots::All)?;
     Image::create(pool, name, bytes)?;
     let image = image::take(pool, name, holder)?;
     let identity = TargetIdentity::Image { fsid: pool.fsid()?, image: image.id()? };
-    Ok((Box::new(RbdTarget::new(image, name)?), identity))
+    Ok((image, identity))
 }
 
 /// Opens the target that `map` is of; `None` when another file is there now.

@@ -13,12 +13,17 @@ use super::{CHUNK_BYTES, Stage, hash, is_zero};
 use crate::storage::DiskError;
 
 /// Proves that the target holds what `map` says. Everything was flushed before. Answers the hash of every
-/// chunk, in order.
+/// chunk, in order. `before` are those of the snapshot before, read back already: what of it is not stored a second
+/// time, by the word of the source and of the target, is not read a second time.
 ///
 /// # Errors
 /// `Mismatch` with the guest byte offset of the first difference found; `SourceChanged` when it is the source
 /// that no longer is what was read; `Canceled`, `LeaseExpired`, `Io`.
-pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<Vec<ChunkHash>, DiskError> {
+pub(super) fn verify(
+    work: &Work<'_>,
+    map: &ChunkMap,
+    before: Option<&[ChunkHash]>,
+) -> Result<Vec<ChunkHash>, DiskError> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let bytes_done = AtomicU64::new(0);
@@ -33,14 +38,14 @@ pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<Vec<ChunkHash>, 
                     if index >= map.states().len() || stop.load(Ordering::Acquire) {
                         return;
                     }
-                    match check_chunk(work, map, index, &mut buf) {
-                        Ok(bytes) => {
-                            if map.states()[index] == ChunkState::Zero {
-                                let range = chunk_range(index, work.source.size());
-                                let len = range.end - range.start;
-                                let hash = hash::zero_chunk(len, range.start, work.source.size());
-                                hashes.lock().unwrap_or_else(PoisonError::into_inner)[index] = hash;
-                            }
+                    let shared = shared_with(work, map, index, before);
+                    let checked = shared.and_then(|shared| match shared {
+                        Some(hash) => Ok((0, hash)),
+                        None => check_chunk(work, map, index, &mut buf),
+                    });
+                    match checked {
+                        Ok((bytes, hash)) => {
+                            hashes.lock().unwrap_or_else(PoisonError::into_inner)[index] = hash;
                             let done = bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
                             work.sink.progress(Stage::Verifying, done, work.data_bytes);
                         }
@@ -64,22 +69,43 @@ pub(super) fn verify(work: &Work<'_>, map: &ChunkMap) -> Result<Vec<ChunkHash>, 
     }
 }
 
-/// Checks one chunk; answers the bytes of data that it has in the source.
+/// The hash of a chunk that is the same bytes of the device as in the snapshot before.
+fn shared_with(
+    work: &Work<'_>,
+    map: &ChunkMap,
+    index: usize,
+    before: Option<&[ChunkHash]>,
+) -> Result<Option<ChunkHash>, DiskError> {
+    let Some(before) = before.and_then(|hashes| hashes.get(index)) else { return Ok(None) };
+    let range = chunk_range(index, work.source.size());
+    let as_before = work.unchanged(index)? == Some((map.states()[index], map.hashes()[index]));
+    if !as_before || work.target.may_differ(range)? {
+        return Ok(None);
+    }
+    work.control.check()?;
+    Ok(Some(*before))
+}
+
+/// Checks one chunk; answers the bytes of data that it has in the source, and its hash.
 fn check_chunk(
     work: &Work<'_>,
     map: &ChunkMap,
     index: usize,
     buf: &mut AlignedBuf,
-) -> Result<u64, DiskError> {
+) -> Result<(u64, ChunkHash), DiskError> {
     let range = chunk_range(index, work.source.size());
     let len = (range.end - range.start) as usize;
     let data = data_bytes(work.source, range.clone())?;
     let in_target = data_bytes(work.target, range.clone())?;
+    let hash = match map.states()[index] {
+        ChunkState::Zero => hash::zero_chunk(len as u64, range.start, work.source.size()),
+        _ => map.hashes()[index],
+    };
     match (map.states()[index], in_target) {
         // Nothing there, as it should be.
         (ChunkState::Zero, 0) => {
             work.control.check()?;
-            return Ok(data);
+            return Ok((data, hash));
         }
         (_, bytes) => work.control.acquire(bytes)?,
     }
@@ -90,7 +116,7 @@ fn check_chunk(
         ChunkState::Copied => hash::chunk(found, range.start, work.source.size()) == map.hashes()[index],
         ChunkState::Todo => false,
     };
-    if good { Ok(data) } else { Err(narrow_down(work, map, index, found)) }
+    if good { Ok((data, hash)) } else { Err(narrow_down(work, map, index, found)) }
 }
 
 /// Reads the source again to say which byte it is, and whether it is the source that changed.

@@ -12,6 +12,7 @@ use longhaul_model::resource::Storage;
 use super::fault::from_disk;
 use super::pool;
 use crate::attempt_io::Spawner;
+use crate::copy::image::RemoveSnapshots;
 use crate::storage::{self, Access, Capacity, DiskError, Format, ImageInfo, Layer, Root, lock, shared};
 
 /// A file may be touched so long after the moment that its trash tells, in ms: clocks and file systems round.
@@ -250,7 +251,9 @@ impl Desk {
     pub async fn remove(&self, storage: &Storage, path: &str, since_ms: Option<i64>) -> Result<(), Fault> {
         if let Some(pool) = &storage.pool {
             self.refuse_owned(storage, path).await?;
-            return self.pool_remove(pool, path).await;
+            // What was left behind goes as it was left; what was deleted, whatever it is.
+            let snapshots = if since_ms.is_some() { RemoveSnapshots::AsLeft } else { RemoveSnapshots::All };
+            return self.pool_remove(pool, path, snapshots).await;
         }
         let (of, recorded) = (storage.clone(), PathBuf::from(path));
         let held = blocking(move || {

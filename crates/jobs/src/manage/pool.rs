@@ -10,6 +10,8 @@ use super::fault::from_disk;
 use super::place::{Desk, Disk};
 use crate::attempt_io::ask::{ANSWER_WITHIN, ask};
 use crate::attempt_io::question::{Answer, ImageFacts, Question};
+use crate::copy::history::{self, Snapshots};
+use crate::copy::image::RemoveSnapshots;
 use crate::storage::{Capacity, DiskError, Format, Identity, ImageInfo, InUse, Layer};
 
 /// The image that `path` names: as records have it, or by its bare name.
@@ -90,8 +92,13 @@ impl Desk {
         }
     }
 
-    pub(super) async fn pool_remove(&self, pool: &CephPool, path: &str) -> Result<(), Fault> {
-        let question = Question::Remove { image: image_of(pool, path)?, clients: None };
+    pub(super) async fn pool_remove(
+        &self,
+        pool: &CephPool,
+        path: &str,
+        snapshots: RemoveSnapshots,
+    ) -> Result<(), Fault> {
+        let question = Question::Remove { image: image_of(pool, path)?, snapshots, clients: None };
         self.ask(pool, question).await.map(|_| ())
     }
 
@@ -108,21 +115,26 @@ impl Desk {
     }
 }
 
-/// Refuses an image whose copy would lose something, or could not be guarded.
+/// Refuses an image whose copy would lose something that was not given up, or could not be guarded. `keeps` says
+/// whether the target can have snapshots.
 ///
 /// # Errors
 /// Why, and what to do.
-pub(crate) fn refuse_unmovable(pool: &CephPool, facts: &ImageFacts) -> Result<(), Fault> {
+pub(crate) fn refuse_unmovable(
+    pool: &CephPool,
+    facts: &ImageFacts,
+    wanted: Snapshots,
+    keeps: bool,
+) -> Result<(), Fault> {
     let path = path_of(pool, &facts.image);
-    let own = |name: &&String| !name.starts_with("longhaul-");
-    let snapshots: Vec<_> = facts.snapshots.iter().filter(own).map(String::as_str).collect();
-    if !snapshots.is_empty() {
-        let reason = format!(
-            "it has {} snapshots ({}), which a copy would lose; remove them with rbd snap rm first",
-            snapshots.len(),
-            snapshots.join(", ")
-        );
-        return Err(from_disk(DiskError::bad_image(&path, reason)));
+    if let Some(name) = &facts.foreign_snapshot {
+        return Err(from_disk(history::refuse_foreign(&path, name)));
+    }
+    if !facts.clones.is_empty() {
+        return Err(from_disk(history::refuse_cloned(&path, &facts.clones)));
+    }
+    if !facts.snapshots.is_empty() && wanted == Snapshots::Keep && !keeps {
+        return Err(from_disk(history::refuse_losing(&path, &facts.snapshots)));
     }
     if !facts.exclusive_lock {
         let reason = "nobody can be kept from writing to it meanwhile; run rbd feature enable IMAGE \
@@ -144,7 +156,7 @@ fn disk(pool: &CephPool, facts: &ImageFacts) -> Disk {
             actual_bytes,
             backing: None,
             dirty: false,
-            internal_snapshots: 0,
+            internal_snapshots: u32::try_from(facts.snapshots.len()).unwrap_or(u32::MAX),
             identity: Identity { dev: 0, ino: 0, len: facts.bytes, mtime_ns: 0 },
         },
         layers: vec![Layer { path, actual_bytes }],

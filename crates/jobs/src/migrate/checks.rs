@@ -10,7 +10,9 @@ use longhaul_model::{Code, Fault, StorageId};
 use serde_json::{Map, Value, json};
 
 use super::{Request, format, format_of};
+use crate::attempt_io::question::ImageFacts;
 use crate::carry::CopySettings;
+use crate::copy::run::Snapshots;
 use crate::manage::pool::refuse_unmovable;
 use crate::manage::volumes::{format_name, takes_volumes};
 use crate::manage::{Desk, blocking, open_root};
@@ -56,8 +58,22 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     };
     note(format::has_room_for_size(now, becomes, volume.size))?;
     let path = volume.install_path.clone().unwrap_or_default();
-    let source = match source(desk, &from, &path, volume.format.as_deref()).await {
-        Ok(source) => Some(source),
+    let keeps = to.pool.is_some();
+    let found = source(desk, &from, &path, volume.format.as_deref()).await;
+    let mut snapshots = 0;
+    let source = match found {
+        Ok((layers, facts)) => {
+            if let (Some(pool), Some(facts)) = (&from.pool, &facts) {
+                snapshots = facts.snapshots.len();
+                note(refuse_unmovable(pool, facts, wanted.snapshots, keeps))?;
+            }
+            Some(match facts.and_then(|f| f.history_bytes) {
+                Some(bytes) if keeps && wanted.snapshots == Snapshots::Keep => {
+                    layers.into_iter().map(|layer| Layer { actual_bytes: bytes, ..layer }).collect()
+                }
+                _ => layers,
+            })
+        }
         Err(fault) => {
             note(Err(fault))?;
             None
@@ -100,6 +116,10 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     if let (true, Value::Object(plan)) = (source.is_none(), &mut plan) {
         // The source could not be looked at: how much there is to copy, nobody knows.
         plan.retain(|key, _| !["layers", "bytes", "neededBytes", "estimateSeconds"].contains(&key.as_str()));
+    }
+    if snapshots > 0 {
+        plan["snapshots"] = json!(snapshots);
+        plan["droppedSnapshots"] = json!(if wanted.snapshots == Snapshots::Drop { snapshots } else { 0 });
     }
     let plan = if let Value::Object(plan) = plan { plan } else { Map::new() };
     Ok(Checked { target: Some(volume.id.to_string()), plan })
@@ -178,13 +198,18 @@ fn lends(from: &Storage) -> Result<(), Fault> {
     Err(Fault::failed(format!("primary storage[uuid:{}] is in Maintenance; enable it first", from.id)))
 }
 
-/// The files that the source is made of, the top first, after it was opened as the copier will open it.
-async fn source(desk: &Desk, from: &Storage, path: &str, format: Option<&str>) -> Result<Vec<Layer>, Fault> {
+/// The files that the source is made of, the top first, after it was opened as the copier will open it; of an image
+/// also what it is.
+async fn source(
+    desk: &Desk,
+    from: &Storage,
+    path: &str,
+    format: Option<&str>,
+) -> Result<(Vec<Layer>, Option<ImageFacts>), Fault> {
     if let Some(pool) = &from.pool {
         let facts = desk.image(pool, path).await?;
-        refuse_unmovable(pool, &facts)?;
         let actual_bytes = facts.stored_bytes.unwrap_or(facts.bytes);
-        return Ok(vec![Layer { path: facts.image.into(), actual_bytes }]);
+        return Ok((vec![Layer { path: facts.image.clone().into(), actual_bytes }], Some(facts)));
     }
     let (from, path, recorded) = (from.clone(), path.to_owned(), format_of(format));
     blocking(move || {
@@ -199,7 +224,7 @@ async fn source(desk: &Desk, from: &Storage, path: &str, format: Option<&str>) -
         }
         // Opens it as the copier will, backing chain included, so that a lying header is told now.
         crate::copy::source::open(&root, &relative, recorded)?;
-        storage::layers(&root, &relative, recorded)
+        Ok((storage::layers(&root, &relative, recorded)?, None))
     })
     .await
 }

@@ -1,12 +1,12 @@
-//! One image: making, opening, reading, writing, its snapshots and notes. What is stored in it: `extents`; who
-//! may write to it: `lock`.
+//! One image: making, opening, reading, writing, its notes. What is stored in it: `extents`; who may write to it:
+//! `lock`; its snapshots: `snapshots`.
 
 use std::ffi::{CStr, c_char};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 
 use super::error::{Place, c, check, check_len, disk_error};
-use super::sys::{self, Api, Handle, SnapInfo};
+use super::sys::{self, Api, Handle};
 use super::{Pool, url};
 use crate::storage::DiskError;
 
@@ -24,17 +24,6 @@ const FEATURES: u64 = LAYERING | EXCLUSIVE_LOCK | OBJECT_MAP | FAST_DIFF | DEEP_
 
 const ID_BYTES: usize = 128;
 const NOTE_BYTES: usize = 4096;
-
-/// A snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Its number, never used again in this image.
-    pub id: u64,
-    /// Bytes of the disk when it was taken.
-    pub bytes: u64,
-    /// Its name.
-    pub name: String,
-}
 
 /// An open image. Any number of threads may call at the same time. Closed when dropped, before its pool.
 pub struct Image {
@@ -196,6 +185,34 @@ impl Image {
         Ok(self.features()? & FAST_DIFF != 0)
     }
 
+    /// Bytes at its begin, as it is now or as of the snapshot it was opened at, that it may read from a parent; 0
+    /// where it stands by itself.
+    ///
+    /// # Errors
+    /// `Away`, `Io`.
+    pub fn overlap(&self) -> Result<u64, DiskError> {
+        let mut bytes = 0;
+        // SAFETY: `bytes` is ours to be written.
+        let answer = unsafe { (self.api().rbd_get_overlap)(self.raw, &mut bytes) };
+        if answer == -libc::ENOENT {
+            return Ok(0);
+        }
+        self.check("ask for its parent", answer)?;
+        Ok(bytes)
+    }
+
+    /// When it was last written to, in seconds since 1970. The cluster notes the first write of a minute alone.
+    ///
+    /// # Errors
+    /// `Away`, `Io`.
+    pub fn modified_s(&self) -> Result<i64, DiskError> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is ours to be written.
+        let answer = unsafe { (self.api().rbd_get_modify_timestamp)(self.raw, &mut time) };
+        self.check("ask for the time of its last write", answer)?;
+        Ok(time.tv_sec)
+    }
+
     /// Fills `buf` from byte `at`.
     ///
     /// # Errors
@@ -270,60 +287,6 @@ impl Image {
 
     fn check_len(&self, op: &'static str, answer: isize) -> Result<usize, DiskError> {
         check_len(&self.place(), op, answer)
-    }
-
-    /// Takes a snapshot.
-    ///
-    /// # Errors
-    /// `Exists`, `InUse`, `NoSpace`, `Fenced`, `Away`, `Io`.
-    pub fn snapshot(&self, name: &str) -> Result<(), DiskError> {
-        let text = c(name)?;
-        // SAFETY: the image is open, the name lives for the length of the call.
-        let answer = unsafe { (self.api().rbd_snap_create)(self.raw, text.as_ptr()) };
-        self.check("take a snapshot", answer).map(|_| ())
-    }
-
-    /// Removes a snapshot; one that is gone is no error.
-    ///
-    /// # Errors
-    /// `InUse` while it is protected or another holds the lock; `Fenced`, `Away`, `Io`.
-    pub fn remove_snapshot(&self, name: &str) -> Result<(), DiskError> {
-        let text = c(name)?;
-        // SAFETY: the image is open, the name lives for the length of the call.
-        let answer = unsafe { (self.api().rbd_snap_remove)(self.raw, text.as_ptr()) };
-        if answer == -libc::ENOENT { Ok(()) } else { self.check("remove a snapshot", answer).map(|_| ()) }
-    }
-
-    /// Its snapshots, the oldest first.
-    ///
-    /// # Errors
-    /// `Away`, `Io`.
-    pub fn snapshots(&self) -> Result<Vec<Snapshot>, DiskError> {
-        let api = self.api();
-        let mut room = 64;
-        loop {
-            let mut raw = vec![SnapInfo { id: 0, size: 0, name: null() }; room];
-            let mut found = room as i32;
-            // SAFETY: `found` says how many entries there is room for.
-            let answer = unsafe { (api.rbd_snap_list)(self.raw, raw.as_mut_ptr(), &mut found) };
-            if answer == -libc::ERANGE && found as usize > room {
-                room = found as usize + 1;
-                continue;
-            }
-            let count = self.check("list the snapshots", answer)? as usize;
-            let read = raw.iter().take(count).map(|s| {
-                // SAFETY: the library filled so many entries with texts that end with a zero.
-                let name = unsafe { CStr::from_ptr(s.name) }.to_string_lossy().into_owned();
-                Snapshot { id: s.id, bytes: s.size, name }
-            });
-            let mut snapshots: Vec<_> = read.collect();
-            if count > 0 {
-                // SAFETY: filled by the library, ended by an entry without a name, freed once.
-                unsafe { (api.rbd_snap_list_end)(raw.as_mut_ptr()) };
-            }
-            snapshots.sort_by_key(|s| s.id);
-            return Ok(snapshots);
-        }
     }
 
     /// The note `key` of the image, `None` when there is none.

@@ -64,6 +64,20 @@ pub(super) struct WatcherInfo {
     pub(super) cookie: u64,
 }
 
+/// `rbd_linked_image_spec_t`.
+#[repr(C)]
+#[derive(Clone)]
+pub(super) struct LinkedImage {
+    pub(super) pool_id: i64,
+    pub(super) pool_name: *mut c_char,
+    pub(super) pool_namespace: *mut c_char,
+    pub(super) image_id: *mut c_char,
+    pub(super) image_name: *mut c_char,
+    pub(super) trash: bool,
+}
+
+/// `RBD_SNAP_NAMESPACE_TYPE_USER`.
+pub(super) const SNAPSHOT_OF_USER: c_int = 0;
 /// `RBD_LOCK_MODE_EXCLUSIVE`.
 pub(super) const LOCK_EXCLUSIVE: c_int = 0;
 /// `RBD_IMAGE_OPTION_FEATURES`.
@@ -150,6 +164,14 @@ functions! {
     rbd_snap_remove(Handle, *const c_char) -> c_int;
     rbd_snap_list(Handle, *mut SnapInfo, *mut c_int) -> c_int;
     rbd_snap_list_end(*mut SnapInfo);
+    rbd_snap_get_namespace_type(Handle, u64, *mut c_int) -> c_int;
+    rbd_snap_is_protected(Handle, *const c_char, *mut c_int) -> c_int;
+    rbd_snap_protect(Handle, *const c_char) -> c_int;
+    rbd_snap_unprotect(Handle, *const c_char) -> c_int;
+    rbd_list_children3(Handle, *mut LinkedImage, *mut usize) -> c_int;
+    rbd_linked_image_spec_list_cleanup(*mut LinkedImage, usize);
+    rbd_get_overlap(Handle, *mut u64) -> c_int;
+    rbd_get_modify_timestamp(Handle, *mut libc::timespec) -> c_int;
     rbd_metadata_get(Handle, *const c_char, *mut c_char, *mut usize) -> c_int;
     rbd_metadata_set(Handle, *const c_char, *const c_char) -> c_int;
     rbd_metadata_remove(Handle, *const c_char) -> c_int;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use longhaul_jobs::attempt_io::{ANSWER_WITHIN, Answer, Question, Spawner, ask};
+use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::DiskError;
 
@@ -48,9 +49,12 @@ async fn questions_about_a_pool_are_answered_by_a_child() {
     };
     assert!(names(strays(&[]).await.unwrap()).contains(&image()));
     assert!(!names(strays(&[name.image()]).await.unwrap()).contains(&image()));
-    let remove = || asked(Question::Remove { image: image(), clients: None });
-    let refused = remove().await.unwrap_err().to_string();
-    assert!(refused.contains("rbd snap purge"), "a snapshot of others is not removed: {refused}");
+    let removing = |snapshots| asked(Question::Remove { image: image(), snapshots, clients: None });
+    let remove = || removing(RemoveSnapshots::Ours);
+    for which in [RemoveSnapshots::Ours, RemoveSnapshots::AsLeft] {
+        let refused = removing(which).await.unwrap_err().to_string();
+        assert!(refused.contains("rbd snap purge"), "a snapshot of others is not removed: {refused}");
+    }
     rbd(&["snap", "rm", "--no-progress", &format!("{}@mine", name.0)]);
     rbd(&["snap", "create", "--no-progress", &format!("{}@longhaul-left", name.0)]);
     assert_eq!(remove().await.unwrap(), Answer::Done);
@@ -72,7 +76,8 @@ async fn an_image_in_use_is_told_and_neither_removed_nor_swept() {
         }
         other => panic!("{other:?}"),
     }
-    let removed = asked(Question::Remove { image: image(), clients: None }).await;
+    let remove = Question::Remove { image: image(), snapshots: RemoveSnapshots::All, clients: None };
+    let removed = asked(remove).await;
     assert!(matches!(removed, Err(DiskError::InUse(_))), "{removed:?}");
     let sweep = || asked(Question::Sweep { images: vec![image(), "never-was".to_owned()] });
     assert_eq!(sweep().await.unwrap(), Answer::Removed(vec!["never-was".to_owned()]));

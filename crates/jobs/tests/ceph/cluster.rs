@@ -113,7 +113,7 @@ impl Named {
         self.0.split_once('/').unwrap().1
     }
 
-    fn remove(&self) {
+    pub fn remove(&self) {
         run("rbd", &["snap", "purge", "--no-progress", &self.0]);
         run("rbd", &["rm", "--no-progress", &self.0]);
     }

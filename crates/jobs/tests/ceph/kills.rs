@@ -33,13 +33,22 @@ fn holder(token: u64) -> Holder {
 }
 
 fn durable(pages: &Pages) -> usize {
-    let map = ChunkMap::from_pages(pages).unwrap();
+    durable_of(0, pages)
+}
+
+fn durable_of(segment: u32, pages: &Pages) -> usize {
+    let map = ChunkMap::segment_from_pages(segment, pages).unwrap();
     map.map_or(0, |m| m.states().iter().filter(|s| **s == ChunkState::Copied).count())
 }
 
 /// Waits until so many chunks are durable.
 async fn copied(attempt: &mut Attempt, pages: &mut Pages, chunks: usize) {
-    while durable(pages) < chunks {
+    copied_chunks(attempt, pages, 0, chunks).await;
+}
+
+/// The same for a snapshot of an image.
+pub async fn copied_chunks(attempt: &mut Attempt, pages: &mut Pages, segment: u32, chunks: usize) {
+    while durable_of(segment, pages) < chunks {
         match attempt.next_event().await.unwrap() {
             Some(FromChild::Checkpoint { seq, pages: changed }) => {
                 enter(changed, pages);
@@ -172,7 +181,7 @@ async fn a_flipped_byte_in_an_image_fails_the_copy_and_is_named() {
 }
 
 /// Past librbd, whose lock forbids it: in the object of the pool itself.
-fn flip_in_the_cluster(place: &Place, name: &Named, at: u64) {
+pub fn flip_in_the_cluster(place: &Place, name: &Named, at: u64) {
     let info = rbd(&["info", "--format", "json", &name.0]);
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
     let object = format!("{}.{:016x}", info["block_name_prefix"].as_str().unwrap(), at / (4 * MIB));

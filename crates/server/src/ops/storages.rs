@@ -224,6 +224,10 @@ fn scan_item(root: &str, item: Item) -> ScanItemInventory {
                 size: info.map(|i| i.virtual_bytes),
                 actual_size: info.map(|i| i.actual_bytes),
                 detail: match &found.image {
+                    Ok(info) if info.internal_snapshots > 0 => format!(
+                        "not managed, with {} snapshots; adopt it to make it a volume",
+                        info.internal_snapshots
+                    ),
                     Ok(_) => "not managed; adopt it to make it a volume".to_owned(),
                     Err(error) => error.to_string(),
                 },

@@ -68,7 +68,11 @@ fn bytes_at(path: &str) -> Vec<u8> {
 }
 
 fn migrate(admin: &Caller, volume: &str, to: &str) -> Value {
-    let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to}).to_string();
+    migrate_by(admin, &json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to}))
+}
+
+fn migrate_by(admin: &Caller, data: &Value) -> Value {
+    let data = data.to_string();
     let job = admin.post("/longjobs", &json!({"params": {"jobName": MIGRATE, "jobData": data}})).inventory();
     let id = job["uuid"].as_str().expect("a uuid").to_owned();
     admin.wait_for(&id, "Succeeded");
@@ -198,13 +202,67 @@ fn an_image_is_found_adopted_and_refused_for_what_a_copy_would_lose() {
     let data = json!({"volumeUuid": disk, "dstPrimaryStorageUuid": local.uuid}).to_string();
     let submission = json!({"params": {"jobName": MIGRATE, "jobData": data}});
     let refused = admin.post("/longjobs", &submission).error();
-    assert!(refused.1.contains("1 snapshots (kept)"), "{refused:?}");
-    rbd(&["snap", "rm", &format!("{image}@kept")]);
+    assert!(refused.1.contains("1 snapshots (kept)") && refused.1.contains("\"drop\""), "{refused:?}");
     let bytes = bytes_at(&format!("ceph://{image}"));
-    migrate(&admin, &disk, &local.uuid);
+    migrate_by(
+        &admin,
+        &json!({"volumeUuid": disk, "dstPrimaryStorageUuid": local.uuid, "snapshots": "drop"}),
+    );
     assert!(bytes_at(&path_of(&admin, &disk)) == bytes);
+    assert!(rbd(&["snap", "ls", &image]).contains("kept"), "it stays behind, in the trash");
     clean(&admin, &a);
     assert!(!rbd(&["ls", "ps-a"]).contains(&name));
+}
+
+#[test]
+fn an_image_is_adopted_with_its_snapshots_and_moves_to_another_pool_with_them() {
+    let _turn = turn();
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let [a, b] = ["ps-a", "ps-b"]
+        .map(|pool| add(&admin, pool).inventory()["uuid"].as_str().expect("a uuid").to_owned());
+    let name = format!("with-snapshots-{}", uuid());
+    let image = format!("ps-a/{name}");
+    let file = TempDir::new("import").0.with_extension(uuid());
+    let mut bytes = vec![7u8; 9 << 20];
+    fs::write(&file, &bytes).expect("written");
+    rbd(&["import", "--no-progress", &file.display().to_string(), &image]);
+    rbd(&["snap", "create", &format!("{image}@monday")]);
+    rbd(&["bench", "--io-type", "write", "--io-size", "64K", "--io-total", "1M", &image]);
+    rbd(&["snap", "create", &format!("{image}@tuesday")]);
+    rbd(&["snap", "protect", &format!("{image}@tuesday")]);
+    rbd(&["resize", "--size", "12M", &image]);
+    fs::remove_file(&file).expect("removed");
+    let found = admin.get(&format!("/primary-storage/{a}/scan")).ok();
+    let items = found["inventories"].as_array().expect("items");
+    let item = items.iter().find(|i| i["installPath"] == json!(format!("ceph://{image}"))).expect("it");
+    assert!(item["detail"].as_str().expect("text").contains("with 2 snapshots"), "{item}");
+    let params =
+        json!({"name": "adopted", "primaryStorageUuid": a, "installPath": format!("ceph://{image}")});
+    let disk = admin.post("/volumes/adopt", &json!({"params": params})).inventory();
+    let disk = disk["uuid"].as_str().expect("a uuid").to_owned();
+
+    let result = migrate(&admin, &disk, &b);
+    let moved = path_of(&admin, &disk);
+    let kept = result["migration"]["snapshots"].as_array().expect("snapshots").clone();
+    assert_eq!(
+        kept.iter().map(|s| (s["name"].clone(), s["protected"].clone())).collect::<Vec<_>>(),
+        [(json!("monday"), json!(false)), (json!("tuesday"), json!(true))]
+    );
+    for snapshot in ["monday", "tuesday"] {
+        let was = bytes_at(&format!("ceph://{image}@{snapshot}"));
+        assert!(bytes_at(&format!("{moved}@{snapshot}")) == was, "at {snapshot}");
+        assert_eq!(was.len(), 9 << 20);
+        assert_eq!(was == bytes, snapshot == "monday", "it is of its day");
+    }
+    bytes = bytes_at(&format!("ceph://{image}"));
+    assert!(bytes.len() == 12 << 20 && bytes_at(&moved) == bytes, "as it is now");
+    clean(&admin, &a);
+    assert!(!rbd(&["ls", "ps-a"]).contains(&name), "the source goes with its snapshots");
+    // Deleted for good, it goes with them as well.
+    admin.delete(&format!("/volumes/{disk}")).ok();
+    admin.put(&format!("/volumes/{disk}/actions"), &json!({"expungeDataVolume": {}})).ok();
+    assert!(!rbd(&["ls", "ps-b"]).contains(&disk));
 }
 
 #[test]
