@@ -190,7 +190,7 @@ impl JobHandler for Import {
         let volume = self.placeholder(context, &request, &info).await?;
         let format = if to.pool.is_some() { storage::Format::Raw } else { source.format() };
         let directory = volume.id.to_string();
-        let order = Order { source, from: None, target: to.clone(), format, directory };
+        let order = Order { source, from: None, target: to.clone().into(), format, directory };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = self.desk.inventory.volume(volume.id).await?;

@@ -114,7 +114,8 @@ impl JobHandler for Migrate {
         let held = Guard::new(&source).await?;
         let directory = volume.id.to_string();
         let format = if to.pool.is_some() { Format::Raw } else { format };
-        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory };
+        let order =
+            Order { source, from: Some(from.clone().into()), target: to.clone().into(), format, directory };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.desk.inventory.volume(request.volume).await?;

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
-use longhaul_jobs::images::{AddImage, AddSettings};
+use longhaul_jobs::images::{
+    AddImage, AddSettings, CreateTemplate, ExportImage, For, MigrateImage, VolumeFromImage,
+};
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
@@ -30,7 +32,7 @@ use crate::images::Web;
 use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
-use crate::{demo, descriptors, janitor, serve, storage_watch};
+use crate::{demo, descriptors, exports, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
 /// production, and harmless.
@@ -166,15 +168,20 @@ fn registry(
     inventory: Inventory,
     host: HostId,
 ) -> Result<Registry> {
-    let adding = adding(settings, format, &inventory, host);
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
     let copy = CopySettings { spawner: desk.spawner.clone(), limits: configs.copy_limits() };
+    let adding = adding(settings, format, &desk.inventory, host, copy.clone());
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
     });
     let mut registry = Registry::default()
         .with(Arc::new(Migrate::new(desk.clone(), copy.clone(), show.clone())))
+        .with(Arc::new(CreateTemplate::new(desk.clone(), adding.clone(), For::Root)))
+        .with(Arc::new(CreateTemplate::new(desk.clone(), adding.clone(), For::Data)))
+        .with(Arc::new(MigrateImage::new(desk.clone(), adding.clone())))
+        .with(Arc::new(ExportImage::new(desk.clone(), adding.clone())))
+        .with(Arc::new(VolumeFromImage::new(desk.clone(), copy.clone(), show.clone())))
         .with(Arc::new(AddImage::new(desk.clone(), adding)))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
@@ -193,8 +200,17 @@ fn registry(
     Ok(registry)
 }
 
-/// What the job type that adds images is told.
-fn adding(settings: &Settings, format: &TimeFormat, inventory: &Inventory, host: HostId) -> AddSettings {
+/// The directory in the data directory that the bytes of images for pools come to first.
+const STAGING: &str = "image-staging";
+
+/// What the job types that make images are told.
+fn adding(
+    settings: &Settings,
+    format: &TimeFormat,
+    inventory: &Inventory,
+    host: HostId,
+    copy: CopySettings,
+) -> AddSettings {
     let format = format.clone();
     AddSettings {
         host,
@@ -208,6 +224,10 @@ fn adding(settings: &Settings, format: &TimeFormat, inventory: &Inventory, host:
             serde_json::to_value(ImageInventory::of(image, &format)).unwrap_or_default()
         }),
         tags: Arc::new(tags::of_image),
+        copy,
+        staging: settings.data_dir.join(STAGING),
+        exports: settings.data_dir.join(exports::DIRECTORY),
+        base: exports::base(settings.listen, &host_name()),
     }
 }
 

@@ -29,8 +29,8 @@ mod tests;
 
 pub use access_key::AccessKeyInventory;
 pub use answers::{
-    CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
-    ValidateSessionAnswer,
+    CapacityAnswer, CurrentTime, ExportedImageAnswer, GetCurrentTimeAnswer, GetLoginProceduresAnswer,
+    GetVersionAnswer, ValidateSessionAnswer,
 };
 pub use backup_storage::{
     BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,

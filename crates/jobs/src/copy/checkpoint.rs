@@ -16,6 +16,8 @@ use crate::storage::{DiskError, Format};
 pub const VERSION: u32 = 1;
 /// The page in which a copy between images has its clients; see `image`. No page of chunks has this number.
 pub const CLIENTS_PAGE: u32 = u32::MAX;
+/// Pages from this number on are not of chunks: who orders the copy keeps there what it knows beside it.
+pub const FIRST_OTHER_PAGE: u32 = u32::MAX - 15;
 /// Chunks per page.
 pub const CHUNKS_PER_PAGE: usize = 1024;
 const ENTRY_BYTES: usize = 33;
@@ -86,7 +88,7 @@ impl ChunkMap {
             return if header.mapped { Err(bad("its counts contradict".into())) } else { Ok(None) };
         }
         let mut map = Self::new(header);
-        for (&number, page) in pages.range(1..CLIENTS_PAGE) {
+        for (&number, page) in pages.range(1..FIRST_OTHER_PAGE) {
             let start = (number as usize - 1) * CHUNKS_PER_PAGE;
             if page.len() % ENTRY_BYTES != 0 || start + page.len() / ENTRY_BYTES > map.states.len() {
                 return Err(bad(format!("page {number} has {} bytes", page.len())));
@@ -129,6 +131,16 @@ impl ChunkMap {
             changed.insert(i / CHUNKS_PER_PAGE);
         }
         changed.into_iter().map(|p| (p as u32 + 1, self.page(p))).collect()
+    }
+
+    /// The pages that make those of a finished copy count for nothing, so that the next copy of the same job to
+    /// another target begins anew; without a page 0 there is nothing to forget.
+    pub fn forgotten(pages: &BTreeMap<u32, Vec<u8>>) -> BTreeMap<u32, Vec<u8>> {
+        let header = pages.get(&0).and_then(|page| serde_json::from_slice::<Header>(page).ok());
+        let Some(header) = header else { return BTreeMap::new() };
+        let blank = serde_json::to_vec(&Header { mapped: false, ..header }).unwrap_or_default();
+        let chunks = pages.range(1..FIRST_OTHER_PAGE).map(|(number, _)| (*number, Vec::new()));
+        std::iter::once((0, blank)).chain(chunks).collect()
     }
 
     /// Page 0.
@@ -190,6 +202,20 @@ mod tests {
         let pages = [map.header_page().unwrap()].into();
         assert!(ChunkMap::from_pages(&pages).unwrap().is_none());
         assert!(ChunkMap::from_pages(&BTreeMap::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn pages_that_were_forgotten_count_for_nothing_under_a_new_header_too() {
+        let mut map = ChunkMap::new(header(3, true));
+        let mut pages: BTreeMap<u32, Vec<u8>> = [map.header_page().unwrap()].into();
+        pages.extend(map.note(&[(1, ChunkState::Copied, [7; 32])]));
+        pages.insert(FIRST_OTHER_PAGE, b"{}".to_vec());
+        pages.extend(ChunkMap::forgotten(&pages));
+        assert!(ChunkMap::from_pages(&pages).unwrap().is_none());
+        pages.extend([ChunkMap::new(header(3, true)).header_page().unwrap()]);
+        let back = ChunkMap::from_pages(&pages).unwrap().unwrap();
+        assert!(back.states().iter().all(|state| *state == ChunkState::Todo));
+        assert!(ChunkMap::forgotten(&BTreeMap::new()).is_empty());
     }
 
     #[test]

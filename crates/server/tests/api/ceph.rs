@@ -11,7 +11,7 @@ use crate::support::disks::{MIGRATE, Pool};
 use crate::support::server::TempDir;
 use crate::support::{Answer, Caller, Server, until, uuid};
 
-fn conf() -> PathBuf {
+pub fn conf() -> PathBuf {
     let conf = std::env::var_os("LONGHAUL_TEST_CEPH_CONF").map(PathBuf::from).unwrap_or_else(|| {
         panic!(
             "LONGHAUL_TEST_CEPH_CONF is not set; start a cluster: \
@@ -23,20 +23,20 @@ fn conf() -> PathBuf {
 }
 
 /// Runs `rbd` as the cluster's admin; its words.
-fn rbd(args: &[&str]) -> String {
+pub fn rbd(args: &[&str]) -> String {
     let output = Command::new("rbd").arg("--conf").arg(conf()).args(args).output().expect("rbd");
     assert!(output.status.success(), "rbd {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Other tests stop the cluster's OSD and hold this alone meanwhile.
-fn turn() -> fs::File {
+pub fn turn() -> fs::File {
     let file = fs::File::create(conf().with_file_name("tests.lock")).expect("a lock");
     file.lock_shared().expect("locked");
     file
 }
 
-fn add(admin: &Caller, pool: &str) -> Answer {
+pub fn add(admin: &Caller, pool: &str) -> Answer {
     let keyring = conf().with_file_name("client.longhaul.keyring");
     let params = json!({
         "name": pool, "conf": conf(), "user": "longhaul", "keyring": keyring, "dataVolumePoolName": pool,
@@ -53,7 +53,7 @@ fn path_of(admin: &Caller, uuid: &str) -> String {
 }
 
 /// The guest's bytes of a disk, by a program that is not ours.
-fn bytes_at(path: &str) -> Vec<u8> {
+pub fn bytes_at(path: &str) -> Vec<u8> {
     match path.strip_prefix("ceph://") {
         None => fs::read(path).expect("the disk"),
         Some(image) => {

@@ -244,7 +244,15 @@ fn a_dry_run_answers_a_plan_in_fast_only() {
     for row in operations().filter(|r| r.plans) {
         assert!(matches!(
             row.op,
-            Op::SubmitLongJob | Op::ImportVolume | Op::PrimaryStorageMigrateVolume | Op::AddImage
+            Op::SubmitLongJob
+                | Op::ImportVolume
+                | Op::PrimaryStorageMigrateVolume
+                | Op::AddImage
+                | Op::BackupStorageMigrateImage
+                | Op::CreateRootVolumeTemplateFromRootVolume
+                | Op::CreateDataVolumeTemplateFromVolume
+                | Op::CreateDataVolumeFromVolumeTemplate
+                | Op::ExportImageFromBackupStorage
         ));
     }
     let text = super::json(Profile::Fast);
