@@ -141,7 +141,7 @@ pub async fn to_others(
         let copied = match (from.directory(), place.directory()) {
             (Some(root), Some(_)) => {
                 let relative = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
-                bytewise(context, from, relative, place, image, &facts).await?
+                bytewise(context, from, relative, place, image).await?
             }
             _ => {
                 let source = disk_of(from, path, &facts.format);
@@ -157,24 +157,24 @@ pub async fn to_others(
     Ok(())
 }
 
-/// A file to a file, read again afterwards.
+/// A file to a file; both are read again afterwards.
 async fn bytewise(
     context: &JobContext,
     from: &BackupStorage,
     relative: &Path,
     to: &BackupStorage,
     image: ImageId,
-    facts: &ImageFacts,
 ) -> Result<Copied, Ended> {
     let artifact = spread::copy(context, from, relative, to, image).await?;
-    let (_, digests) = digests(context, to, &artifact.relative).await?;
-    if digests.blake3 != facts.blake3 {
+    let (_, source) = digests(context, from, relative).await?;
+    let (_, target) = digests(context, to, &artifact.relative).await?;
+    if target != source {
         return Err(Fault::failed(format!(
             "{} is not what it was copied from: its BLAKE3 is {}, not {}; one of the two disks returns other bytes \
              than were written",
             artifact.absolute.display(),
-            digests.blake3,
-            facts.blake3
+            target.blake3,
+            source.blake3
         ))
         .into());
     }
