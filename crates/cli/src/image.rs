@@ -1,10 +1,10 @@
 //! `image`: images. The short commands are here; what brings bytes in or out is in `add`, `upload` and `download`.
-//! Where they are kept is `image-storage`, in `shelf`.
+//! Where they are kept is `image storage`, in `shelf`.
 
 mod add;
 mod bar;
 mod download;
-pub(crate) mod shelf;
+mod shelf;
 mod upload;
 
 use clap::{Args, Subcommand};
@@ -27,6 +27,9 @@ pub enum ImageCommand {
     Upload(upload::UploadArgs),
     /// Fetch an image into a file of this machine; run it again and it goes on where it was cut
     Export(download::ExportArgs),
+    /// Image storages: where images are kept
+    #[command(subcommand)]
+    Storage(shelf::ShelfCommand),
     /// List images
     List {
         /// Only images that this holds for, as status=Deleted; may be repeated
@@ -101,6 +104,7 @@ pub async fn run(context: &mut Context, command: ImageCommand) -> Result<Exit, C
         ImageCommand::Add(args) => add::add(context, args).await,
         ImageCommand::Upload(args) => upload::upload(context, args).await,
         ImageCommand::Export(args) => download::export(context, args).await,
+        ImageCommand::Storage(command) => shelf::run(context, command).await,
         ImageCommand::List { q } => list(context, &q).await,
         ImageCommand::Show(args) => show(context, &args.image).await,
         ImageCommand::Delete(args) => {

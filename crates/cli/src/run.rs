@@ -47,12 +47,9 @@ pub enum Command {
     /// Volumes: create, adopt, import, migrate, delete
     #[command(subcommand, after_long_help = exit_help())]
     Volume(volume::VolumeCommand),
-    /// Images: add, upload, export, delete
+    /// Images, and the storages that they are kept on
     #[command(subcommand, after_long_help = exit_help())]
     Image(image::ImageCommand),
-    /// Image storages: where images are kept
-    #[command(subcommand, after_long_help = exit_help())]
-    ImageStorage(image::shelf::ShelfCommand),
     /// Accounts
     #[command(subcommand, after_long_help = exit_help())]
     Account(account::AccountCommand),
@@ -116,7 +113,6 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Clien
         Command::Storage(command) => storage::run(context, command).await,
         Command::Volume(command) => volume::run(context, command).await,
         Command::Image(command) => image::run(context, command).await,
-        Command::ImageStorage(command) => image::shelf::run(context, command).await,
         Command::Account(command) => account::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Login(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Ok),

@@ -1,4 +1,4 @@
-//! `image-storage`: where images are kept, what the API calls backup storages.
+//! `image storage`: where images are kept, what the API calls backup storages.
 
 use clap::Subcommand;
 use serde_json::{Value, json};

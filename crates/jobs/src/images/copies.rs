@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stopped};
@@ -17,12 +18,16 @@ use crate::carry::{self, Carried, CopySettings, Guard, Order, Place};
 use crate::copy::checkpoint::{ChunkMap, FIRST_OTHER_PAGE};
 use crate::copy::run::DiskRef;
 use crate::manage::backup_storages::open_place;
-use crate::manage::blocking;
 use crate::manage::volumes::format_of;
+use crate::manage::{Desk, blocking, images};
 use crate::storage::{Access, DiskError, Format};
 
 /// The page of the checkpoint that this is kept in.
 const PAGE: u32 = FIRST_OTHER_PAGE + 1;
+/// How often it is looked whether an image of a pool can be read.
+pub const BUSY_TRIES_MAX: u32 = 60;
+/// Between two looks.
+const BUSY_AGAIN: Duration = Duration::from_secs(1);
 /// What is said where a digest would take a read of the whole pool image: the contract's word for it.
 pub const NOT_CALCULATED: &str = "not calculated";
 
@@ -96,6 +101,26 @@ pub fn format_on(place: &BackupStorage, format: &str) -> Format {
 /// The disk of a copy.
 pub fn disk_of(place: &BackupStorage, path: &str, format: &str) -> DiskRef {
     DiskRef::recorded(place.directory(), place.pool.as_ref(), path, format_on(place, format))
+}
+
+/// Waits while another reads the copy at `path`, where one at a time can: a pool. What it is held by in the end, the
+/// copy itself tells.
+///
+/// # Errors
+/// The attempt is to stop, or the cluster does not answer.
+pub async fn wait_for(
+    context: &JobContext,
+    desk: &Desk,
+    place: &BackupStorage,
+    path: &str,
+) -> Result<(), Ended> {
+    for _ in 0..BUSY_TRIES_MAX {
+        if !images::is_held(desk, place, path).await? {
+            break;
+        }
+        context.sleep(BUSY_AGAIN).await?;
+    }
+    Ok(())
 }
 
 /// Copies `source`, which is on `from`, to a backup storage. Answers the copy, and that the source is still what

@@ -12,7 +12,7 @@ use longhaul_model::{BackupStorageId, Fault, ImageId, SessionId, SlotClass};
 use serde_json::{Map, Value, json};
 
 use super::add::AddSettings;
-use super::copies::{digests, disk_of, format_on};
+use super::copies::{digests, disk_of, format_on, wait_for};
 use super::intake;
 use crate::carry::{self, Guard, Order, Place};
 use crate::manage::volumes::{format_name, format_of};
@@ -110,6 +110,7 @@ impl ExportImage {
         format: &str,
     ) -> Result<(String, String, Vec<u64>), Ended> {
         let at = intake::before(place, &self.settings.exports, self.settings.host).await?;
+        wait_for(context, &self.desk, place, &copy.install_path).await?;
         let source = disk_of(place, &copy.install_path, &image.format);
         let guard = Guard::new(&source).await?;
         let order = Order {

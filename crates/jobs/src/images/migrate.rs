@@ -175,6 +175,7 @@ impl JobHandler for MigrateImage {
         let (from, to) = self.places(&request).await?;
         let mut progress = Progress::of(context);
         progress.facts.get_or_insert_with(|| image.facts());
+        copies::wait_for(context, &self.desk, &from, &path).await?;
         let places = [to.clone()];
         copies::to_others(context, &self.settings.copy, image.id, (&from, &path), &places, &mut progress)
             .await?;

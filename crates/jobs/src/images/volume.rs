@@ -4,13 +4,12 @@
 use async_trait::async_trait;
 use longhaul_engine::handler::{Ended, Held};
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
-use longhaul_model::resource::{Effect, Image, ImageStatus, Volume};
+use longhaul_model::resource::{BackupStorage, Effect, Image, ImageStatus, Volume};
 use longhaul_model::{AccountId, Code, Fault, ImageId, JobId, SlotClass, StorageId, VolumeId};
 use serde_json::{Map, Value, json};
 
-use super::copies::disk_of;
+use super::copies::{disk_of, wait_for};
 use crate::carry::{self, CopySettings, Guard, Order, Place};
-use crate::copy::run::DiskRef;
 use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, images};
 use crate::migrate::{self, ShowVolume};
@@ -104,11 +103,9 @@ impl VolumeFromImage {
         Ok(())
     }
 
-    /// The copy of the image that is read: where it lies, and its disk.
-    async fn source(&self, image: &Image) -> Result<(Place, DiskRef), Fault> {
-        let (place, path) = images::readable(&self.desk, image, None).await?;
-        let disk = disk_of(&place, &path, &image.format);
-        Ok((Place::Backup(place), disk))
+    /// The copy of the image that is read: where it lies, and its path.
+    async fn source(&self, image: &Image) -> Result<(BackupStorage, String), Fault> {
+        images::readable(&self.desk, image, None).await
     }
 
     /// Whether the volume's uuid is nobody's.
@@ -188,7 +185,9 @@ impl JobHandler for VolumeFromImage {
         lets_work_go_on(&to)?;
         let image = self.desk.inventory.image(request.image, "imageUuid").await?;
         Self::usable(&image)?;
-        let (from, source) = self.source(&image).await?;
+        let (from, path) = self.source(&image).await?;
+        wait_for(context, &self.desk, &from, &path).await?;
+        let source = disk_of(&from, &path, &image.format);
         let held = Guard::new(&source).await?;
         let account = context.job().account;
         let volume = match self.is_free(request.volume, account).await? {
@@ -197,7 +196,8 @@ impl JobHandler for VolumeFromImage {
         };
         let format = if to.pool.is_some() { Format::Raw } else { source.format() };
         let directory = volume.id.to_string();
-        let order = Order { source, from: Some(from), target: to.clone().into(), format, directory };
+        let order =
+            Order { source, from: Some(Place::Backup(from)), target: to.clone().into(), format, directory };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = self.desk.inventory.volume(volume.id).await?;

@@ -286,6 +286,18 @@ pub async fn readable(
     Err(Fault::failed(format!("No connected backup storage found for {told}")))
 }
 
+/// Whether somebody has an image of a pool open for writing, as a copier has whose job just ended. A file can be read
+/// by many.
+///
+/// # Errors
+/// The cluster does not answer.
+pub async fn is_held(desk: &Desk, place: &BackupStorage, path: &str) -> Result<bool, Fault> {
+    match &place.pool {
+        None => Ok(false),
+        Some(pool) => Ok(!desk.pool_holders(pool, path).await?.is_empty()),
+    }
+}
+
 /// Looks at the bytes anew: how large a guest sees them, how many there are.
 ///
 /// # Errors

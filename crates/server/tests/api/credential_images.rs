@@ -55,7 +55,7 @@ fn places(stake: &Stake) -> Vec<Row> {
             admin_only,
         ),
         asynchronous(
-            "put /backup-storage/{backupStorageUuid}/actions exportImageFromBackupStorage",
+            "put /backup-storage/{backupStorageUuid}/actions",
             format!("{one}/actions"),
             json!({"exportImageFromBackupStorage": {"imageUuid": stake.image}}),
             admin_only,
