@@ -256,6 +256,6 @@ fn a_dry_run_answers_a_plan_in_fast_only() {
         ));
     }
     let text = super::json(Profile::Fast);
-    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 5, "four calls and the poll");
+    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 10, "nine calls and the poll");
     assert!(!super::json(Profile::Zstack).contains("PlanAnswer"));
 }
