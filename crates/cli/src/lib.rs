@@ -10,6 +10,7 @@ mod console;
 mod error;
 mod exit;
 mod human;
+mod image;
 mod job;
 mod login;
 mod lookup;

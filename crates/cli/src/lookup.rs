@@ -40,6 +40,20 @@ pub async fn volume(client: &Client, text: &str, want: Want) -> Result<Value, Cl
     one("volume", found, text)
 }
 
+/// The image storage of that uuid or name.
+pub async fn image_storage(client: &Client, text: &str) -> Result<Value, ClientError> {
+    one("image storage", find(client, "backup-storage", text).await?, text)
+}
+
+/// The image of that uuid or name; `deleted`: of those that are.
+pub async fn image(client: &Client, text: &str, deleted: bool) -> Result<Value, ClientError> {
+    let mut found = find(client, "images", text).await?;
+    if !is_uuid(text) {
+        found.retain(|image| (image["status"] == "Deleted") == deleted);
+    }
+    one("image", found, text)
+}
+
 /// The uuid in an object.
 pub fn uuid(object: &Value) -> Result<String, ClientError> {
     let uuid = object["uuid"].as_str().filter(|u| !u.is_empty());

@@ -13,7 +13,7 @@ use crate::error::ClientError;
 use crate::exit::{Exit, exit_help};
 use crate::human::parse_duration;
 use crate::session::Sessions;
-use crate::{account, completions, job, login, man, node, storage, volume};
+use crate::{account, completions, image, job, login, man, node, storage, volume};
 
 /// Options of every client command.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,6 +47,9 @@ pub enum Command {
     /// Volumes: create, adopt, import, migrate, delete
     #[command(subcommand, after_long_help = exit_help())]
     Volume(volume::VolumeCommand),
+    /// Images, and the storages that they are kept on
+    #[command(subcommand, after_long_help = exit_help())]
+    Image(image::ImageCommand),
     /// Accounts
     #[command(subcommand, after_long_help = exit_help())]
     Account(account::AccountCommand),
@@ -109,6 +112,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Clien
         Command::Job(command) => job::run(context, command).await,
         Command::Storage(command) => storage::run(context, command).await,
         Command::Volume(command) => volume::run(context, command).await,
+        Command::Image(command) => image::run(context, command).await,
         Command::Account(command) => account::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Login(_) | Command::Completions(_) | Command::Man(_) => Ok(Exit::Ok),

@@ -75,21 +75,8 @@ pub enum AddCommand {
     },
     /// A pool of RBD images
     Ceph {
-        /// The pool; it must exist
-        #[arg(long, value_name = "POOL")]
-        pool: String,
-        /// Absolute path of a ceph.conf on every node
-        #[arg(long, value_name = "FILE", required_unless_present = "monitors")]
-        conf: Option<String>,
-        /// A monitor, host or host:port; may be given more than once
-        #[arg(long = "mon", value_name = "HOST[:PORT]")]
-        monitors: Vec<String>,
-        /// Who logs in, without "client."
-        #[arg(long, value_name = "NAME", default_value = "admin")]
-        user: String,
-        /// Absolute path of that user's keyring on every node
-        #[arg(long, value_name = "FILE")]
-        keyring: Option<String>,
+        #[command(flatten)]
+        pool: PoolArgs,
         #[command(flatten)]
         naming: Naming,
     },
@@ -112,6 +99,53 @@ pub struct Naming {
     /// For people
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+}
+
+impl Naming {
+    /// Writes it to the call's parameters.
+    pub(crate) fn write_to(self, params: &mut Value) {
+        params["name"] = Value::from(self.name);
+        if let Some(description) = self.description {
+            params["description"] = Value::from(description);
+        }
+    }
+}
+
+/// How a pool is reached.
+#[derive(Debug, clap::Args)]
+pub struct PoolArgs {
+    /// The pool; it must exist
+    #[arg(long, value_name = "POOL")]
+    pool: String,
+    /// Absolute path of a ceph.conf on every node
+    #[arg(long, value_name = "FILE", required_unless_present = "monitors")]
+    conf: Option<String>,
+    /// A monitor, host or host:port; may be given more than once
+    #[arg(long = "mon", value_name = "HOST[:PORT]")]
+    monitors: Vec<String>,
+    /// Who logs in, without "client."
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    user: String,
+    /// Absolute path of that user's keyring on every node
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<String>,
+}
+
+impl PoolArgs {
+    /// The call's parameters; the pool in the field `field`.
+    pub(crate) fn params(self, field: &str) -> Value {
+        let mut params = json!({"user": self.user});
+        params[field] = Value::from(self.pool);
+        for (key, value) in [("conf", self.conf), ("keyring", self.keyring)] {
+            if let Some(value) = value {
+                params[key] = Value::from(value);
+            }
+        }
+        if !self.monitors.is_empty() {
+            params["monUrls"] = self.monitors.iter().map(|m| mon_url(m)).collect();
+        }
+        params
+    }
 }
 
 /// Commands on trash.
@@ -152,17 +186,8 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
         StorageCommand::Add(AddCommand::Shared { path, naming }) => {
             add(context, "smp", json!({"url": path}), naming).await
         }
-        StorageCommand::Add(AddCommand::Ceph { pool, conf, monitors, user, keyring, naming }) => {
-            let mut params = json!({"dataVolumePoolName": pool, "user": user});
-            for (key, value) in [("conf", conf), ("keyring", keyring)] {
-                if let Some(value) = value {
-                    params[key] = Value::from(value);
-                }
-            }
-            if !monitors.is_empty() {
-                params["monUrls"] = monitors.iter().map(|m| mon_url(m)).collect();
-            }
-            add(context, "ceph", params, naming).await
+        StorageCommand::Add(AddCommand::Ceph { pool, naming }) => {
+            add(context, "ceph", pool.params("dataVolumePoolName"), naming).await
         }
         StorageCommand::Add(AddCommand::Nfs { export, naming }) => {
             add(context, "nfs", json!({"url": export}), naming).await
@@ -223,11 +248,8 @@ async fn add(
 ) -> Result<Exit, ClientError> {
     let zones = context.client.list(&["zones"], &[]).await?;
     let zone = zones.first().ok_or_else(|| ClientError::not_found("the server has no zone"))?;
-    params["name"] = Value::from(naming.name);
     params["zoneUuid"] = Value::from(lookup::uuid(zone)?);
-    if let Some(description) = naming.description {
-        params["description"] = Value::from(description);
-    }
+    naming.write_to(&mut params);
     let body = json!({"params": params});
     let storage = inventory(context.client.post(&["primary-storage", kind], &body).await?)?;
     let view: Storage = read(&storage)?;

@@ -4,6 +4,7 @@ mod calls;
 mod commands;
 mod fake;
 mod following;
+mod images;
 mod pages;
 mod sessions;
 

@@ -216,6 +216,31 @@ lenient! {
         create_date: String,
         last_op_date: String,
     }
+    /// An image.
+    Image {
+        uuid: String,
+        name: String,
+        #[serde(deserialize_with = "or_empty")]
+        description: String,
+        state: String,
+        status: String,
+        size: u64,
+        actual_size: u64,
+        #[serde(deserialize_with = "or_empty")]
+        md5_sum: String,
+        #[serde(deserialize_with = "or_empty")]
+        url: String,
+        media_type: String,
+        format: String,
+        create_date: String,
+        backup_storage_refs: Vec<ImageCopy>,
+    }
+    /// A copy of an image.
+    ImageCopy {
+        backup_storage_uuid: String,
+        install_path: String,
+        status: String,
+    }
     /// A finding of a scan.
     ScanItem {
         install_path: String,

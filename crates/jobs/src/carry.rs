@@ -4,10 +4,12 @@
 mod child;
 mod claimed;
 mod hold;
+mod place;
 mod rate;
 mod start;
 
 pub use hold::{Guard, HeldImage};
+pub use place::Place;
 pub use rate::FOLLOW_WITHIN;
 use rate::Rate;
 
@@ -16,19 +18,19 @@ use std::path::{Path, PathBuf};
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
-use longhaul_model::{Fault, JobId, Pages, StorageId};
+use longhaul_model::{Fault, JobId, Pages};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::attempt_io::{ANSWER_WITHIN, Answer, Page, Question, Spawner, ask};
+use crate::attempt_io::{ANSWER_WITHIN, Answer, Question, Spawner, ask};
 use crate::copy::checkpoint::CLIENTS_PAGE;
 use crate::copy::disk::Holder;
-use crate::copy::image::{RemoveSnapshots, snapshot_name};
+use crate::copy::image::snapshot_name;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef, Snapshots};
 use crate::manage::fault::from_disk;
 use crate::manage::{Desk, blocking};
 use crate::pace::Pacer;
-use crate::storage::{self, DiskError, Format};
+use crate::storage::{self, Format};
 
 /// A child may die so often without a new checkpoint before the job fails.
 pub const DEATHS_MAX: u32 = 10;
@@ -71,9 +73,9 @@ pub struct Order {
     /// The source.
     pub source: DiskRef,
     /// The storage that it is on, where it is on one.
-    pub from: Option<StorageId>,
+    pub from: Option<Place>,
     /// The storage to copy to.
-    pub target: Storage,
+    pub target: Place,
     /// The format to write; a pool takes raw alone.
     pub format: Format,
     /// Directory of the artifact below the target's root, or how its image's name begins: the volume's uuid.
@@ -85,7 +87,7 @@ pub struct Order {
 impl Order {
     /// The artifact at `path` of the target, as records have it; `None` for a path elsewhere.
     fn disk_at(&self, path: &str) -> Option<DiskRef> {
-        match (&self.target.pool, self.target.directory()) {
+        match (self.target.pool(), self.target.directory()) {
             (Some(pool), None) => pool.image(path).map(|image| DiskRef::image(pool.clone(), image)),
             (_, directory) => {
                 let root = directory.unwrap_or_default();
@@ -97,7 +99,7 @@ impl Order {
 
     /// The path of a new artifact: final, and no other attempt's.
     fn new_path(&self, job: &str, token: u64) -> String {
-        match (&self.target.pool, self.target.directory()) {
+        match (self.target.pool(), self.target.directory()) {
             (Some(pool), None) => pool.path(&format!("{}.{job}-{token}", self.directory)),
             (_, directory) => {
                 let root = Path::new(directory.unwrap_or_default());
@@ -126,6 +128,8 @@ pub struct Carried {
     pub actual_bytes: u64,
     /// The child that holds the source, where that is an image; for `Guard::unchanged`.
     pub held: Option<HeldImage>,
+    /// The checkpoint at its end.
+    pub pages: Pages,
 }
 
 /// Copies, from the job's checkpoint if its artifact is still there.
@@ -139,7 +143,9 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
     if let (DiskRef::Image { pool, image }, None) = (&order.source, artifact.snapshot) {
         // Before it exists. It is settled with the switch-over; what then is left of it goes with the image.
         let path = format!("{}@{}", pool.path(image), snapshot_name(&holder));
-        artifact.snapshot = Some(context.intend(IntentKind::Artifact { path }, order.from).await?.id);
+        let from = order.from.as_ref().ok_or_else(|| Fault::internal("an image that is on no storage"))?;
+        let (kind, storage) = from.intent(path);
+        artifact.snapshot = Some(context.intend(kind, storage).await?.id);
     }
     let limits = settings.limits();
     let spec = CopySpec {
@@ -177,7 +183,7 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         intents.push(intent);
         HeldImage::new(child)
     });
-    Ok(Carried { path: artifact.absolute, intents, result, actual_bytes, held })
+    Ok(Carried { path: artifact.absolute, intents, result, actual_bytes, held, pages })
 }
 
 fn holder(context: &JobContext) -> Holder {
@@ -195,7 +201,7 @@ async fn occupied(settings: &CopySettings, order: &Order, disk: &DiskRef, bytes:
         DiskRef::File { path, .. } => {
             // Through the mark: what was filled may not be what is mounted there now.
             let target = order.target.clone();
-            blocking(move || storage::actual_bytes(&crate::manage::open_root(&target)?, &path)).await
+            blocking(move || storage::actual_bytes(&target.open()?, &path)).await
         }
         DiskRef::Image { pool, image } => {
             match ask(&settings.spawner, &pool, Question::Probe { image }, ANSWER_WITHIN).await {
@@ -234,9 +240,9 @@ pub async fn undo(context: &JobContext, settings: &CopySettings) -> Result<Map<S
     })?;
     let mut removed = Vec::new();
     for intent in context.intents().await? {
-        let IntentKind::Artifact { path } = &intent.kind else { continue };
-        if remove_artifact(context, settings, intent.storage, path).await? {
-            removed.push(Value::String(path.clone()));
+        let Some(path) = place::path_of(&intent) else { continue };
+        if place::remove_artifact(context, settings, &intent).await? {
+            removed.push(Value::String(path.to_owned()));
         }
         context.settle(intent.id).await?;
     }
@@ -244,39 +250,6 @@ pub async fn undo(context: &JobContext, settings: &CopySettings) -> Result<Map<S
         ("removed".to_owned(), Value::Array(removed)),
         ("processesEnded".to_owned(), json!(ended)),
     ]))
-}
-
-/// Removes an artifact of its storage; `false` if there was none. Of an image the job's earlier clients are shut out
-/// first, so that none of them brings a part of it back.
-async fn remove_artifact(
-    context: &JobContext,
-    settings: &CopySettings,
-    storage: Option<StorageId>,
-    path: &str,
-) -> Result<bool, Fault> {
-    let Some(storage) = storage else { return Ok(false) };
-    let place = context.inventory().storage(storage, "primaryStorageUuid").await?;
-    if let Some(pool) = &place.pool {
-        let Some(image) = pool.image(path).map(str::to_owned) else { return Ok(false) };
-        let clients = context.checkpoint().get(&CLIENTS_PAGE);
-        let clients = clients.map(|bytes| Page { number: CLIENTS_PAGE, bytes: bytes.clone() });
-        let question = Question::Remove { image, snapshots: RemoveSnapshots::All, clients };
-        return match ask(&settings.spawner, pool, question, REMOVE_WITHIN).await {
-            Ok(_) => Ok(true),
-            Err(error) => Err(from_disk(error)),
-        };
-    }
-    let path = PathBuf::from(path);
-    blocking(move || {
-        let root = crate::manage::open_root(&place)?;
-        let relative = path.strip_prefix(root.path()).unwrap_or(&path).to_owned();
-        match storage::delete_artifact(&root, &relative) {
-            Ok(()) => Ok(true),
-            Err(DiskError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    })
-    .await
 }
 
 /// `Stopped` as the attempt was told, cancel if it was told nothing.

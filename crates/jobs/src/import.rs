@@ -191,7 +191,7 @@ impl JobHandler for Import {
         let format = if to.pool.is_some() { storage::Format::Raw } else { source.format() };
         let directory = volume.id.to_string();
         let snapshots = Snapshots::Keep; // a file has none of its own
-        let order = Order { source, from: None, target: to.clone(), format, directory, snapshots };
+        let order = Order { source, from: None, target: to.clone().into(), format, directory, snapshots };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         let held = held.unchanged(context, &order.source, carried.held.take()).await?;
         let now = self.desk.inventory.volume(volume.id).await?;

@@ -127,8 +127,14 @@ impl JobHandler for Migrate {
         let held = Guard::new(&source).await?;
         let directory = volume.id.to_string();
         let format = format::chosen(request.format, format, &to)?;
-        let snapshots = request.snapshots;
-        let order = Order { source, from: Some(from.id), target: to.clone(), format, directory, snapshots };
+        let order = Order {
+            source,
+            from: Some(from.clone().into()),
+            target: to.clone().into(),
+            format,
+            directory,
+            snapshots: request.snapshots,
+        };
         let mut carried = carry::carry(context, &self.settings, &order).await?;
         // Once more, right before the switch-over: the record and the disk must be what was copied.
         let now = self.desk.inventory.volume(request.volume).await?;

@@ -222,6 +222,19 @@ pub enum Effect {
         /// What is known of it.
         facts: ImageFacts,
     },
+    /// A copy of an image moved to another backup storage: see `Image::move_copy`.
+    MoveImage {
+        /// The image.
+        image: ImageId,
+        /// Where the copy was.
+        from: BackupStorageId,
+        /// Where it is.
+        to: BackupStorageId,
+        /// Its path there.
+        install_path: String,
+        /// The image's format from now on.
+        format: String,
+    },
     /// An intent is settled.
     LedgerDone(u64),
 }

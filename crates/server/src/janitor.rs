@@ -1,4 +1,5 @@
-//! What is removed by its age: sessions, asynchronous answers, deleted volumes and images, trash.
+//! What is removed by its age: sessions, asynchronous answers, deleted volumes and images, exports of images that
+//! are gone, trash.
 
 pub(crate) mod trash;
 
@@ -13,6 +14,7 @@ use longhaul_model::query::{
 };
 
 use crate::app::App;
+use crate::exports;
 
 /// Between rounds.
 const EVERY: Duration = Duration::from_secs(60);
@@ -49,6 +51,10 @@ async fn round(app: &App) {
     }
     if let Err(error) = expunge_old_images(app).await {
         told("deleted images", &error);
+    }
+    let exports = app.settings.data_dir.join(exports::DIRECTORY);
+    if let Err(error) = longhaul_jobs::images::sweep_exports(&app.desk(), &exports).await {
+        told("exports of images that are gone", &error);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod data_dir;
 pub mod demo;
 mod descriptors;
 pub mod egress;
+mod exports;
 pub mod global_config;
 pub mod hooks;
 pub mod images;

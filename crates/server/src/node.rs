@@ -10,7 +10,9 @@ use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::evacuate::Evacuate;
 use longhaul_jobs::evacuate::board::Boards;
-use longhaul_jobs::images::{AddImage, AddSettings};
+use longhaul_jobs::images::{
+    AddImage, AddSettings, CreateTemplate, ExportImage, For, MigrateImage, VolumeFromImage,
+};
 use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
@@ -36,7 +38,7 @@ use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
 use crate::uploads::Tokens;
-use crate::{demo, descriptors, janitor, serve, storage_watch};
+use crate::{demo, descriptors, exports, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
 /// production, and harmless.
@@ -192,11 +194,11 @@ fn registry(
     inventory: Inventory,
     shared: Shared,
 ) -> Result<Registry> {
-    let adding = adding(settings, format, &inventory, shared.host)?;
     let desk = Desk { inventory, spawner: Spawner::this_binary() };
-    let upload = Intake::new(desk.clone(), shared.uploads, adding.clone());
     let limits = configs.copy_limits();
     let copy = CopySettings { spawner: desk.spawner.clone(), limits, pacer: shared.pacer };
+    let adding = adding(settings, format, &desk.inventory, shared.host, copy.clone())?;
+    let upload = Intake::new(desk.clone(), shared.uploads, adding.clone());
     let format = format.clone();
     let show: ShowVolume = Arc::new(move |volume| {
         serde_json::to_value(VolumeInventory::of(volume, &format)).unwrap_or_default()
@@ -206,6 +208,11 @@ fn registry(
     let mut registry = Registry::default()
         .with(migrate)
         .with(Arc::new(evacuate))
+        .with(Arc::new(CreateTemplate::new(desk.clone(), adding.clone(), For::Root)))
+        .with(Arc::new(CreateTemplate::new(desk.clone(), adding.clone(), For::Data)))
+        .with(Arc::new(MigrateImage::new(desk.clone(), adding.clone())))
+        .with(Arc::new(ExportImage::new(desk.clone(), adding.clone())))
+        .with(Arc::new(VolumeFromImage::new(desk.clone(), copy.clone(), show.clone())))
         .with(Arc::new(AddImage::new(desk.clone(), adding).with_upload(Arc::new(upload))))
         .with(Arc::new(Import::new(desk, copy, show)));
     if settings.simulator {
@@ -224,12 +231,16 @@ fn registry(
     Ok(registry)
 }
 
-/// What the job type that adds images is told.
+/// The directory in the data directory that the bytes of images for pools come to first.
+const STAGING: &str = "image-staging";
+
+/// What the job types that make images are told.
 fn adding(
     settings: &Settings,
     format: &TimeFormat,
     inventory: &Inventory,
     host: HostId,
+    copy: CopySettings,
 ) -> Result<AddSettings> {
     let format = format.clone();
     let tls = Tls::new(settings.image_ca_file.as_deref())
@@ -247,6 +258,10 @@ fn adding(
             serde_json::to_value(ImageInventory::of(image, &format)).unwrap_or_default()
         }),
         tags: Arc::new(tags::of_image),
+        copy,
+        staging: settings.data_dir.join(STAGING),
+        exports: settings.data_dir.join(exports::DIRECTORY),
+        base: exports::base(settings.listen, &host_name()),
     })
 }
 

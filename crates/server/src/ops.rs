@@ -6,6 +6,7 @@ mod backup_storages;
 mod ceph;
 mod evacuations;
 mod global_config;
+mod image_jobs;
 mod images;
 mod jobs;
 mod keys;
@@ -22,6 +23,7 @@ mod zql;
 use std::path::Path;
 use std::sync::Arc;
 
+use longhaul_jobs::images::For;
 use longhaul_model::resource::StorageKind;
 use longhaul_model::{Code, Fault};
 use longhaul_wire::Op;
@@ -104,6 +106,11 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetPrimaryStorageBandwidth => storages::bandwidth(app, &called).await,
         Op::ScanPrimaryStorage => storages::scan(app, &called).await,
         Op::AddImageStoreBackupStorage => backup_storages::add(app, &called).await,
+        Op::AddCephBackupStorage => ceph::add_backup(app, &called).await,
+        Op::BackupStorageMigrateImage => image_jobs::migrate(app, &called).await,
+        Op::ExportImageFromBackupStorage => image_jobs::export(app, &called).await,
+        Op::DeleteExportedImageFromBackupStorage => image_jobs::delete_export(app, &called).await,
+        Op::GetBackupStorageCandidatesForImageMigration => backup_storages::candidates(app, &called).await,
         Op::UpdateBackupStorage | Op::UpdateImageStoreBackupStorage => {
             backup_storages::update(app, &called).await
         }
@@ -115,6 +122,9 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetBackupStorageCapacity => backup_storages::capacity(app, &called).await,
         Op::GetTrashOnBackupStorage => backup_storages::trash(app, &called).await,
         Op::CleanUpTrashOnBackupStorage => backup_storages::clean_trash(app, &called).await,
+        Op::CreateRootVolumeTemplateFromRootVolume => image_jobs::template(app, &called, For::Root).await,
+        Op::CreateDataVolumeTemplateFromVolume => image_jobs::template(app, &called, For::Data).await,
+        Op::CreateDataVolumeFromVolumeTemplate => image_jobs::volume(app, &called).await,
         Op::AddImage => images::add(app, &called).await,
         Op::UpdateImage => images::update(app, &called).await,
         Op::ChangeImageState => images::change_state(app, &called).await,
@@ -161,6 +171,11 @@ const fn looks_first(op: Op) -> bool {
             | Op::ImportVolume
             | Op::EvacuatePrimaryStorage
             | Op::AddImage
+            | Op::BackupStorageMigrateImage
+            | Op::ExportImageFromBackupStorage
+            | Op::CreateRootVolumeTemplateFromRootVolume
+            | Op::CreateDataVolumeTemplateFromVolume
+            | Op::CreateDataVolumeFromVolumeTemplate
             | Op::CreateSystemTag
             | Op::CreateSystemTags
             | Op::CreateUserTag

@@ -18,7 +18,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use longhaul_wire::Reply;
 use longhaul_wire::decode::BODY_MAX_BYTES;
@@ -28,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::app::{App, Received};
+use crate::exports;
 use crate::room::Room;
 use crate::uploads;
 use peer::Peer;
@@ -62,6 +63,7 @@ pub fn start(app: Arc<App>, listener: TcpListener, connections_max: usize) -> Se
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(document))
+        .route(exports::ROUTE, any(exports::serve))
         .fallback(api)
         .with_state(app.clone())
         .merge(uploads::routes(uploads::of_app(app)));

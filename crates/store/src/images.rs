@@ -28,7 +28,7 @@ pub trait Images: Send + Sync {
         id: BackupStorageId,
         update: BackupStorageUpdate,
     ) -> Result<BackupStorage>;
-    /// Removes a backup storage with its tags, touches no file.
+    /// Removes a backup storage with its tags and its trash's records, touches no file.
     ///
     /// # Errors
     /// `NotFound`; `InUse` while a copy of an image, or an intent, lies on it.

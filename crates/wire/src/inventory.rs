@@ -31,8 +31,8 @@ mod tests;
 
 pub use access_key::AccessKeyInventory;
 pub use answers::{
-    CapacityAnswer, CurrentTime, GetCurrentTimeAnswer, GetLoginProceduresAnswer, GetVersionAnswer,
-    UploadImageJobDetails, UploadImageJobDetailsAnswer, ValidateSessionAnswer,
+    CapacityAnswer, CurrentTime, ExportedImageAnswer, GetCurrentTimeAnswer, GetLoginProceduresAnswer,
+    GetVersionAnswer, UploadImageJobDetails, UploadImageJobDetailsAnswer, ValidateSessionAnswer,
 };
 pub use backup_storage::{
     BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,

@@ -9,7 +9,8 @@ use longhaul_engine::handler::Ended;
 use longhaul_model::resource::IntentKind;
 use longhaul_model::{Fault, Pages};
 
-use super::{CopySettings, Order, remove_artifact};
+use super::place::{Place, path_of, remove_artifact};
+use super::{CopySettings, Order};
 use crate::attempt_io::process;
 use crate::copy::checkpoint::CLIENTS_PAGE;
 use crate::copy::run::DiskRef;
@@ -69,7 +70,7 @@ pub async fn artifact(
     let mut found: Option<Artifact> = None;
     let mut snapshot = None;
     for intent in context.intents().await?.into_iter().rev() {
-        let IntentKind::Artifact { path } = &intent.kind else { continue };
+        let Some(path) = path_of(&intent) else { continue };
         if order.is_snapshot(path) {
             snapshot = Some(intent.id);
             continue;
@@ -79,13 +80,19 @@ pub async fn artifact(
             known.intents.push(intent.id); // entered twice when an answer was lost
             continue;
         }
-        let here = intent.storage == Some(order.target.id);
+        let here = order.target.has(&intent);
+        if !here && matches!(order.target, Place::Backup(_)) {
+            continue; // an image's copy on another backup storage, or what it is made from
+        }
         if let (Some(disk), true) = (order.disk_at(path).filter(|_| here), found.is_none()) {
             let pages = context.checkpoint().clone();
             found = Some(Artifact { disk, absolute, intents: vec![intent.id], snapshot: None, pages });
             continue;
         }
-        remove_artifact(context, settings, intent.storage, path).await?;
+        if here && order.disk_at(path).is_none() && matches!(order.target, Place::Backup(_)) {
+            continue; // the file that its bytes came to first
+        }
+        remove_artifact(context, settings, &intent).await?;
         context.settle(intent.id).await?;
     }
     let mut artifact = match found {
@@ -99,7 +106,8 @@ pub async fn artifact(
 async fn new_artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {
     let path = order.new_path(&context.job().id.to_string(), context.claim().token);
     let disk = order.disk_at(&path).ok_or_else(|| Fault::internal("a new artifact is not on its storage"))?;
-    let intent = context.intend(IntentKind::Artifact { path: path.clone() }, Some(order.target.id)).await?;
+    let (kind, storage) = order.target.intent(path.clone());
+    let intent = context.intend(kind, storage).await?;
     // Of the checkpoint only the clients count: they are shut out before anything is written.
     let clients = context.checkpoint().iter().filter(|(number, _)| **number == CLIENTS_PAGE);
     let pages = clients.map(|(number, page)| (*number, page.clone())).collect();

@@ -9,7 +9,7 @@ use longhaul_engine::throttle::own_rate;
 use longhaul_engine::{JobContext, Stopped};
 use tokio::sync::watch;
 
-use super::{CopyLimits, CopySettings, Order};
+use super::{CopyLimits, CopySettings, Order, Place};
 use crate::attempt_io::ToChild;
 use crate::attempt_io::parent::Line;
 use crate::copy::control::PAUSED;
@@ -36,7 +36,7 @@ impl<'c> Rate<'c> {
     /// The store does not answer.
     pub async fn new(context: &'c JobContext, settings: &CopySettings, order: &Order) -> Result<Self, Ended> {
         let own = own_rate(context.system_tags().await?.iter().map(String::as_str));
-        let seat = settings.pacer.join(order.from.into_iter().chain([order.target.id]));
+        let seat = settings.pacer.join(order.from.iter().chain([&order.target]).filter_map(Place::primary));
         Ok(Self { context, limits: settings.limits.clone(), seat, own })
     }
 

@@ -21,6 +21,8 @@ pub const CLIENTS_PAGE: u32 = u32::MAX;
 pub const HISTORY_PAGE: u32 = u32::MAX - 1;
 /// Page numbers of one segment: the largest disk needs far fewer.
 pub const SEGMENT_PAGES: u32 = 1 << 20;
+/// Pages from this number on are not of chunks: who orders the copy keeps there what it knows beside it.
+pub const FIRST_OTHER_PAGE: u32 = u32::MAX - 15;
 /// Chunks per page.
 pub const CHUNKS_PER_PAGE: usize = 1024;
 const ENTRY_BYTES: usize = 33;
@@ -196,6 +198,16 @@ impl ChunkMap {
         self.states.get(index).is_some_and(|state| *state != ChunkState::Zero)
     }
 
+    /// The pages that make those of a finished copy count for nothing, so that the next copy of the same job to
+    /// another target begins anew; without a page 0 there is nothing to forget.
+    pub fn forgotten(pages: &BTreeMap<u32, Vec<u8>>) -> BTreeMap<u32, Vec<u8>> {
+        let header = pages.get(&0).and_then(|page| serde_json::from_slice::<Header>(page).ok());
+        let Some(header) = header else { return BTreeMap::new() };
+        let blank = serde_json::to_vec(&Header { mapped: false, ..header }).unwrap_or_default();
+        let chunks = pages.range(1..FIRST_OTHER_PAGE).chain(pages.get_key_value(&HISTORY_PAGE));
+        std::iter::once((0, blank)).chain(chunks.map(|(number, _)| (*number, Vec::new()))).collect()
+    }
+
     /// Its first page.
     ///
     /// # Errors
@@ -256,6 +268,20 @@ mod tests {
         let pages = [map.header_page().unwrap()].into();
         assert!(ChunkMap::from_pages(&pages).unwrap().is_none());
         assert!(ChunkMap::from_pages(&BTreeMap::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn pages_that_were_forgotten_count_for_nothing_under_a_new_header_too() {
+        let mut map = ChunkMap::new(header(3, true));
+        let mut pages: BTreeMap<u32, Vec<u8>> = [map.header_page().unwrap()].into();
+        pages.extend(map.note(&[(1, ChunkState::Copied, [7; 32])]));
+        pages.insert(FIRST_OTHER_PAGE, b"{}".to_vec());
+        pages.extend(ChunkMap::forgotten(&pages));
+        assert!(ChunkMap::from_pages(&pages).unwrap().is_none());
+        pages.extend([ChunkMap::new(header(3, true)).header_page().unwrap()]);
+        let back = ChunkMap::from_pages(&pages).unwrap().unwrap();
+        assert!(back.states().iter().all(|state| *state == ChunkState::Todo));
+        assert!(ChunkMap::forgotten(&BTreeMap::new()).is_empty());
     }
 
     #[test]

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
-use longhaul_model::resource::{BackupStorage, Effect, Image, ImageFacts, ImageStatus, Tagged};
-use longhaul_model::{Fault, HostId, SlotClass};
+use longhaul_model::resource::{BackupStorage, Image, ImageFacts, ImageStatus, Tagged};
+use longhaul_model::{Fault, HostId, Pages, SlotClass};
 use serde_json::{Map, Value, json};
 
 use super::checksum::Checksum;
-use super::intake::{self, Artifact, Order};
+use super::copies::{self, Copied, Progress};
+use super::intake::{self, Order};
 use super::look::look;
 use super::request::Request;
 use super::source::{self, Closed, Opened, Source};
+use crate::carry::{self, CopySettings};
 use crate::manage::{Desk, backup_storages};
 use crate::upload::SCHEME;
 
@@ -43,6 +45,14 @@ pub struct AddSettings {
     pub show: ShowImage,
     /// Knows the tags of images.
     pub tags: CheckTags,
+    /// How copies to pools are made.
+    pub copy: CopySettings,
+    /// The directory that the bytes of an image for a pool come to first.
+    pub staging: PathBuf,
+    /// The directory of what is made for exports.
+    pub exports: PathBuf,
+    /// How the URLs of exports begin: `http://` and where the server is.
+    pub base: String,
 }
 
 /// The job type.
@@ -155,41 +165,36 @@ impl JobHandler for AddImage {
         let request = self.read(context.data(), context.job().id)?;
         let image = self.placeholder(context, &request).await?;
         let places = self.places_of(&image).await?;
-        let Some((first, others)) = places.split_first() else { return Err(gone(&image).into()) };
-        let expected = expected(context, &request).await?;
-        let mut artifact = intake::artifact(context, first, image.id).await?;
-        let any = AnySource(self.settings.clone());
-        let order = Order { image: image.id, url: &request.url, source: &any, expected: expected.as_ref() };
-        let (bytes, digests) = intake::fill(context, first, &mut artifact, &order).await?;
-        if let Some(expected) = &expected
-            && let Err(found) = digests.check(expected)
-        {
-            return Err(Fault::failed(format!(
-                "the image is not what was expected: its checksum is {found}, not {expected}; fetch it from elsewhere, or correct the tag"
-            ))
-            .into());
-        }
-        let looked = look(first, &artifact.relative, request.format.clone()).await?;
-        let facts = ImageFacts {
-            size: looked.virtual_bytes,
-            actual_size: bytes,
-            md5: digests.md5,
-            blake3: digests.blake3,
-            format: looked.format,
+        let mut progress = Progress::of(context);
+        let Some(place) = places.iter().find(|place| place.pool.is_none()).or(places.first()) else {
+            return Err(gone(&image).into());
         };
-        let mut stored = vec![(first.id, artifact)];
-        for place in others {
-            let copy = super::spread::copy(context, first, &stored[0].1.relative, place, image.id).await?;
-            stored.push((place.id, copy));
+        let first = match place.pool {
+            Some(_) => intake::before(place, &self.settings.staging, self.settings.host).await?,
+            None => place.clone(),
+        };
+        if progress.facts.is_none() {
+            self.fetch(context, &request, place, &first, &mut progress).await?;
         }
-        self.success(context, &image, &facts, &stored).await
+        let came = progress.staged.iter().chain(&progress.copies).find(|copy| copy.place == place.id);
+        let came = came.ok_or_else(|| Fault::internal("an image that came to no place"))?.path.clone();
+        copies::to_others(context, &self.settings.copy, image.id, (&first, &came), &places, &mut progress)
+            .await?;
+        if let Some(staged) = &progress.staged {
+            intake::drop_staged(&first, &staged.path).await?;
+        }
+        self.success(context, &image, &progress).await
     }
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         if let Some(upload) = self.upload(context.data()) {
             return upload.undo(context).await;
         }
-        let removed = intake::remove_all(context).await?;
+        let removed = intake::remove_all(context, &self.settings.staging).await?;
+        let mut receipt = carry::undo(context, &self.settings.copy).await?;
+        if let Some(Value::Array(more)) = receipt.get_mut("removed") {
+            more.extend(removed.into_iter().map(Value::from));
+        }
         let request = Request::read(context.data(), context.job().id)?;
         if let Some(image) = self.desk.inventory.find_image(request.image).await?
             && image.account == context.job().account
@@ -197,7 +202,7 @@ impl JobHandler for AddImage {
         {
             self.desk.inventory.delete_image(image.id).await?;
         }
-        Ok(Map::from_iter([("removed".to_owned(), removed.into())]))
+        Ok(receipt)
     }
 }
 
@@ -264,31 +269,63 @@ impl AddImage {
         Ok(places)
     }
 
+    /// Fetches the bytes to their first place and looks at what they are.
+    async fn fetch(
+        &self,
+        context: &JobContext,
+        request: &Request,
+        place: &BackupStorage,
+        first: &BackupStorage,
+        progress: &mut Progress,
+    ) -> Result<(), Ended> {
+        let expected = expected(context, request).await?;
+        let mut artifact = intake::artifact(context, first, request.image).await?;
+        let any = AnySource(self.settings.clone());
+        let order =
+            Order { image: request.image, url: &request.url, source: &any, expected: expected.as_ref() };
+        let (bytes, digests) = intake::fill(context, first, &mut artifact, &order).await?;
+        if let Some(expected) = &expected
+            && let Err(found) = digests.check(expected)
+        {
+            return Err(Fault::failed(format!(
+                "the image is not what was expected: its checksum is {found}, not {expected}; fetch it from elsewhere, or correct the tag"
+            ))
+            .into());
+        }
+        let looked = look(first, &artifact.relative, request.format.clone()).await?;
+        progress.facts = Some(ImageFacts {
+            size: looked.virtual_bytes,
+            actual_size: bytes,
+            md5: digests.md5,
+            blake3: digests.blake3,
+            format: looked.format,
+        });
+        let path = artifact.absolute.to_string_lossy().into_owned();
+        let came = Copied { place: place.id, path, intents: artifact.intents.clone() };
+        match place.pool {
+            Some(_) => progress.staged = Some(came),
+            None => progress.copies.push(came),
+        }
+        progress.save(context, Pages::new()).await
+    }
+
     async fn success(
         &self,
         context: &JobContext,
         image: &Image,
-        facts: &ImageFacts,
-        stored: &[(longhaul_model::BackupStorageId, Artifact)],
+        progress: &Progress,
     ) -> Result<Success, Ended> {
-        let now_ms = context.runtime().now_ms();
         let mut shown = self.desk.inventory.find_image(image.id).await?.ok_or_else(|| gone(image))?;
+        let facts = progress.facts.clone();
+        let mut facts = facts.ok_or_else(|| Fault::internal("an image without facts"))?;
         let same: Vec<_> = self.desk.inventory.images_of_content(&facts.blake3).await?;
         let owner = context.job().account;
         let mine = |other: &&Image| other.account == owner && other.id != image.id;
         let same: Vec<_> = same.iter().filter(mine).map(|other| other.id.to_string()).collect();
-        let mut effects = Vec::new();
-        for (place, artifact) in stored {
-            let install_path = artifact.absolute.to_string_lossy().into_owned();
-            shown.make_ready(*place, &install_path, facts, now_ms);
-            effects.push(Effect::SetImageReady {
-                image: image.id,
-                backup_storage: *place,
-                install_path,
-                facts: facts.clone(),
-            });
-            effects.extend(artifact.intents.iter().map(|id| Effect::LedgerDone(*id)));
+        if progress.staged.is_some() && facts.format == "qcow2" {
+            "raw".clone_into(&mut facts.format); // it is on pools alone, which have what a guest sees
         }
+        let effects = progress.effects(&mut shown, &facts, context.runtime().now_ms());
         let mut told = json!({"md5": facts.md5, "blake3": facts.blake3, "bytes": facts.actual_size});
         if !same.is_empty() {
             told["sameContentAs"] = same.into();

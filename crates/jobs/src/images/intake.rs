@@ -11,17 +11,18 @@ use futures::future::{Either, select};
 use longhaul_engine::handler::Ended;
 use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
-use longhaul_model::resource::{BackupStorage, IntentKind};
-use longhaul_model::{Fault, ImageId, Pages};
+use longhaul_model::resource::{BackupStorage, BackupStorageKind, IntentKind};
+use longhaul_model::{Fault, HostId, ImageId, Pages};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::checksum::Checksum;
 use super::hashes::{Digests, Hashes};
 use super::source::{Closed, Opened, Source};
+use crate::copy::checkpoint::FIRST_OTHER_PAGE;
 use crate::manage::backup_storages::open_place;
 use crate::manage::blocking;
-use crate::storage::{self, Access, DiskError};
+use crate::storage::{self, Access, DiskError, Root};
 
 /// A source that sends nothing for so long has broken off.
 pub const IDLE: Duration = Duration::from_secs(30);
@@ -34,7 +35,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes that are written at a time, and most that are in memory.
 const BLOCK_BYTES: usize = 4 << 20;
 
-/// What is durable: page 0 of the checkpoint, as JSON.
+/// The page of the checkpoint that it is kept in; the copier's are others.
+const PAGE: u32 = FIRST_OTHER_PAGE;
+
+/// What is durable: a page of the checkpoint, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Saved {
     path: PathBuf,
@@ -65,14 +69,14 @@ pub async fn artifact(
     image: ImageId,
 ) -> Result<Artifact, Ended> {
     let saved: Option<Saved> =
-        context.checkpoint().get(&0).and_then(|page| serde_json::from_slice(page).ok());
+        context.checkpoint().get(&PAGE).and_then(|page| serde_json::from_slice(page).ok());
     let mut found: Option<Artifact> = None;
     for intent in context.intents().await? {
         let IntentKind::ImageArtifact { backup_storage, path } = &intent.kind else { continue };
-        if *backup_storage != place.id {
-            continue;
-        }
         let path = PathBuf::from(path);
+        if *backup_storage != place.id || !path.starts_with(place.directory().unwrap_or_default()) {
+            continue; // of another backup storage, or of the pool that this stands before
+        }
         if let Some(known) = found.as_mut().filter(|known| known.absolute == path) {
             known.intents.push(intent.id); // entered twice when an answer was lost
             continue;
@@ -367,7 +371,7 @@ impl Intake<'_> {
         .await?;
         self.artifact.saved.offset = self.at;
         let page = serde_json::to_vec(&self.artifact.saved).map_err(|e| Fault::internal(e.to_string()))?;
-        self.context.save_checkpoint(&Pages::from([(0, page)])).await?;
+        self.context.save_checkpoint(&Pages::from([(PAGE, page)])).await?;
         self.saved_ms = self.context.runtime().now_ms();
         let image = self.context.inventory().find_image(self.order.image).await?;
         if image.is_none_or(|image| image.deleted_ms.is_some()) {
@@ -377,15 +381,42 @@ impl Intake<'_> {
     }
 }
 
-/// Removes every file that the job has made, but for those that somebody holds. Answers their paths.
+/// The directory that bytes for a pool come to first, as if it were the backup storage.
+///
+/// # Errors
+/// It cannot be made.
+pub async fn before(pool: &BackupStorage, staging: &Path, host: HostId) -> Result<BackupStorage, Fault> {
+    let wanted = staging.to_owned();
+    let root = blocking(move || {
+        std::fs::create_dir_all(&wanted).map_err(|e| DiskError::io("create", &wanted, e))?;
+        Ok(Root::open(&wanted)?.path().to_string_lossy().into_owned())
+    })
+    .await?;
+    Ok(BackupStorage {
+        kind: BackupStorageKind::ImageStore,
+        url: root,
+        pool: None,
+        host: Some(host),
+        ..pool.clone()
+    })
+}
+
+/// Removes every file that the job has made, but for those that somebody holds. Answers their paths. What it made on
+/// pools is the copier's to remove.
 ///
 /// # Errors
 /// What could not be removed, or is held by an attempt that is still ending.
-pub async fn remove_all(context: &JobContext) -> Result<Vec<String>, Fault> {
+pub async fn remove_all(context: &JobContext, staging: &Path) -> Result<Vec<String>, Fault> {
     let mut removed = Vec::new();
     for intent in context.intents().await? {
         let IntentKind::ImageArtifact { backup_storage, path } = &intent.kind else { continue };
-        let place = context.inventory().backup_storage(*backup_storage, "backupStorageUuids").await?;
+        let mut place = context.inventory().backup_storage(*backup_storage, "backupStorageUuids").await?;
+        if place.pool.is_some() {
+            if !Path::new(path).is_absolute() {
+                continue;
+            }
+            place = before(&place, staging, context.host()).await?;
+        }
         match reopen(&place, Path::new(path).to_owned(), None).await? {
             Left::Held => {
                 return Err(Fault::failed(format!(
@@ -397,4 +428,21 @@ pub async fn remove_all(context: &JobContext) -> Result<Vec<String>, Fault> {
         context.settle(intent.id).await?;
     }
     Ok(removed)
+}
+
+/// Removes a file that came and is needed no more.
+///
+/// # Errors
+/// The disk refuses.
+pub async fn drop_staged(place: &BackupStorage, path: &str) -> Result<(), Fault> {
+    let (place, path) = (place.clone(), PathBuf::from(path));
+    blocking(move || {
+        let root = open_place(&place)?;
+        let relative = path.strip_prefix(root.path()).map_err(|_| DiskError::OutsideRoot(path.clone()))?;
+        match storage::delete_artifact(&root, relative) {
+            Err(DiskError::NotFound(_)) => Ok(()),
+            other => other,
+        }
+    })
+    .await
 }

@@ -41,11 +41,33 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads `jobData`.
+    /// Reads `jobData` of an image that comes by its URL.
     ///
     /// # Errors
     /// SYS.1007 with ZStack's texts.
     pub fn read(data: &Value, job: JobId) -> Result<Self, Fault> {
+        let from = data.get("url").and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
+        let from = from.ok_or_else(|| {
+            Fault::invalid("field[url] of jobData is mandatory, can not be null".to_owned())
+        })?;
+        let request = Self::read_as(data, job, url(from.to_owned())?, None)?;
+        if request.places.is_empty() {
+            return Err(Fault::invalid(format!(
+                "field[backupStorageUuids] of jobData must name 1 to {PLACES_MAX} backup storages"
+            )));
+        }
+        Ok(request)
+    }
+
+    /// Reads `jobData` of an image that is made of a volume; it need not say where the image is kept.
+    ///
+    /// # Errors
+    /// SYS.1007 with ZStack's texts.
+    pub fn of_volume(data: &Value, job: JobId, url: String, media_type: &str) -> Result<Self, Fault> {
+        Self::read_as(data, job, url, Some(media_type))
+    }
+
+    fn read_as(data: &Value, job: JobId, url: String, media_type: Option<&str>) -> Result<Self, Fault> {
         let text = |field: &str| {
             data.get(field)
                 .and_then(Value::as_str)
@@ -78,12 +100,15 @@ impl Request {
                 })
             })
             .collect::<Result<_, _>>()?;
-        if places.is_empty() || places.len() > PLACES_MAX {
+        if places.len() > PLACES_MAX {
             return Err(Fault::invalid(format!(
                 "field[backupStorageUuids] of jobData must name 1 to {PLACES_MAX} backup storages"
             )));
         }
-        let media_type = one_of("mediaType", &MEDIA_TYPES)?.unwrap_or_else(|| MEDIA_TYPES[0].to_owned());
+        let media_type = match media_type {
+            Some(given) => given.to_owned(),
+            None => one_of("mediaType", &MEDIA_TYPES)?.unwrap_or_else(|| MEDIA_TYPES[0].to_owned()),
+        };
         let format = if media_type == "ISO" { Some("iso".to_owned()) } else { text("format") };
         match format.as_deref() {
             None | Some("qcow2" | "raw" | "iso") => {}
@@ -109,7 +134,6 @@ impl Request {
             _ => platform,
         });
         let guest_os_type = text("guestOsType").or_else(|| platform.clone().filter(|_| !is_data));
-        let url = url(must("url")?)?;
         Ok(Self {
             image: match (text("resourceUuid"), named(&url)) {
                 (Some(_), _) => migrate::id(data, "resourceUuid", "ImageVO")?,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::inventory::BackupStorageUpdate;
-use longhaul_model::resource::{BackupStorage, BackupStorageKind, StorageState};
+use longhaul_model::resource::{BackupStorage, BackupStorageKind, CephPool, StorageState};
 use longhaul_model::{BackupStorageId, Code, Fault, HostId};
 
 use super::{Desk, blocking};
@@ -102,6 +102,61 @@ pub async fn add_image_store(desk: &Desk, host: HostId, new: NewImageStore) -> R
     }
 }
 
+/// A pool to be added as a backup storage.
+#[derive(Debug, Clone)]
+pub struct NewImagePool {
+    /// The uuid, if the caller chooses it.
+    pub id: Option<BackupStorageId>,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// How it is reached; its fsid is found out.
+    pub pool: CephPool,
+}
+
+/// Adds a pool of RBD images as a backup storage.
+///
+/// # Errors
+/// The cluster does not answer, the pool is not there, or it is a storage already.
+pub async fn add_pool(desk: &Desk, new: NewImagePool) -> Result<BackupStorage, Fault> {
+    let mut pool = new.pool;
+    let seen = async { Ok((desk.fsid(&pool).await?, desk.pool_capacity(&pool).await?)) };
+    let (fsid, capacity) = seen.await.map_err(|why: Fault| {
+        Fault::new(Code::CannotCreate, format!("the pool[{}] cannot be a backup storage", pool.pool))
+            .because(why)
+    })?;
+    pool.fsid = fsid;
+    let inventory = &desk.inventory;
+    let url = format!("ceph://{}/{}", pool.fsid, pool.pool);
+    if let Some(known) = inventory.storages().await?.iter().find(|known| known.url == url) {
+        return Err(Fault::invalid(format!(
+            "the pool[{}] is primary storage[uuid:{}, name:{}] already, whose scan would take images for disks; give \
+             images a pool of their own",
+            pool.pool, known.id, known.name
+        )));
+    }
+    let created = inventory.create_backup_storage(BackupStorage {
+        id: new.id.unwrap_or_else(|| BackupStorageId::random(&**inventory.runtime())),
+        name: new.name,
+        description: new.description,
+        kind: BackupStorageKind::Ceph,
+        url,
+        pool: Some(pool),
+        host: None,
+        host_name: None,
+        username: None,
+        ssh_port: None,
+        state: StorageState::Enabled,
+        status: "Connected".to_owned(),
+        total_bytes: capacity.total_bytes,
+        available_bytes: capacity.available_bytes,
+        create_ms: 0,
+        last_op_ms: 0,
+    });
+    created.await
+}
+
 /// A file below two storages could become an image and a volume.
 async fn refuse_nested(desk: &Desk, path: &Path) -> Result<(), Fault> {
     let lies = |other: &Path| path.starts_with(other) || other.starts_with(path);
@@ -143,7 +198,10 @@ pub(super) async fn refuse_inside(desk: &Desk, path: &Path, same: bool) -> Resul
 ///
 /// # Errors
 /// It cannot be reached.
-pub async fn capacity(place: &BackupStorage) -> Result<Capacity, Fault> {
+pub async fn capacity(desk: &Desk, place: &BackupStorage) -> Result<Capacity, Fault> {
+    if let Some(pool) = &place.pool {
+        return desk.pool_capacity(pool).await;
+    }
     let place = place.clone();
     blocking(move || storage::capacity(&open_place(&place)?)).await
 }
@@ -154,7 +212,7 @@ pub async fn capacity(place: &BackupStorage) -> Result<Capacity, Fault> {
 /// There is no such backup storage, or the store does not answer.
 pub async fn refreshed(desk: &Desk, id: BackupStorageId) -> Result<BackupStorage, Fault> {
     let known = desk.inventory.backup_storage(id, "uuid").await?;
-    let update = match capacity(&known).await {
+    let update = match capacity(desk, &known).await {
         Ok(capacity) => BackupStorageUpdate {
             capacity: Some((capacity.total_bytes, capacity.available_bytes)),
             status: Some("Connected".to_owned()),
@@ -179,7 +237,7 @@ pub async fn reconnect(desk: &Desk, id: BackupStorageId) -> Result<BackupStorage
         return Ok(place);
     }
     // Why is not in the record, so it is asked for once more.
-    match capacity(&place).await {
+    match capacity(desk, &place).await {
         Ok(_) => refreshed(desk, id).await,
         Err(why) => {
             Err(Fault::failed(format!("backup storage[uuid:{id}] is still Disconnected")).because(why))

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use longhaul_model::resource::{BackupStorage, Image, ImageRef, ImageStatus};
-use longhaul_model::{BackupStorageId, Code, Fault, ImageId};
+use longhaul_model::resource::{BackupStorage, Image, ImageRef, ImageStatus, Trash};
+use longhaul_model::{BackupStorageId, Code, Fault, ImageId, StorageId};
 
 use super::backup_storages::open_place;
+use super::trash::Cleaned;
 use super::{Desk, blocking};
+use crate::copy::image::RemoveSnapshots;
 use crate::images::{Algorithm, digest_of};
 use crate::storage::{self, DiskError};
 
@@ -187,7 +189,7 @@ async fn remove(desk: &Desk, image: &Image, on: &[BackupStorageId]) -> Result<Ve
     let image = claimed.await?;
     let (mut removed, mut failed) = (Vec::new(), Vec::new());
     for copy in image.refs.iter().filter(|copy| on.contains(&copy.backup_storage)) {
-        match remove_bytes(desk, copy).await {
+        match remove_bytes(desk, copy.backup_storage, &copy.install_path).await {
             Ok(()) => removed.push(copy.backup_storage),
             Err(fault) => failed.push(fault),
         }
@@ -206,12 +208,15 @@ async fn remove(desk: &Desk, image: &Image, on: &[BackupStorageId]) -> Result<Ve
 }
 
 /// Removes the file of a copy. One that is gone already is no error.
-async fn remove_bytes(desk: &Desk, copy: &ImageRef) -> Result<(), Fault> {
-    if copy.install_path.is_empty() {
+async fn remove_bytes(desk: &Desk, on: BackupStorageId, path: &str) -> Result<(), Fault> {
+    if path.is_empty() {
         return Ok(());
     }
-    let place = desk.inventory.backup_storage(copy.backup_storage, "backupStorageUuid").await?;
-    let path = copy.install_path.clone();
+    let place = desk.inventory.backup_storage(on, "backupStorageUuid").await?;
+    let path = path.to_owned();
+    if let Some(pool) = &place.pool {
+        return desk.pool_remove(pool, &path, RemoveSnapshots::All).await;
+    }
     blocking(move || {
         let (root, path) = (open_place(&place)?, Path::new(&path));
         // The recorded name itself: a symbolic link that took its place must not lead to another file.
@@ -224,6 +229,34 @@ async fn remove_bytes(desk: &Desk, copy: &ImageRef) -> Result<(), Fault> {
         storage::delete_artifact(&root, relative)
     })
     .await
+}
+
+/// What migrations left on a backup storage.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn trash(desk: &Desk, id: BackupStorageId) -> Result<Vec<Trash>, Fault> {
+    let mut items = desk.inventory.trash(StorageId::from_bits(id.bits())).await?;
+    items.retain(|item| item.resource_type == "ImageVO");
+    Ok(items)
+}
+
+/// Removes one entry of a backup storage's trash or all of them, the bytes first and then the record. An unknown
+/// number is answered as an empty list.
+///
+/// # Errors
+/// There is no such backup storage. What cannot be removed is in the answer and stays listed.
+pub async fn clean_trash(desk: &Desk, id: BackupStorageId, only: Option<u64>) -> Result<Vec<Cleaned>, Fault> {
+    desk.inventory.backup_storage(id, "uuid").await?;
+    let mut done = Vec::new();
+    for trash in trash(desk, id).await?.into_iter().filter(|t| only.is_none_or(|n| n == t.id)) {
+        let error = match remove_bytes(desk, id, &trash.install_path).await {
+            Ok(()) => desk.inventory.remove_trash(trash.id).await.err(),
+            Err(fault) => Some(fault),
+        };
+        done.push(Cleaned { trash, error });
+    }
+    Ok(done)
 }
 
 /// A copy that can be read now, and where it lies.
@@ -254,6 +287,18 @@ pub async fn readable(
     Err(Fault::failed(format!("No connected backup storage found for {told}")))
 }
 
+/// Whether somebody has an image of a pool open for writing, as a copier has whose job just ended. A file can be read
+/// by many.
+///
+/// # Errors
+/// The cluster does not answer.
+pub async fn is_held(desk: &Desk, place: &BackupStorage, path: &str) -> Result<bool, Fault> {
+    match &place.pool {
+        None => Ok(false),
+        Some(pool) => Ok(!desk.pool_holders(pool, path).await?.is_empty()),
+    }
+}
+
 /// Looks at the bytes anew: how large a guest sees them, how many there are.
 ///
 /// # Errors
@@ -261,7 +306,22 @@ pub async fn readable(
 pub async fn sync_size(desk: &Desk, id: ImageId) -> Result<Image, Fault> {
     let image = desk.inventory.image(id, "uuid").await?;
     let (place, path) = readable(desk, &image, None).await?;
-    let (size, actual_size) = blocking(move || {
+    let seen = sizes(desk, place, path).await?;
+    desk.inventory
+        .change_image(id, |image| {
+            (image.size, image.actual_size) = seen;
+            Ok(())
+        })
+        .await
+}
+
+/// How large a guest sees a copy, and how many bytes are stored of it.
+async fn sizes(desk: &Desk, place: BackupStorage, path: String) -> Result<(u64, u64), Fault> {
+    if let Some(pool) = &place.pool {
+        let facts = desk.image(pool, &path).await?;
+        return Ok((facts.bytes, facts.stored_bytes.unwrap_or(facts.bytes)));
+    }
+    blocking(move || {
         let root = open_place(&place)?;
         let relative = root.relative(Path::new(&path))?;
         let info = storage::probe(&root, &relative)?;
@@ -269,13 +329,7 @@ pub async fn sync_size(desk: &Desk, id: ImageId) -> Result<Image, Fault> {
         let bytes = bytes.map_err(|e| DiskError::io("stat", Path::new(&path), e))?.len();
         Ok((info.virtual_bytes, bytes))
     })
-    .await?;
-    desk.inventory
-        .change_image(id, |image| {
-            (image.size, image.actual_size) = (size, actual_size);
-            Ok(())
-        })
-        .await
+    .await
 }
 
 /// Reads a copy and computes its digest, in lower-case hex; an MD5 is kept in the image's record.
@@ -290,6 +344,12 @@ pub async fn hash(
 ) -> Result<(Image, String), Fault> {
     let image = desk.inventory.image(id, "uuid").await?;
     let (place, path) = readable(desk, &image, Some(on)).await?;
+    if place.pool.is_some() {
+        return Err(Fault::failed(format!(
+            "backup storage[uuid:{on}] is a pool, of whose images no digest is computed; name one that is a directory, \
+             or export the image and compute it there"
+        )));
+    }
     let digest = blocking(move || {
         let root = open_place(&place)?;
         let relative = root.relative(Path::new(&path))?;

@@ -116,12 +116,19 @@ pub async fn add_pool(desk: &Desk, new: NewPool) -> Result<Storage, Fault> {
     pool.fsid = desk.fsid(&pool).await?;
     let capacity = desk.pool_capacity(&pool).await?;
     let inventory = &desk.inventory;
+    let url = format!("ceph://{}/{}", pool.fsid, pool.pool);
+    if let Some(known) = inventory.backup_storages().await?.iter().find(|known| known.url == url) {
+        return Err(Fault::invalid(format!(
+            "the pool[{}] is backup storage[uuid:{}, name:{}] already; give volumes a pool of their own",
+            pool.pool, known.id, known.name
+        )));
+    }
     let created = inventory.create_storage(Storage {
         id: new.id.unwrap_or_else(|| StorageId::random(&**inventory.runtime())),
         name: new.name,
         description: new.description,
         kind: StorageKind::Ceph,
-        url: format!("ceph://{}/{}", pool.fsid, pool.pool),
+        url,
         mount: None,
         pool: Some(pool),
         host: None,

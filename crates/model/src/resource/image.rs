@@ -1,6 +1,8 @@
 //! Images: what the record of one says, and how its state follows from that of its copies. What is done with
 //! them is in `jobs`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{AccountId, BackupStorageId, ImageId};
 
 /// How far an image, or one of its copies, is.
@@ -112,15 +114,15 @@ pub struct ImageRef {
 }
 
 /// What is known of an image once its bytes are there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFacts {
     /// What a guest sees, in bytes.
     pub size: u64,
     /// What was stored, in bytes.
     pub actual_size: u64,
-    /// MD5 of what was stored, 32 hex digits.
+    /// MD5 of what came, or was stored, 32 hex digits; `not calculated` of a disk that went to a pool.
     pub md5: String,
-    /// BLAKE3 of what was stored, 64 hex digits.
+    /// BLAKE3 of what came, or was stored, 64 hex digits.
     pub blake3: String,
     /// `qcow2`, `raw`, `iso`, as the bytes say.
     pub format: String,
@@ -130,6 +132,36 @@ impl Image {
     /// Its copy on a backup storage.
     pub fn on(&self, backup_storage: BackupStorageId) -> Option<&ImageRef> {
         self.refs.iter().find(|r| r.backup_storage == backup_storage)
+    }
+
+    /// What its record knows of its bytes.
+    pub fn facts(&self) -> ImageFacts {
+        ImageFacts {
+            size: self.size,
+            actual_size: self.actual_size,
+            md5: self.md5.clone().unwrap_or_default(),
+            blake3: self.blake3.clone().unwrap_or_default(),
+            format: self.format.clone(),
+        }
+    }
+
+    /// Its copy on `from` is on `to` now, and exported no more. One that was deleted meanwhile stays deleted.
+    pub fn move_copy(
+        &mut self,
+        from: BackupStorageId,
+        to: BackupStorageId,
+        install_path: &str,
+        format: &str,
+        now_ms: i64,
+    ) {
+        if let Some(copy) = self.refs.iter_mut().find(|r| r.backup_storage == from) {
+            copy.backup_storage = to;
+            install_path.clone_into(&mut copy.install_path);
+            copy.export_url = None;
+            copy.last_op_ms = now_ms.max(copy.last_op_ms);
+        }
+        self.refs.sort_by_key(|r| r.backup_storage);
+        format.clone_into(&mut self.format);
     }
 
     /// Its bytes are complete on a backup storage. The image is Ready once no copy is on its way any more, unless
@@ -217,6 +249,17 @@ mod tests {
         assert_eq!((image.status, image.refs[0].status), (ImageStatus::Downloading, ImageStatus::Ready));
         image.make_ready(BackupStorageId::v4(1), "/b", &facts("qcow2"), 8);
         assert_eq!((image.status, image.refs[1].install_path.as_str()), (ImageStatus::Ready, "/b"));
+    }
+
+    #[test]
+    fn a_copy_that_moved_is_where_it_went_and_exported_no_more() {
+        let mut image = image("RootVolumeTemplate", 2);
+        image.refs[0].export_url = Some("http://h/x".to_owned());
+        image.move_copy(BackupStorageId::v4(0), BackupStorageId::v4(9), "/c", "raw", 7);
+        assert!(image.on(BackupStorageId::v4(0)).is_none());
+        let moved = image.on(BackupStorageId::v4(9)).expect("the copy");
+        assert_eq!((moved.install_path.as_str(), &moved.export_url, moved.last_op_ms), ("/c", &None, 7));
+        assert_eq!(image.refs.len(), 2);
     }
 
     #[test]

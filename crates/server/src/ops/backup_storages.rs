@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use longhaul_engine::inventory::{BackupStorageUpdate, not_found};
 use longhaul_jobs::manage::backup_storages::{self, NewImageStore};
-use longhaul_model::resource::{BackupStorage, StorageState, Tagged, Trash};
+use longhaul_jobs::manage::images;
+use longhaul_model::resource::{BackupStorage, StorageState, Tagged};
 use longhaul_model::{BackupStorageId, Fault};
-use longhaul_wire::inventory::{self, CapacityAnswer, CleanUpTrashAnswer, TrashInventory, ZONE};
+use longhaul_wire::inventory::{
+    self, BackupStorageInventory, CapacityAnswer, CleanUpTrashAnswer, TrashInventory, ZONE,
+};
 
 use super::{required, tags};
 use crate::answer::Answer;
@@ -91,17 +94,39 @@ pub async fn capacity(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
     Ok(Answer::Json(inventory::custom(&sum)))
 }
 
-/// Nothing is left behind on a backup storage: what goes, goes at once.
-pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    app.engine.inventory().backup_storage(place_id(called)?, "uuid").await?;
-    Ok(Answer::Json(inventory::many::<TrashInventory>(&[], called.call.wants_schema)))
+/// Those that an image of one backup storage can move to.
+pub async fn candidates(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let uuid = required(called, "srcBackupStorageUuid")?;
+    let from = uuid.parse().map_err(|_| not_found("srcBackupStorageUuid", uuid, "BackupStorageVO"))?;
+    app.engine.inventory().backup_storage(from, "srcBackupStorageUuid").await?;
+    let mut found = backup_storages::candidates(&app.desk(), app.engine.host(), 0).await?;
+    found.retain(|place| place.id != from);
+    let rows: Vec<_> = found.iter().map(|place| BackupStorageInventory::of(place, &app.format)).collect();
+    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
 }
 
-/// As there is none, there is nothing to clean; a number that is unknown is a success.
+/// What migrations of images left behind.
+pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    let id = place_id(called)?;
+    app.engine.inventory().backup_storage(id, "uuid").await?;
+    let mut rows = images::trash(&app.desk(), id).await?;
+    rows.retain(|row| {
+        params.text("trashType").is_none_or(|t| t == row.kind)
+            && params.text("resourceUuid").is_none_or(|u| u == row.resource_uuid)
+            && params.text("resourceType").is_none_or(|t| t == row.resource_type)
+    });
+    let rows: Vec<_> = rows.iter().map(|row| TrashInventory::of(row, &app.format)).collect();
+    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
+}
+
+/// A number that is unknown is a success.
 pub async fn clean_trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    app.engine.inventory().backup_storage(place_id(called)?, "uuid").await?;
     let only = called.call.params.int("trashId").and_then(|n| u64::try_from(n).ok());
-    let items: Vec<(u64, Option<Trash>, Option<Fault>)> =
-        only.map(|id| (id, None, None)).into_iter().collect();
+    let cleaned = images::clean_trash(&app.desk(), place_id(called)?, only).await?;
+    let mut items: Vec<_> = cleaned.into_iter().map(|c| (c.trash.id, Some(c.trash), c.error)).collect();
+    if let (Some(id), true) = (only, items.is_empty()) {
+        items.push((id, None, None));
+    }
     Ok(Answer::Json(inventory::custom(&CleanUpTrashAnswer::of(items))))
 }

@@ -1,9 +1,10 @@
-//! Ceph pools as primary storages: what ZStack's call says of monitors and pools, and where this server looks
-//! for configuration and keys.
+//! Ceph pools as primary and as backup storages: what ZStack's calls say of monitors and pools, and where this server
+//! looks for configuration and keys.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use longhaul_jobs::manage::backup_storages::{self, NewImagePool};
 use longhaul_jobs::manage::storages::{self, NewPool};
 use longhaul_model::Fault;
 use longhaul_model::resource::{CephPool, Tagged};
@@ -21,6 +22,38 @@ const USER: &str = "admin";
 pub async fn add(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     refuse_other_zone(called)?;
     let params = &called.call.params;
+    let names = ["dataVolumePoolName", "rootVolumePoolName", "imageCachePoolName"];
+    let new = NewPool {
+        id: params.id("resourceUuid"),
+        name: required(called, "name")?.to_owned(),
+        description: params.owned("description"),
+        pool: pool(called, &names, &names[..2])?,
+    };
+    let storage = storages::add_pool(&app.desk(), new).await?;
+    tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
+    Ok(Answer::Storage(Box::new(storage)))
+}
+
+/// A pool as a backup storage.
+pub async fn add_backup(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let params = &called.call.params;
+    if params.flag("importImages") && params.text("poolName").is_none() {
+        return Err(Fault::invalid("poolName is required when importImages is true"));
+    }
+    let new = NewImagePool {
+        id: params.id("resourceUuid"),
+        name: required(called, "name")?.to_owned(),
+        description: params.owned("description"),
+        pool: pool(called, &["poolName"], &["poolName"])?,
+    };
+    let place = backup_storages::add_pool(&app.desk(), new).await?;
+    tags::put_on(app, called, Tagged::BackupStorage(place.id)).await?;
+    Ok(Answer::BackupStorage(Box::new(place)))
+}
+
+/// The pool that a call names in the first of the fields `by` that is there; none of `names` may be empty.
+fn pool(called: &Called, names: &[&str], by: &[&str]) -> Result<CephPool, Fault> {
+    let params = &called.call.params;
     let monitors = monitors(&params.list("monUrls"))?;
     let conf = absolute(params.owned("conf"), "conf")?;
     if monitors.is_empty() && conf.is_none() {
@@ -28,33 +61,23 @@ pub async fn add(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
             "field[monUrls] is mandatory, can not be null; name monitors, or with field[conf] a ceph.conf that does",
         ));
     }
-    for field in ["dataVolumePoolName", "rootVolumePoolName", "imageCachePoolName"] {
-        if params.text(field).is_some_and(str::is_empty) {
-            return Err(Fault::invalid(format!("{field} can be null but cannot be an empty string")));
-        }
+    if let Some(field) = names.iter().find(|field| params.text(field).is_some_and(str::is_empty)) {
+        return Err(Fault::invalid(format!("{field} can be null but cannot be an empty string")));
     }
-    let pool = params.text("dataVolumePoolName").or_else(|| params.text("rootVolumePoolName"));
-    let Some(pool) = pool else {
-        return Err(Fault::invalid(
-            "this server makes no pools: name one that exists with field[dataVolumePoolName]",
-        ));
+    let Some(pool) = by.iter().find_map(|field| params.text(field)) else {
+        return Err(Fault::invalid(format!(
+            "this server makes no pools: name one that exists with field[{}]",
+            by.first().unwrap_or(&"poolName")
+        )));
     };
-    let new = NewPool {
-        id: params.id("resourceUuid"),
-        name: required(called, "name")?.to_owned(),
-        description: params.owned("description"),
-        pool: CephPool {
-            monitors,
-            conf,
-            user: params.text("user").filter(|u| !u.is_empty()).unwrap_or(USER).to_owned(),
-            keyring: absolute(params.owned("keyring"), "keyring")?,
-            pool: pool.to_owned(),
-            fsid: String::new(),
-        },
-    };
-    let storage = storages::add_pool(&app.desk(), new).await?;
-    tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
-    Ok(Answer::Storage(Box::new(storage)))
+    Ok(CephPool {
+        monitors,
+        conf,
+        user: params.text("user").filter(|u| !u.is_empty()).unwrap_or(USER).to_owned(),
+        keyring: absolute(params.owned("keyring"), "keyring")?,
+        pool: pool.to_owned(),
+        fsid: String::new(),
+    })
 }
 
 fn absolute(path: Option<String>, field: &str) -> Result<Option<String>, Fault> {

@@ -47,11 +47,17 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::CleanLongJob
         | Op::ThrottleLongJob
         | Op::PrimaryStorageMigrateVolume
+        | Op::BackupStorageMigrateImage
+        | Op::ExportImageFromBackupStorage
         | Op::ImportVolume
         | Op::EvacuatePrimaryStorage => Some(known::JOB),
-        Op::AddImage => Some(known::IMAGE),
-        Op::AddImageStoreBackupStorage => Some(known::BACKUP_STORAGE),
-        Op::CreateDataVolume | Op::AdoptVolume => Some(known::VOLUME),
+        Op::AddImage
+        | Op::CreateRootVolumeTemplateFromRootVolume
+        | Op::CreateDataVolumeTemplateFromVolume => Some(known::IMAGE),
+        Op::AddImageStoreBackupStorage | Op::AddCephBackupStorage => Some(known::BACKUP_STORAGE),
+        Op::CreateDataVolume | Op::CreateDataVolumeFromVolumeTemplate | Op::AdoptVolume => {
+            Some(known::VOLUME)
+        }
         Op::AddLocalPrimaryStorage
         | Op::AddSharedMountPointPrimaryStorage
         | Op::AddNfsPrimaryStorage

@@ -37,7 +37,7 @@ pub fn turn() -> fs::File {
     file
 }
 
-fn add(admin: &Caller, pool: &str) -> Answer {
+pub fn add(admin: &Caller, pool: &str) -> Answer {
     let keyring = conf().with_file_name("client.longhaul.keyring");
     let params = json!({
         "name": pool, "conf": conf(), "user": "longhaul", "keyring": keyring, "dataVolumePoolName": pool,
@@ -54,7 +54,7 @@ fn path_of(admin: &Caller, uuid: &str) -> String {
 }
 
 /// The guest's bytes of a disk, by a program that is not ours.
-fn bytes_at(path: &str) -> Vec<u8> {
+pub fn bytes_at(path: &str) -> Vec<u8> {
     match path.strip_prefix("ceph://") {
         None => fs::read(path).expect("the disk"),
         Some(image) => {

@@ -35,6 +35,37 @@ fn places(stake: &Stake) -> Vec<Row> {
             json!({"params": {"name": "mine", "url": "/tmp", "hostname": "h"}}),
             admin_only,
         ),
+        asynchronous(
+            "post /backup-storage/ceph",
+            "/backup-storage/ceph".to_owned(),
+            json!({"params": {"name": "mine", "conf": "/no/such/ceph.conf", "poolName": "p"}}),
+            admin_only,
+        ),
+        sync(
+            "get /backup-storage/{srcBackupStorageUuid}/migration-candidates",
+            format!("{one}/migration-candidates"),
+            Allowed,
+        ),
+        asynchronous(
+            "put /backup-storage/images/{imageUuid}/actions",
+            format!("/backup-storage/images/{}/actions", stake.image),
+            json!({"backupStorageMigrateImage": {
+                "srcBackupStorageUuid": stake.shelf, "dstBackupStorageUuid": stake.storage,
+            }}),
+            admin_only,
+        ),
+        asynchronous(
+            "put /backup-storage/{backupStorageUuid}/actions",
+            format!("{one}/actions"),
+            json!({"exportImageFromBackupStorage": {"imageUuid": stake.image}}),
+            admin_only,
+        ),
+        asynchronous(
+            "delete /backup-storage/{backupStorageUuid}/exported-images/{imageUuid}",
+            format!("{one}/exported-images/{}", stake.image),
+            Value::Null,
+            admin_only,
+        ),
         action("put /backup-storage/{uuid}/actions updateBackupStorage", &one, "updateBackupStorage"),
         action(
             "put /backup-storage/{uuid}/actions changeBackupStorageState",
@@ -84,6 +115,24 @@ fn images(stake: &Stake) -> Vec<Row> {
             "/images".to_owned(),
             json!({"params": {"name": "mine", "url": "nonsense", "backupStorageUuids": [stake.shelf]}}),
             Denied("SYS.1007"),
+        ),
+        asynchronous(
+            "post /images/root-volume-templates/from/volumes/{rootVolumeUuid}",
+            format!("/images/root-volume-templates/from/volumes/{}", stake.volume),
+            json!({"params": {"name": "mine"}}),
+            denied,
+        ),
+        asynchronous(
+            "post /images/data-volume-templates/from/volumes/{volumeUuid}",
+            format!("/images/data-volume-templates/from/volumes/{}", stake.volume),
+            json!({"params": {"name": "mine"}}),
+            denied,
+        ),
+        asynchronous(
+            "post /volumes/data/from/data-volume-templates/{imageUuid}",
+            format!("/volumes/data/from/data-volume-templates/{}", stake.image),
+            json!({"params": {"name": "mine", "primaryStorageUuid": stake.storage}}),
+            denied,
         ),
         action("put /images/{uuid}/actions updateImage", "updateImage"),
         action("put /images/{uuid}/actions changeImageState", "changeImageState"),

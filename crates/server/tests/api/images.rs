@@ -17,19 +17,21 @@ use crate::support::{Caller, Server, until, uuid};
 const LOOPBACK: [&str; 2] = ["--set", "egress.images=127.0.0.1:*"];
 
 /// A backup storage, and its directory.
-struct Shelf {
-    uuid: String,
+pub struct Shelf {
+    /// The backup storage's.
+    pub uuid: String,
     dir: TempDir,
 }
 
 impl Shelf {
-    fn of(admin: &Caller) -> Self {
+    /// One that is empty.
+    pub fn of(admin: &Caller) -> Self {
         let dir = TempDir::new("shelf");
         Self { uuid: admin.add_shelf(&dir.0), dir }
     }
 
     /// The files below it.
-    fn files(&self) -> Vec<String> {
+    pub fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir.0).expect("the shelf").flatten() {
             match fs::read_dir(entry.path()) {
@@ -46,12 +48,14 @@ fn disk(mib: usize) -> Vec<u8> {
     (0..mib << 20).map(|n| (n % 251) as u8 + 1).collect()
 }
 
-fn qemu_img(arguments: &[&str]) {
+/// Runs it; it must succeed.
+pub fn qemu_img(arguments: &[&str]) {
     let done = Command::new("qemu-img").args(arguments).output().expect("qemu-img");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn md5sum(path: &Path) -> String {
+/// What it says.
+pub fn md5sum(path: &Path) -> String {
     let done = Command::new("md5sum").arg(path).output().expect("md5sum");
     String::from_utf8_lossy(&done.stdout).split(' ').next().unwrap_or_default().to_owned()
 }

@@ -229,6 +229,30 @@ pub async fn a_copy_of_a_deleted_image_refuses_the_success(t: &Bench) {
     assert_eq!(t.state(claim.job).await, JobState::Running);
 }
 
+/// The copy is where it went at the moment when the job has succeeded, and nowhere else.
+pub async fn a_copy_moves_with_the_success_of_its_job(t: &Bench) {
+    let places = [shelf(t, "/a").await, shelf(t, "/b").await];
+    let stored = image(t, &places[..1]).await;
+    let moved = |from: usize, to: usize| Effect::MoveImage {
+        image: stored.id,
+        from: places[from],
+        to: places[to],
+        install_path: "/b/x".to_owned(),
+        format: "raw".to_owned(),
+    };
+    let claim = t.submit_and_claim().await;
+    let succeed = |effects| Transition { effects, ..Transition::plain(JobEvent::Succeed) };
+    for wrong in [moved(1, 0), moved(0, 0)] {
+        assert!(t.store.apply(&claim, succeed(vec![wrong])).await.is_err());
+        assert_eq!(t.store.image(stored.id).await, Ok(Some(stored.clone())), "nothing of it");
+    }
+    assert_eq!(t.store.apply(&claim, succeed(vec![moved(0, 1)])).await.unwrap().state, JobState::Succeeded);
+    let image = t.store.image(stored.id).await.unwrap().unwrap();
+    assert_eq!((image.refs.len(), image.format.as_str()), (1, "raw"));
+    assert_eq!(image.on(places[1]).map(|r| r.install_path.as_str()), Some("/b/x"));
+    assert!(image.last_op_ms > stored.last_op_ms);
+}
+
 /// What somebody owns keeps the account.
 pub async fn an_account_with_images_is_not_deleted(t: &Bench) {
     let owner = t.store.create_account(t.new_account("ann")).await.unwrap();

@@ -199,6 +199,7 @@ macro_rules! conformance_suite {
             images_of_one_content_are_found_oldest_first,
             an_image_is_ready_with_the_success_of_its_job,
             a_copy_of_a_deleted_image_refuses_the_success,
+            a_copy_moves_with_the_success_of_its_job,
             an_account_with_images_is_not_deleted,
             images_are_queried_by_their_copies,
             images_are_seen_by_their_owner,

@@ -55,6 +55,7 @@ impl Images for MemoryStore {
             return Err(StoreError::InUse(format!("work of job[uuid:{}]", intent.job)));
         }
         db.backup_storages.remove(&id);
+        db.trash.retain(|_, item| item.storage.bits() != id.bits());
         db.drop_tags(Tagged::BackupStorage(id));
         Ok(())
     }

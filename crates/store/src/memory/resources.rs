@@ -162,6 +162,15 @@ impl Db {
             if matches!(effect, Effect::SetImageReady { image, .. } if !self.images.contains_key(image)) {
                 return Err(StoreError::NotFound);
             }
+            if let Effect::MoveImage { image, from, to, .. } = effect {
+                let known = self.images.get(image).ok_or(StoreError::NotFound)?;
+                if known.on(*from).is_none() || !self.backup_storages.contains_key(to) {
+                    return Err(StoreError::NotFound);
+                }
+                if known.on(*to).is_some() {
+                    return Err(StoreError::Taken);
+                }
+            }
             if let Effect::MoveVolume { volume, storage, install_path, .. } = effect {
                 let mut moved = self.volumes.get(volume).ok_or(StoreError::NotFound)?.clone();
                 moved.storage = Some(*storage);
@@ -192,6 +201,12 @@ impl Db {
             Effect::SetImageReady { image, backup_storage, install_path, facts } => {
                 if let Some(record) = self.images.get_mut(&image) {
                     record.make_ready(backup_storage, &install_path, &facts, now_ms);
+                    record.last_op_ms = now_ms.max(record.last_op_ms + 1);
+                }
+            }
+            Effect::MoveImage { image, from, to, install_path, format } => {
+                if let Some(record) = self.images.get_mut(&image) {
+                    record.move_copy(from, to, &install_path, &format, now_ms);
                     record.last_op_ms = now_ms.max(record.last_op_ms + 1);
                 }
             }

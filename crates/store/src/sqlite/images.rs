@@ -67,6 +67,7 @@ impl Images for SqliteStore {
                     _ => {}
                 }
             }
+            tx.execute("DELETE FROM trash WHERE storage = ?1", [&uuid])?;
             tx.drop_tags(Tagged::BackupStorage(id))
         })
         .await

@@ -128,6 +128,19 @@ impl Tx<'_> {
                 record.last_op_ms = self.now_ms.max(record.last_op_ms + 1);
                 self.put_image(&record, true)
             }
+            Effect::MoveImage { image, from, to, install_path, format } => {
+                let id = image.to_string();
+                let mut record = read_image(self.connection, &id)?.ok_or(StoreError::NotFound)?;
+                if record.on(from).is_none() {
+                    return Err(StoreError::NotFound);
+                }
+                if record.on(to).is_some() {
+                    return Err(StoreError::Taken);
+                }
+                record.move_copy(from, to, &install_path, &format, self.now_ms);
+                record.last_op_ms = self.now_ms.max(record.last_op_ms + 1);
+                self.put_image(&record, true)
+            }
             Effect::LedgerDone(id) => {
                 self.execute("DELETE FROM intent WHERE id = ?1", [stored(id)])?;
                 Ok(())

@@ -6,9 +6,12 @@ use longhaul_model::query::Resource;
 use longhaul_model::{DESCRIPTION_MAX, NAME_MAX};
 
 use super::param::{DELETE_MODE, RESOURCE_UUID, TAG_UUIDS};
-use super::{Answer, Kind, Method, Op, Operation, Param, Target, Type, Wrapper};
+use super::{Answer, Kind, LONG_API_TIMEOUT_MS, Method, Op, Operation, Param, Target, Type, Wrapper};
 
 const PLACE: Param = Param::url_of("BackupStorageVO", "uuid", "The backup storage's uuid");
+const PLACE_TOO: Param = Param::url_of("BackupStorageVO", "backupStorageUuid", "The backup storage's uuid");
+/// 3 hours, in ms (resources.md 6).
+const EXPORT_TIMEOUT_MS: u64 = 10_800_000;
 const ACTIONS: &str = "/backup-storage/{uuid}/actions";
 const STORE_ACTIONS: &str = "/backup-storage/image-store/{uuid}/actions";
 const INVENTORY: Answer = Answer::Inventory("BackupStorageInventory");
@@ -108,6 +111,102 @@ pub(super) const ROWS: &[Operation] = &[
         )
     },
     Operation {
+        admin_only: true,
+        message_class: "org.zstack.storage.ceph.backup.APIAddCephBackupStorageMsg",
+        summary: "Add a pool of RBD images as a backup storage",
+        params: &[
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("url", "Accepted and ignored: it is made of the cluster's fsid and the pool")
+                .max(2048),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            Param::list(
+                "monUrls",
+                "Monitors, each `user:password@host:[sshPort]/?[monPort=]`; only host and monPort (6789) are used, \
+                 nobody logs in there. May be absent where `conf` names them",
+            ),
+            Param::text("poolName", "The pool; it must exist").max(NAME_MAX),
+            Param::flag("importImages", "Accepted; images that lie there already are not taken in"),
+            Param::text("type", "Accepted and ignored: it is always `Ceph`").max(NAME_MAX),
+            Param::text("conf", "Absolute path of a ceph.conf on every node").max(4096),
+            Param::text("user", "Who logs in to the cluster, without `client.`; absent: admin").max(NAME_MAX),
+            Param::text("keyring", "Absolute path of the user's keyring on every node").max(4096),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        ..Operation::new(
+            Op::AddCephBackupStorage,
+            "AddCephBackupStorage",
+            Method::Post,
+            "/backup-storage/ceph",
+            Wrapper::Params,
+        )
+    },
+    Operation {
+        message_class: "org.zstack.storage.migration.backup.APIBackupStorageMigrateImageMsg",
+        summary: "Move an image to another backup storage; answers when the copy is verified",
+        params: &[
+            Param::url_of("ImageVO", "imageUuid", "The image's uuid"),
+            Param::text("srcBackupStorageUuid", "Which of its copies moves").required().of("BackupStorageVO"),
+            Param::text("dstBackupStorageUuid", "Where to").required().of("BackupStorageVO"),
+        ],
+        answer: Answer::Inventory("ImageInventory"),
+        plans: true,
+        api_timeout_ms: LONG_API_TIMEOUT_MS,
+        ..Operation::new(
+            Op::BackupStorageMigrateImage,
+            "BackupStorageMigrateImage",
+            Method::Put,
+            "/backup-storage/images/{imageUuid}/actions",
+            Wrapper::Action("backupStorageMigrateImage"),
+        )
+    },
+    Operation {
+        kind: Kind::Sync,
+        message_class: "org.zstack.storage.migration.backup.APIGetBackupStorageCandidatesForImageMigrationMsg",
+        summary: "List the backup storages that an image can move to from this one, those with most room first",
+        params: &[Param::url_of("BackupStorageVO", "srcBackupStorageUuid", "Where the image is")],
+        answer: Answer::Inventories("BackupStorageInventory"),
+        ..Operation::new(
+            Op::GetBackupStorageCandidatesForImageMigration,
+            "GetBackupStorageCandidatesForImageMigration",
+            Method::Get,
+            "/backup-storage/{srcBackupStorageUuid}/migration-candidates",
+            Wrapper::None,
+        )
+    },
+    Operation {
+        message_class: "org.zstack.header.storage.backup.APIExportImageFromBackupStorageMsg",
+        summary: "Give an image a URL that it can be fetched from; answers when it is there",
+        params: &[
+            PLACE_TOO,
+            Param::text("imageUuid", "The image's uuid").required().of("ImageVO"),
+            Param::text("exportFormat", "Absent: as it is stored").one_of(&["raw", "qcow2"]),
+        ],
+        answer: Answer::Custom("ExportedImageAnswer"),
+        plans: true,
+        api_timeout_ms: EXPORT_TIMEOUT_MS,
+        ..Operation::new(
+            Op::ExportImageFromBackupStorage,
+            "ExportImageFromBackupStorage",
+            Method::Put,
+            "/backup-storage/{backupStorageUuid}/actions",
+            Wrapper::Action("exportImageFromBackupStorage"),
+        )
+    },
+    Operation {
+        message_class: "org.zstack.header.storage.backup.APIDeleteExportedImageFromBackupStorageMsg",
+        summary: "Take the export of an image back: its URL answers no more",
+        params: &[PLACE_TOO, Param::url_of("ImageVO", "imageUuid", "The image's uuid")],
+        ..Operation::new(
+            Op::DeleteExportedImageFromBackupStorage,
+            "DeleteExportedImageFromBackupStorage",
+            Method::Delete,
+            "/backup-storage/{backupStorageUuid}/exported-images/{imageUuid}",
+            Wrapper::None,
+        )
+    },
+    Operation {
         message_class: "org.zstack.header.storage.backup.APIUpdateBackupStorageMsg",
         summary: "Change a backup storage's name or description",
         params: &[PLACE, NEW_NAME, NEW_DESCRIPTION],
@@ -185,7 +284,7 @@ pub(super) const ROWS: &[Operation] = &[
         kind: Kind::Sync,
         admin_only: true,
         message_class: "org.zstack.header.storage.backup.APIGetTrashOnBackupStorageMsg",
-        summary: "List the trash of a backup storage; nothing is left behind there, so the list is empty",
+        summary: "List the trash of a backup storage: what migrations of images left behind",
         params: &[
             Param::query(Type::Text, "uuid", "The backup storage's uuid").required().of("BackupStorageVO"),
             Param::query(Type::Text, "resourceUuid", "Only what was of this resource"),

@@ -11,6 +11,7 @@ use super::{Answer, Kind, LONG_API_TIMEOUT_MS, Method, Op, Operation, Param, Tar
 const IMAGE: Param = Param::url_of("ImageVO", "uuid", "The image's uuid");
 const IMAGE_TOO: Param = Param::url_of("ImageVO", "imageUuid", "The image's uuid");
 const PLACES: Param = Param::list("backupStorageUuids", "Only on these backup storages; absent: on all");
+const OWN_PLACES: Param = Param::list("backupStorageUuids", "Where to keep it; absent: where most room is");
 const ACTIONS: &str = "/images/{uuid}/actions";
 const ACTIONS_TOO: &str = "/images/{imageUuid}/actions";
 const INVENTORY: Answer = Answer::Inventory("ImageInventory");
@@ -60,6 +61,55 @@ pub(super) const ROWS: &[Operation] = &[
         plans: true,
         api_timeout_ms: LONG_API_TIMEOUT_MS,
         ..Operation::new(Op::AddImage, "AddImage", Method::Post, "/images", Wrapper::Params)
+    },
+    Operation {
+        message_class: "org.zstack.header.image.APICreateRootVolumeTemplateFromRootVolumeMsg",
+        summary: "Make an image for root volumes of a volume; answers when the copy is verified",
+        params: &[
+            Param::url_of("VolumeVO", "rootVolumeUuid", "The volume's uuid; any volume is taken"),
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            OWN_PLACES,
+            GUEST,
+            Param::text("platform", "Default Linux").one_of(PLATFORMS),
+            Param::text("architecture", "Its processor; default the server's").one_of(ARCHITECTURES),
+            Param::flag("system", "Whether it is of the system's own; default false"),
+            Param::flag("virtio", "Whether its guests have virtio drivers; default true"),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        plans: true,
+        api_timeout_ms: LONG_API_TIMEOUT_MS,
+        ..Operation::new(
+            Op::CreateRootVolumeTemplateFromRootVolume,
+            "CreateRootVolumeTemplateFromRootVolume",
+            Method::Post,
+            "/images/root-volume-templates/from/volumes/{rootVolumeUuid}",
+            Wrapper::Params,
+        )
+    },
+    Operation {
+        message_class: "org.zstack.header.image.APICreateDataVolumeTemplateFromVolumeMsg",
+        summary: "Make an image for data volumes of a volume; answers when the copy is verified",
+        params: &[
+            Param::url_of("VolumeVO", "volumeUuid", "The volume's uuid"),
+            Param::text("name", "For people").required().max(NAME_MAX),
+            Param::text("description", "For people").max(DESCRIPTION_MAX),
+            OWN_PLACES,
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        plans: true,
+        api_timeout_ms: LONG_API_TIMEOUT_MS,
+        ..Operation::new(
+            Op::CreateDataVolumeTemplateFromVolume,
+            "CreateDataVolumeTemplateFromVolume",
+            Method::Post,
+            "/images/data-volume-templates/from/volumes/{volumeUuid}",
+            Wrapper::Params,
+        )
     },
     Operation {
         message_class: "org.zstack.header.image.APIUpdateImageMsg",

@@ -138,6 +138,8 @@ pub enum Op {
     QueryCephBackupStorage,
     /// `POST /backup-storage/image-store`
     AddImageStoreBackupStorage,
+    /// `POST /backup-storage/ceph`
+    AddCephBackupStorage,
     /// `PUT /backup-storage/{uuid}/actions` `updateBackupStorage`
     UpdateBackupStorage,
     /// `PUT /backup-storage/image-store/{uuid}/actions` `updateImageStoreBackupStorage`
@@ -156,8 +158,22 @@ pub enum Op {
     GetTrashOnBackupStorage,
     /// `PUT /backup-storage/{uuid}/trash/actions` `cleanUpTrashOnBackupStorage`
     CleanUpTrashOnBackupStorage,
+    /// `PUT /backup-storage/images/{imageUuid}/actions` `backupStorageMigrateImage`
+    BackupStorageMigrateImage,
+    /// `GET /backup-storage/{srcBackupStorageUuid}/migration-candidates`
+    GetBackupStorageCandidatesForImageMigration,
+    /// `PUT /backup-storage/{backupStorageUuid}/actions` `exportImageFromBackupStorage`
+    ExportImageFromBackupStorage,
+    /// `DELETE /backup-storage/{backupStorageUuid}/exported-images/{imageUuid}`
+    DeleteExportedImageFromBackupStorage,
     /// `GET /images`, `GET /images/{uuid}`
     QueryImage,
+    /// `POST /images/root-volume-templates/from/volumes/{rootVolumeUuid}`
+    CreateRootVolumeTemplateFromRootVolume,
+    /// `POST /images/data-volume-templates/from/volumes/{volumeUuid}`
+    CreateDataVolumeTemplateFromVolume,
+    /// `POST /volumes/data/from/data-volume-templates/{imageUuid}`
+    CreateDataVolumeFromVolumeTemplate,
     /// `POST /images`
     AddImage,
     /// `PUT /images/{uuid}/actions` `updateImage`

@@ -46,6 +46,29 @@ pub(super) const ROWS: &[Operation] = &[
         )
     },
     Operation {
+        message_class: "org.zstack.header.volume.APICreateDataVolumeFromVolumeTemplateMsg",
+        summary: "Create a data volume of an image for data volumes; answers when the copy is verified",
+        params: &[
+            Param::url_of("ImageVO", "imageUuid", "The image's uuid"),
+            NAME.required(),
+            DESCRIPTION,
+            STORAGE.required(),
+            Param::text("hostUuid", "Accepted and ignored: the storage says where it is").max(32),
+            RESOURCE_UUID,
+            TAG_UUIDS,
+        ],
+        answer: INVENTORY,
+        plans: true,
+        api_timeout_ms: LONG_API_TIMEOUT_MS,
+        ..Operation::new(
+            Op::CreateDataVolumeFromVolumeTemplate,
+            "CreateDataVolumeFromVolumeTemplate",
+            Method::Post,
+            "/volumes/data/from/data-volume-templates/{imageUuid}",
+            Wrapper::Params,
+        )
+    },
+    Operation {
         one_path: Some("/volumes/{uuid}"),
         kind: Kind::Query(Target::Stored(Resource::Volume)),
         message_class: "org.zstack.header.volume.APIQueryVolumeMsg",

@@ -118,3 +118,18 @@ pub struct UploadImageJobDetails {
     #[schema(minimum = 0)]
     pub offset: u64,
 }
+
+/// Where an exported image can be fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedImageAnswer {
+    /// The URL; whoever has it may fetch the image.
+    #[schema(max_length = 2048)]
+    pub image_url: String,
+    /// MD5 of what is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub export_md5_sum: Option<String>,
+    /// Always true.
+    pub success: bool,
+}

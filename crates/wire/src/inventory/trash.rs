@@ -27,7 +27,7 @@ pub struct TrashInventory {
     /// The storage that holds them.
     #[schema(pattern = "^[0-9a-f]{32}$", min_length = 32, max_length = 32)]
     pub storage_uuid: String,
-    /// Always `PrimaryStorageVO`.
+    /// `PrimaryStorageVO`, or `BackupStorageVO` of what was an image.
     #[schema(max_length = 64)]
     pub storage_type: String,
     /// Path of the file.
@@ -38,7 +38,7 @@ pub struct TrashInventory {
     /// Bytes it occupied when it was moved to trash.
     #[schema(minimum = 0)]
     pub size: u64,
-    /// Why it is here: `MigrateVolume`.
+    /// Why it is here: `MigrateVolume`, `MigrateImage`.
     #[schema(max_length = 32)]
     pub trash_type: String,
     /// When it was moved to trash.
@@ -54,7 +54,10 @@ impl TrashInventory {
             resource_uuid: trash.resource_uuid.clone(),
             resource_type: trash.resource_type.clone(),
             storage_uuid: trash.storage.to_string(),
-            storage_type: "PrimaryStorageVO".to_owned(),
+            storage_type: match trash.resource_type.as_str() {
+                "ImageVO" => "BackupStorageVO".to_owned(),
+                _ => "PrimaryStorageVO".to_owned(),
+            },
             install_path: trash.install_path.clone(),
             is_folder: false,
             size: trash.size,

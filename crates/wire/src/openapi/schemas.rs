@@ -46,6 +46,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ImageBackupStorageRefInventory>(&mut all, OWN_SINCE);
     of::<TrashInventory>(&mut all, OWN_SINCE);
     of::<CleanUpTrashAnswer>(&mut all, OWN_SINCE);
+    of::<ExportedImageAnswer>(&mut all, OWN_SINCE);
     of::<CleanTrashResult>(&mut all, OWN_SINCE);
     of::<TrashCleanupResult>(&mut all, OWN_SINCE);
     of::<TimelineInventory>(&mut all, OWN_SINCE);

@@ -244,10 +244,18 @@ fn a_dry_run_answers_a_plan_in_fast_only() {
     for row in operations().filter(|r| r.plans) {
         assert!(matches!(
             row.op,
-            Op::SubmitLongJob | Op::ImportVolume | Op::PrimaryStorageMigrateVolume | Op::AddImage
+            Op::SubmitLongJob
+                | Op::ImportVolume
+                | Op::PrimaryStorageMigrateVolume
+                | Op::AddImage
+                | Op::BackupStorageMigrateImage
+                | Op::CreateRootVolumeTemplateFromRootVolume
+                | Op::CreateDataVolumeTemplateFromVolume
+                | Op::CreateDataVolumeFromVolumeTemplate
+                | Op::ExportImageFromBackupStorage
         ));
     }
     let text = super::json(Profile::Fast);
-    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 5, "four calls and the poll");
+    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 10, "nine calls and the poll");
     assert!(!super::json(Profile::Zstack).contains("PlanAnswer"));
 }

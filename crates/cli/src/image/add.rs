@@ -1,0 +1,71 @@
+//! `image add`: the server fetches an image, as a long job that is followed.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Said;
+use crate::client::inventory;
+use crate::console::Format;
+use crate::error::ClientError;
+use crate::exit::Exit;
+use crate::job::{ending, submit};
+use crate::run::Context;
+use crate::view::{Job, read};
+use crate::watch::Follow;
+
+/// The job type.
+pub const JOB_NAME: &str = "APIAddImageMsg";
+
+/// Flags of `image add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The image's name
+    name: String,
+    /// http://, https://, or a path that the server may read
+    url: String,
+    #[command(flatten)]
+    said: Said,
+    /// Only submit the job
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Adds an image.
+pub async fn add(context: &mut Context, args: AddArgs) -> Result<Exit, ClientError> {
+    let data = args.said.data(context, &args.name, &args.url).await?;
+    let params = json!({"name": named("add", &args.name), "jobName": JOB_NAME, "jobData": data.to_string()});
+    let job = inventory(submit::send(context, params, &[], &[]).await?)?;
+    let view: Job = read(&job)?;
+    if args.no_wait {
+        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
+        return Ok(Exit::Ok);
+    }
+    context.console.note(&format!("job {}", view.uuid));
+    followed(context, &view.uuid, args.name).await
+}
+
+/// The name of a job for people.
+pub fn named(verb: &str, image: &str) -> String {
+    format!("{verb} image {image}").chars().take(255).collect()
+}
+
+/// Follows a job that makes an image to its end, and prints what it made.
+pub async fn followed(context: &mut Context, job: &str, label: String) -> Result<Exit, ClientError> {
+    let how = Follow { label: Some(label), ..Follow::default() };
+    let followed = ending::to_end(&context.client, &mut context.console, job, &how).await?;
+    let Some(followed) = followed else { return Ok(Exit::Interrupted) };
+    let exit = ending::conclude(&mut context.console, &followed)?;
+    if exit == Exit::Ok && context.console.format == Format::Table {
+        let result = followed.job.result().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        context.console.facts(
+            &Value::Null,
+            &[
+                ("image", text(&result["inventory"]["uuid"])),
+                ("MD5", text(&result["inventory"]["md5Sum"])),
+                ("path", text(&result["inventory"]["backupStorageRefs"][0]["installPath"])),
+            ],
+        )?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,197 @@
+//! Images: what goes to a server of tus and comes from a server of ranges, over breaks.
+
+#![allow(clippy::disallowed_methods, reason = "sockets have real time; a test that hangs ends")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::{Fake, JOB, Reply, job, rows, run};
+use crate::exit::Exit;
+
+const SHELF: &str = "70a0618804864b3dabe8be9824c8028c";
+const IMAGE: &str = "45a53d3d93384433add8ead7616586cf";
+
+/// A server that holds one file: takes it by tus, gives it in ranges, and breaks off where it was told.
+#[derive(Default)]
+struct Store {
+    bytes: Vec<u8>,
+    size: u64,
+    /// The number of bytes after which a request's connection breaks, one for each request with a body.
+    breaks: Vec<usize>,
+    methods: Vec<String>,
+}
+
+fn serve(store: Store) -> (String, Arc<Mutex<Store>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/upload/token", listener.local_addr().expect("its address"));
+    let store = Arc::new(Mutex::new(store));
+    let shared = Arc::clone(&store);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(&stream, &mut shared.lock().expect("no panic before"));
+        }
+    });
+    (url, store)
+}
+
+fn answer(mut stream: &TcpStream, store: &mut Store) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let method = line.split(' ').next()?.to_owned();
+    store.methods.push(method.clone());
+    let (mut length, mut offset, mut from) = (0, 0, 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "upload-offset" => offset = value.parse().ok()?,
+            "upload-length" => store.size = value.parse().ok()?,
+            "range" => from = value.strip_prefix("bytes=")?.trim_end_matches('-').parse().ok()?,
+            _ => {}
+        }
+    }
+    let done = |status: &str, more: String| format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n");
+    let head = match method.as_str() {
+        "POST" => done("201", "Content-Length: 0\r\n".to_owned()),
+        "HEAD" => {
+            done("200", format!("Upload-Offset: {}\r\nUpload-Length: {}\r\n", store.bytes.len(), store.size))
+        }
+        "PATCH" => {
+            assert_eq!(offset, store.bytes.len(), "from where the server is");
+            let breaks = if store.breaks.is_empty() { length } else { store.breaks.remove(0) };
+            let mut body = vec![0; length.min(breaks)];
+            reader.read_exact(&mut body).ok()?;
+            store.bytes.extend(body);
+            if breaks < length {
+                return None;
+            }
+            done("204", format!("Upload-Offset: {}\r\n", store.bytes.len()))
+        }
+        _ => {
+            let total = store.bytes.len();
+            let rest = store.bytes.get(from..).unwrap_or_default();
+            let breaks = if store.breaks.is_empty() { rest.len() } else { store.breaks.remove(0) };
+            let status = if from > 0 { "206" } else { "200" };
+            let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total.saturating_sub(1));
+            let head = done(status, format!("Content-Length: {}\r\nETag: \"a\"\r\n{range}", rest.len()));
+            stream.write_all(head.as_bytes()).ok()?;
+            stream.write_all(&rest[..breaks]).ok()?;
+            return None;
+        }
+    };
+    stream.write_all(head.as_bytes()).ok()
+}
+
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("longhaul-cli-{}-{name}", std::process::id()));
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+fn disk(mib: usize) -> Vec<u8> {
+    (0..mib << 20).map(|n| (n % 251) as u8).collect()
+}
+
+fn shelf() -> Reply {
+    rows(vec![json!({"uuid": SHELF, "name": "shelf"})])
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_the_connection_broke_and_sends_nothing_twice() {
+    let bytes = disk(20);
+    let (url, store) = serve(Store { breaks: vec![3 << 20, 16 << 20], ..Store::default() });
+    let fake = Fake::start(move |asked, _| {
+        if asked.path.contains("/backup-storage") {
+            return shelf();
+        }
+        if asked.path.contains("uploadImage") {
+            return rows(vec![]);
+        }
+        if asked.method == "POST" {
+            return Reply::Json(200, json!({"inventory": job("Waiting")}));
+        }
+        if asked.path.contains("/task-progresses/") {
+            return rows(vec![]);
+        }
+        let mut row = job("Running");
+        row["jobResult"] =
+            json!({"inventory": {"backupStorageRefs": [{"installPath": url}]}}).to_string().into();
+        if asked.path.contains("/longjobs?") || asked.path.contains("q=uuid") {
+            row = job("Succeeded");
+        }
+        rows(vec![row])
+    });
+    let path = file("up", &bytes);
+    let words = ["image", "upload", &path.display().to_string(), "--name", "disk", "--to", "shelf"];
+    let ran = tokio::time::timeout(std::time::Duration::from_secs(20), run(&fake, &words)).await;
+    std::fs::remove_file(&path).expect("removed");
+    let store = store.lock().expect("no panic before");
+    assert!(store.bytes == bytes, "{} bytes came", store.bytes.len());
+    assert_eq!(store.methods.iter().filter(|m| *m == "POST").count(), 1, "created once");
+    assert_eq!(store.methods.iter().filter(|m| *m == "PATCH").count(), 3);
+    let asked = fake.asked();
+    let submitted = asked.iter().find(|a| a.method == "POST").expect("a submit");
+    let data: Value =
+        serde_json::from_str(submitted.body["params"]["jobData"].as_str().expect("text")).expect("JSON");
+    assert_eq!(data["backupStorageUuids"], json!([SHELF]));
+    assert!(data["url"].as_str().is_some_and(|url| url.starts_with("upload://")), "{data}");
+    let tag = submitted.body["systemTags"][0].as_str().expect("a tag");
+    assert_eq!(tag.strip_prefix("uploadImage::").map(str::len), Some(64), "{tag}");
+    drop(ran); // whether the job ends is the server's
+}
+
+#[tokio::test]
+async fn an_upload_whose_job_still_waits_is_gone_on_with() {
+    let bytes = disk(1);
+    let (url, store) = serve(Store { bytes: bytes[..5].to_vec(), size: 1 << 20, ..Store::default() });
+    let fake = Fake::start(move |asked, _| {
+        let mut row = job(if asked.path.contains("uploadImage") { "Suspended" } else { "Running" });
+        row["jobResult"] =
+            json!({"inventory": {"backupStorageRefs": [{"installPath": url}]}}).to_string().into();
+        match asked.method.as_str() {
+            "PUT" => Reply::Json(200, json!({"inventory": job("Running")})),
+            "POST" => Reply::Text(500, "no second job"),
+            _ if asked.path.contains("/task-progresses/") => rows(vec![]),
+            _ => rows(vec![row]),
+        }
+    });
+    let path = file("again", &bytes);
+    let words = ["image", "upload", &path.display().to_string(), "--to", SHELF];
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), run(&fake, &words)).await;
+    std::fs::remove_file(&path).expect("removed");
+    assert!(store.lock().expect("no panic before").bytes == bytes);
+    let resumed = fake.asked().into_iter().find(|a| a.method == "PUT").expect("a resume");
+    assert!(resumed.path.ends_with(&format!("/longjobs/{JOB}/actions")), "{}", resumed.path);
+}
+
+#[tokio::test]
+async fn an_export_goes_on_with_what_came_before() {
+    let bytes = disk(3);
+    let (url, store) = serve(Store { bytes: bytes.clone(), breaks: vec![1 << 20], ..Store::default() });
+    let fake = Fake::start(move |asked, _| match asked.method.as_str() {
+        "PUT" => Reply::Json(200, json!({"imageUrl": url, "exportMd5Sum": "x", "success": true})),
+        "DELETE" => Reply::Json(200, json!({})),
+        _ => rows(vec![json!({
+            "uuid": IMAGE, "name": "disk", "status": "Ready",
+            "backupStorageRefs": [{"backupStorageUuid": SHELF, "status": "Ready"}],
+        })]),
+    });
+    let to = file("down", b"");
+    let words = ["image", "export", "disk", "--to", &to.display().to_string()];
+    assert_eq!(run(&fake, &words).await.exit, Exit::Usage, "what is there is not written over");
+    std::fs::remove_file(&to).expect("removed");
+    let ran = run(&fake, &words).await;
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    assert!(std::fs::read(&to).expect("the file") == bytes);
+    std::fs::remove_file(&to).expect("removed");
+    assert_eq!(store.lock().expect("no panic before").methods, ["GET", "GET"]);
+    let last = fake.asked().pop().expect("a call");
+    assert!(last.is("DELETE", &format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}")));
+}
