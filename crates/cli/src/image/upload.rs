@@ -2,7 +2,7 @@
 //! uuid is made of the image's name and the file's, so the same command run again finds its job and goes on at the
 //! server's offset.
 //!
-//! Source: https://tus.io/protocols/resumable-upload (1.0.0).
+//! Source: <https://tus.io/protocols/resumable-upload> (1.0.0).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
