@@ -81,6 +81,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         | Op::QueryManagementNode
         | Op::QueryZone
         | Op::QueryPrimaryStorage
+        | Op::QueryCephPrimaryStorage
         | Op::QueryVolume
         | Op::QueryBackupStorage
         | Op::QueryImageStoreBackupStorage

@@ -7,6 +7,7 @@ mod access_key;
 mod answers;
 mod backup_storage;
 mod bandwidth;
+mod ceph;
 mod envelope;
 mod evacuation;
 mod global_config;
@@ -38,6 +39,7 @@ pub use backup_storage::{
     BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,
 };
 pub use bandwidth::BandwidthInventory;
+pub use ceph::{CephPrimaryStorageMonInventory, CephPrimaryStoragePoolInventory};
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
 pub use evacuation::{EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
 pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};

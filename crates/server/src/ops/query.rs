@@ -5,7 +5,7 @@ use std::sync::Arc;
 use longhaul_engine::fault::from_store;
 use longhaul_model::Fault;
 use longhaul_model::query::{self, Condition, Field, Resource, Rows, Value};
-use longhaul_model::resource::BackupStorageKind;
+use longhaul_model::resource::{BackupStorageKind, StorageKind};
 use longhaul_wire::Op;
 use longhaul_wire::api::{Kind, Target};
 use longhaul_wire::inventory::{
@@ -83,11 +83,12 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 /// What must hold besides for a query of one kind.
 fn of_kind(op: Op) -> Option<Condition> {
     let kind = match op {
-        Op::QueryImageStoreBackupStorage => BackupStorageKind::ImageStore,
-        Op::QueryCephBackupStorage => BackupStorageKind::Ceph,
+        Op::QueryImageStoreBackupStorage => BackupStorageKind::ImageStore.name(),
+        Op::QueryCephBackupStorage => BackupStorageKind::Ceph.name(),
+        Op::QueryCephPrimaryStorage => StorageKind::Ceph.name(),
         _ => return None,
     };
-    let values = vec![Value::Text(kind.name().to_owned())];
+    let values = vec![Value::Text(kind.to_owned())];
     Some(Condition { field: Field::Type, op: query::Op::Eq, values })
 }
 

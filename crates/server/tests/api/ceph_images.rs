@@ -56,7 +56,18 @@ fn an_image_by_its_url_is_in_the_pool_what_a_guest_sees_and_becomes_volumes_of_e
     let twice = add(&admin, "ps-b").error().1;
     assert!(twice.contains("give volumes a pool of their own"), "{twice}");
     let pool = text(&add(&admin, "ps-a").inventory()["uuid"]);
+    let found = admin.get("/primary-storage/ceph").ok();
+    let one = &found["inventories"][0];
+    assert_eq!((&one["uuid"], &one["pools"][0]["poolName"]), (&json!(pool), &json!("ps-a")));
+    assert!(one["fsid"].as_str().is_some_and(|fsid| fsid.len() == 36), "{one}");
+    let class = "org.zstack.storage.ceph.primary.CephPrimaryStorageInventory";
+    assert_eq!(found["schema"]["inventories[0]"], json!(class));
+    assert_eq!(
+        admin.get(&format!("/primary-storage/ceph/{pool}")).ok()["inventories"][0]["uuid"],
+        json!(pool)
+    );
     let local = admin.pool(&json!({}));
+    assert_eq!(admin.get("/primary-storage/ceph?count=true").ok()["total"], 1, "directories are none");
 
     let dir = TempDir::new("source");
     let at = |name: &str| dir.0.join(name).display().to_string();

@@ -27,6 +27,8 @@ fn places(stake: &Stake) -> Vec<Row> {
         sync("get /backup-storage/{uuid}", one.clone(), Allowed),
         sync("get /backup-storage/image-store", "/backup-storage/image-store".to_owned(), Allowed),
         sync("get /backup-storage/image-store/{uuid}", of_store.clone(), Allowed),
+        sync("get /primary-storage/ceph", "/primary-storage/ceph".to_owned(), Allowed),
+        sync("get /primary-storage/ceph/{uuid}", format!("/primary-storage/ceph/{}", stake.storage), Allowed),
         sync("get /backup-storage/ceph", "/backup-storage/ceph".to_owned(), Allowed),
         sync("get /backup-storage/ceph/{uuid}", format!("/backup-storage/ceph/{}", stake.shelf), Allowed),
         asynchronous(

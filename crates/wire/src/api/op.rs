@@ -94,6 +94,8 @@ pub enum Op {
     SyncPrimaryStorageCapacity,
     /// `GET /primary-storage`, `GET /primary-storage/{uuid}`
     QueryPrimaryStorage,
+    /// `GET /primary-storage/ceph`, `GET /primary-storage/ceph/{uuid}`
+    QueryCephPrimaryStorage,
     /// `PUT /primary-storage/{uuid}/actions` `updatePrimaryStorage`
     UpdatePrimaryStorage,
     /// `PUT /primary-storage/{uuid}/actions` `changePrimaryStorageState`

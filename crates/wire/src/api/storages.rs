@@ -154,6 +154,20 @@ pub(super) const ROWS: &[Operation] = &[
         )
     },
     Operation {
+        one_path: Some("/primary-storage/ceph/{uuid}"),
+        kind: Kind::Query(Target::Stored(Resource::Storage)),
+        message_class: "org.zstack.storage.ceph.primary.APIQueryCephPrimaryStorageMsg",
+        summary: "Query primary storages that are Ceph pools",
+        answer: Answer::Inventories("PrimaryStorageInventory"),
+        ..Operation::new(
+            Op::QueryCephPrimaryStorage,
+            "QueryCephPrimaryStorage",
+            Method::Get,
+            "/primary-storage/ceph",
+            Wrapper::None,
+        )
+    },
+    Operation {
         one_path: Some("/primary-storage/{uuid}"),
         kind: Kind::Query(Target::Stored(Resource::Storage)),
         message_class: "org.zstack.header.storage.primary.APIQueryPrimaryStorageMsg",

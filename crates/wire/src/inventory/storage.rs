@@ -4,8 +4,10 @@
 
 use longhaul_model::resource::Storage;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::ceph::{self, CephPrimaryStorageMonInventory, CephPrimaryStoragePoolInventory};
 use super::{Inventory, ZONE};
 use crate::time::TimeFormat;
 
@@ -63,6 +65,18 @@ pub struct PrimaryStorageInventory {
     /// Uuids of clusters; always empty, there are none here.
     #[schema(max_items = 0)]
     pub attached_cluster_uuids: Vec<String>,
+    /// The monitors that it was added with, of `Ceph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub mons: Option<Vec<CephPrimaryStorageMonInventory>>,
+    /// The pool, of `Ceph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pools: Option<Vec<CephPrimaryStoragePoolInventory>>,
+    /// The cluster's fsid, of `Ceph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, nullable = false)]
+    pub fsid: Option<String>,
 }
 
 impl PrimaryStorageInventory {
@@ -85,12 +99,28 @@ impl PrimaryStorageInventory {
             create_date: format.text(storage.create_ms),
             last_op_date: format.text(storage.last_op_ms),
             attached_cluster_uuids: Vec::new(),
+            mons: storage.pool.as_ref().map(|_| CephPrimaryStorageMonInventory::of(storage, format)),
+            pools: CephPrimaryStoragePoolInventory::of(storage, format).map(|pool| vec![pool]),
+            fsid: storage.pool.as_ref().map(|pool| pool.fsid.clone()),
         }
     }
 }
 
 impl Inventory for PrimaryStorageInventory {
     const CLASS: Option<&'static str> = Some("org.zstack.header.storage.primary.PrimaryStorageInventory");
+
+    /// The class of its kind, since a client that knows the general one loses the keys of the kind.
+    fn class(&self) -> Option<&'static str> {
+        match self.fsid {
+            Some(_) => Some("org.zstack.storage.ceph.primary.CephPrimaryStorageInventory"),
+            None => Self::CLASS,
+        }
+    }
+
+    fn nested(&self, path: &str, schema: &mut Map<String, Value>) {
+        let (mons, pools) = (self.mons.as_deref(), self.pools.as_deref());
+        ceph::nested(mons.unwrap_or_default(), pools.unwrap_or_default(), path, schema);
+    }
 }
 
 /// How a file and the records fit together.

@@ -36,6 +36,8 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<ZoneInventory>(&mut all, OWN_SINCE);
     of::<PrimaryStorageInventory>(&mut all, OWN_SINCE);
     of::<BandwidthInventory>(&mut all, OWN_SINCE);
+    of::<CephPrimaryStorageMonInventory>(&mut all, OWN_SINCE);
+    of::<CephPrimaryStoragePoolInventory>(&mut all, OWN_SINCE);
     of::<ScanItemInventory>(&mut all, OWN_SINCE);
     of::<ScanStatus>(&mut all, OWN_SINCE);
     of::<VolumeInventory>(&mut all, OWN_SINCE);

@@ -253,9 +253,10 @@ fn a_dry_run_answers_a_plan_in_fast_only() {
                 | Op::CreateDataVolumeTemplateFromVolume
                 | Op::CreateDataVolumeFromVolumeTemplate
                 | Op::ExportImageFromBackupStorage
+                | Op::EvacuatePrimaryStorage
         ));
     }
     let text = super::json(Profile::Fast);
-    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 10, "nine calls and the poll");
+    assert_eq!(text.matches("#/components/schemas/PlanAnswer").count(), 11, "ten calls and the poll");
     assert!(!super::json(Profile::Zstack).contains("PlanAnswer"));
 }

@@ -28,7 +28,14 @@ const TAG_FIELDS: [Field; 3] = [Field::SystemTag, Field::UserTag, Field::TagUuid
 /// Keys of inventories that can be selected but are not columns.
 const fn extra_keys(resource: Resource) -> &'static [&'static str] {
     match resource {
-        Resource::Storage => &["totalPhysicalCapacity", "availablePhysicalCapacity", "attachedClusterUuids"],
+        Resource::Storage => &[
+            "totalPhysicalCapacity",
+            "availablePhysicalCapacity",
+            "attachedClusterUuids",
+            "mons",
+            "pools",
+            "fsid",
+        ],
         // Always masked, so nothing to ask for.
         Resource::AccessKey => &["AccessKeySecret"],
         Resource::UserTag => &["tagPattern"],
