@@ -193,7 +193,8 @@ fn an_image_from_nginx_is_gone_on_with_by_range_after_nginx_and_after_the_server
         asked.iter().map(|line| begins(line).unwrap_or_else(|| panic!("{asked:?}"))).collect();
     assert!(from.iter().all(|from| *from >= 8 << 20), "{asked:?}");
     let sent: u64 = asked.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
-    assert!(sent < 64 << 20, "nothing was begun anew: {asked:?}");
+    // What came within the last second before a kill is not durable yet and comes again.
+    assert!(sent < (64 + RATE_MIB) << 20, "nothing was begun anew: {asked:?}");
 }
 
 #[test]

@@ -67,11 +67,11 @@ pub struct PrimaryStorageInventory {
     pub attached_cluster_uuids: Vec<String>,
     /// The monitors that it was added with, of `Ceph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(max_items = 1000, nullable = false)]
     pub mons: Option<Vec<CephPrimaryStorageMonInventory>>,
     /// The pool, of `Ceph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(max_items = 1, nullable = false)]
     pub pools: Option<Vec<CephPrimaryStoragePoolInventory>>,
     /// The cluster's fsid, of `Ceph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
