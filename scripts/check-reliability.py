@@ -57,7 +57,7 @@ def check(page):
     known = tests()
     settings = " ".join(path.read_text(encoding="utf-8") for path in rust_files()) + (
         (ROOT / "scripts/suites.sh").read_text(encoding="utf-8")) + " ".join(
-        path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("*/*.py")))
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("**/*.py")))
     gates = set(re.findall(r"^gate_(\w+)\(\)", (ROOT / "scripts/gates.sh").read_text(encoding="utf-8"), flags=re.M))
     claims = list(rows(page, COLUMNS))
     if len(claims) < 20:
