@@ -36,18 +36,20 @@ fn answer(image: Image) -> Answer {
     Answer::Image(Box::new(image))
 }
 
-/// The backup storages that the call names.
+/// The parameter that names backup storages.
+const PLACES: &str = "backupStorageUuids";
+
+/// The backup storages that the call names; none where it is about all of them.
 fn places(called: &Called) -> Result<Vec<BackupStorageId>, Fault> {
     let read =
         |uuid: &str| uuid.parse().map_err(|_| not_found("backupStorageUuids", uuid, "BackupStorageVO"));
-    called
-        .call
-        .params
-        .list("backupStorageUuids")
-        .into_iter()
-        .filter(|uuid| !uuid.is_empty())
-        .map(read)
-        .collect()
+    let params = &called.call.params;
+    let named: Vec<_> = params.list(PLACES).into_iter().filter(|uuid| !uuid.is_empty()).collect();
+    // Taken for "all", a list that its caller meant to fill would remove every copy.
+    if named.is_empty() && params.get(PLACES).is_some() {
+        return Err(Fault::invalid(format!("field[{PLACES}] cannot be an empty list; leave it out for all of them")));
+    }
+    named.into_iter().map(read).collect()
 }
 
 /// The direct call: a long job underneath, waited for.

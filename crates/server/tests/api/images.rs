@@ -236,6 +236,10 @@ fn a_deleted_image_is_recovered_with_its_bytes_and_expunged_without() {
     assert_eq!(busy.0, "SYS.1004", "{busy:?}");
     assert_eq!(act("recoverImage").inventory()["status"], "Ready");
     admin.delete(&path).ok();
+    let nowhere = json!({"expungeImage": {"backupStorageUuids": []}});
+    let (code, told) = admin.put(&format!("{path}/actions"), &nowhere).error();
+    assert_eq!(code, "SYS.1007", "an empty list is not all of them: {told}");
+    assert_eq!(shelf.files().len(), 1);
     act("expungeImage").ok();
     assert_eq!(image(&admin, &made["uuid"]), Value::Null);
     assert!(shelf.files().is_empty(), "{:?}", shelf.files());

@@ -90,8 +90,7 @@ pub struct CapacityAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadImageJobDetailsAnswer {
-    /// The jobs; absent where there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The jobs.
     #[schema(max_items = 1000)]
     pub existing_job_details: Vec<UploadImageJobDetails>,
     /// Always true.
