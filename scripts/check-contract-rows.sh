@@ -8,11 +8,12 @@ page=docs/contract-rows.md
 # Rows of the contract by section, counted once from its text.
 sections=(1.1:11 1.2:11 1.3:14 1.4:41 1.5:12 1.6:24 2.1:9 2.2:11 2.3:19 3.2:3 3.3:6 3.4:10 3.5:6 3.6:12
     4.1:11 4.2:3 4.3:12 4.4:15 4.5:37 5.1:10 5.2:5 5.3:9 5.4:12 5.6:6 6.1:11 6.2:20 6.3:12 8:27 9:12
+    R1:22 R2:14 R3.1:18 R3.2:22 R3.3:19 R3.4:15 R4.1:25 R4.2:20 R4.3:23 R5:39
     R6:48 R7.1:21 R7.2:22 R7.3:26 R8:27 R9:11)
 wrong=0
 say() { echo "check-contract-rows: $*" >&2; wrong=1; }
 
-rows=$(grep -E '^\| ([1-6]\.[0-9]+|[89]|R[6-9](\.[0-9])?)-[0-9]+ \|' "$page")
+rows=$(grep -E '^\| ([1-6]\.[0-9]+|[89]|R[1-9](\.[0-9])?)-[0-9]+ \|' "$page")
 ids=$(cut -d'|' -f2 <<<"$rows" | tr -d ' ')
 expected=$(for s in "${sections[@]}"; do for ((n = 1; n <= ${s#*:}; n++)); do echo "${s%:*}-$n"; done; done)
 for id in $(sort <<<"$ids" | uniq -d); do say "row $id is there twice"; done
