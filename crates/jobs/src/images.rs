@@ -18,6 +18,7 @@ mod spread;
 mod template;
 mod volume;
 
+pub(crate) use add::expected;
 pub use add::{ADD_IMAGE, AddImage, AddSettings, CHECKSUM, CheckTags, ShowImage, job_type};
 pub use checksum::Checksum;
 pub use digest::{Algorithm, digest_of};

@@ -85,6 +85,8 @@ impl Node {
         settings.listen = listener.local_addr()?;
         let connections_max = descriptors::raised();
         let data_dir = DataDir::open(&settings.data_dir)?;
+        // What lies below it is told to other processes and compared with other paths.
+        settings.data_dir = std::path::absolute(&settings.data_dir)?;
         data_dir.hold_to(settings.demo)?;
         let secret_key = data_dir.secret_key()?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
@@ -232,7 +234,7 @@ fn registry(
 }
 
 /// The directory in the data directory that the bytes of images for pools come to first.
-const STAGING: &str = "image-staging";
+pub(crate) const STAGING: &str = "image-staging";
 
 /// What the job types that make images are told.
 fn adding(

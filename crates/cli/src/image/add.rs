@@ -22,7 +22,9 @@ pub struct AddArgs {
     /// The image's name
     name: String,
     /// http://, https://, or a path that the server may read
-    url: String,
+    // Not under the id of the global --url: the session would be sent to where the image lies.
+    #[arg(id = "from", value_name = "URL")]
+    from: String,
     #[command(flatten)]
     said: Said,
     /// Only submit the job
@@ -32,7 +34,7 @@ pub struct AddArgs {
 
 /// Adds an image.
 pub async fn add(context: &mut Context, args: AddArgs) -> Result<Exit, ClientError> {
-    let data = args.said.data(context, &args.name, &args.url).await?;
+    let data = args.said.data(context, &args.name, &args.from).await?;
     let params = json!({"name": named("add", &args.name), "jobName": JOB_NAME, "jobData": data.to_string()});
     let job = inventory(submit::send(context, params, &[], &[]).await?)?;
     let view: Job = read(&job)?;

@@ -59,8 +59,10 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
         }
     };
     let mut params = json!({"imageUuid": view.uuid});
-    if let Some(format) = &args.format {
-        params["exportFormat"] = Value::from(format.as_str());
+    // Said each time, or an export that was left there in another format would be taken for it.
+    let format = args.format.as_deref().unwrap_or(&view.format);
+    if ["raw", "qcow2"].contains(&format) {
+        params["exportFormat"] = Value::from(format);
     }
     let path = ["backup-storage", place.as_str(), "actions"];
     let answer = context.client.action(&path, "exportImageFromBackupStorage", &params).await?;

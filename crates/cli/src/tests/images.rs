@@ -195,3 +195,21 @@ async fn an_export_goes_on_with_what_came_before() {
     let last = fake.asked().pop().expect("a call");
     assert!(last.is("DELETE", &format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}")));
 }
+
+#[tokio::test]
+async fn an_image_by_its_url_is_asked_of_the_server_and_its_url_is_called_by_nobody() {
+    let web = TcpListener::bind("127.0.0.1:0").expect("a port");
+    web.set_nonblocking(true).expect("set");
+    let url = format!("http://{}/img.qcow2", web.local_addr().expect("its address"));
+    let fake = Fake::start(|asked, _| match asked.method.as_str() {
+        "POST" => Reply::Json(200, json!({"inventory": job("Running")})),
+        _ => rows(vec![json!({"uuid": SHELF, "name": "img"})]),
+    });
+    let ran = run(&fake, &["image", "add", "cirros", &url, "--to", "img", "--no-wait"]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    let asked = fake.asked();
+    let post = asked.iter().find(|asked| asked.method == "POST").expect("a submission");
+    let data = post.body["params"]["jobData"].as_str().expect("a text");
+    assert!(data.contains(&url), "{data}");
+    assert!(web.accept().is_err(), "the session goes to the server alone");
+}

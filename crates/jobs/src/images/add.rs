@@ -344,7 +344,7 @@ fn gone(image: &Image) -> Fault {
 }
 
 /// What the bytes must be, as the image's tags or the job's say.
-async fn expected(context: &JobContext, request: &Request) -> Result<Option<Checksum>, Ended> {
+pub(crate) async fn expected(context: &JobContext, request: &Request) -> Result<Option<Checksum>, Ended> {
     let tags = context.system_tags().await?;
     let found = request.system_tags.iter().chain(&tags).find_map(|tag| tag.strip_prefix(CHECKSUM));
     Ok(found.and_then(Checksum::read))

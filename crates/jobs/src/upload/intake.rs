@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 
 use super::attempt::{Place, Told};
 use super::{Checksum, SCHEME, Table, UploadLimits, forget};
-use crate::images::{self, AddSettings, Request};
+use crate::images::{self, AddSettings, Algorithm, Request, digest_of};
 use crate::manage::backup_storages::{open_place, refreshed};
 use crate::manage::{Desk, blocking};
-use crate::storage;
+use crate::storage::{self, DiskError};
 
 /// What the tag begins with that ties a job to the id that its client chose for the file.
 pub const IMAGE_ID_TAG: &str = "uploadImage::";
@@ -184,6 +184,9 @@ impl JobHandler for Intake {
             required: tags.iter().any(|tag| tag == REQUIRE_MD5_TAG),
         };
         let done = self.whole(context, &place, image.id, &told).await?;
+        if let Some(expected) = images::expected(context, &request).await? {
+            is_expected(&place, &expected).await?;
+        }
         let probing = place.clone();
         let path = blocking(move || {
             let root = open_place(&probing.storage)?;
@@ -271,4 +274,26 @@ pub fn artifacts(intents: &[Intent]) -> impl Iterator<Item = (u64, BackupStorage
         }
         _ => None,
     })
+}
+
+/// Whether what came has the checksum that a tag says.
+async fn is_expected(place: &Place, expected: &images::Checksum) -> Result<(), Ended> {
+    let (algorithm, wanted) = match expected {
+        images::Checksum::Md5(digits) => (Algorithm::Md5, digits),
+        images::Checksum::Sha256(digits) => (Algorithm::Sha256, digits),
+    };
+    let read = place.clone();
+    let found = blocking(move || {
+        let path = open_place(&read.storage)?.full(&read.relative);
+        let file = std::fs::File::open(&path).map_err(|e| DiskError::io("open", &path, e))?;
+        digest_of(file, algorithm).map_err(|e| DiskError::io("read", &path, e))
+    })
+    .await?;
+    if found == *wanted {
+        return Ok(());
+    }
+    let why = format!(
+        "the image is not what was expected: its checksum is {found}, not {expected}; upload the right file, or correct the tag"
+    );
+    Err(Fault::failed(why).into())
 }

@@ -30,6 +30,7 @@ fn port(called: &Called) -> Option<u16> {
 
 pub async fn add(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let params = &called.call.params;
+    super::storages::refuse_own(app, required(called, "url")?, "url")?;
     let new = NewImageStore {
         id: params.id("resourceUuid"),
         name: required(called, "name")?.to_owned(),

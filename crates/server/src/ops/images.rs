@@ -47,7 +47,9 @@ fn places(called: &Called) -> Result<Vec<BackupStorageId>, Fault> {
     let named: Vec<_> = params.list(PLACES).into_iter().filter(|uuid| !uuid.is_empty()).collect();
     // Taken for "all", a list that its caller meant to fill would remove every copy.
     if named.is_empty() && params.get(PLACES).is_some() {
-        return Err(Fault::invalid(format!("field[{PLACES}] cannot be an empty list; leave it out for all of them")));
+        return Err(Fault::invalid(format!(
+            "field[{PLACES}] cannot be an empty list; leave it out for all of them"
+        )));
     }
     named.into_iter().map(read).collect()
 }

@@ -1,5 +1,6 @@
 //! Primary storages and their trash.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use longhaul_engine::inventory::{StorageUpdate, not_found};
@@ -36,12 +37,28 @@ pub async fn add_directory(app: &Arc<App>, called: &Called, kind: StorageKind) -
         description: params.owned("description"),
         url: required(called, "url")?.to_owned(),
     };
+    refuse_own(app, &new.url, "url")?;
     let url = new.url.clone();
     let added = storages::add_directory(&app.desk(), app.engine.host(), kind, new).await;
     let storage =
         added.map_err(|fault| if kind == StorageKind::Nfs { fault } else { typed(fault, "url", &url) })?;
     tags::put_on(app, called, Tagged::Storage(storage.id)).await?;
     Ok(Answer::Storage(Box::new(storage)))
+}
+
+/// The server's own directory holds its keys and its store: no storage may have it within, or lie where the server
+/// keeps what it makes and removes by itself.
+pub(super) fn refuse_own(app: &App, url: &str, field: &str) -> Result<(), Fault> {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (own, asked) = (real(&app.settings.data_dir), real(Path::new(url)));
+    let swept =
+        [crate::exports::DIRECTORY, crate::node::STAGING].iter().any(|d| asked.starts_with(own.join(d)));
+    if Path::new(url).is_absolute() && (swept || own.starts_with(&asked)) {
+        return Err(Fault::invalid(format!(
+            "the {field}[{url}] is, holds or lies in what is this server's own, its data directory; give another directory"
+        )));
+    }
+    Ok(())
 }
 
 /// One constant zone: clients that know of none are as welcome.

@@ -155,3 +155,22 @@ fn a_job_whose_storage_goes_away_is_suspended_and_goes_on_by_itself_when_it_is_b
     let timeline = admin.get(&format!("/longjobs/{id}/timeline")).ok().to_string();
     assert!(timeline.contains("what it waited for is there"), "{timeline}");
 }
+
+#[test]
+fn what_is_the_servers_own_becomes_no_storage() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let own = server.data_dir();
+    let exports = own.join("image-exports");
+    fs::create_dir_all(&exports).expect("made");
+    for path in [own.as_path(), own.parent().expect("a parent"), &exports, Path::new("/")] {
+        for kind in ["primary-storage/local-storage", "primary-storage/smp", "backup-storage/image-store"] {
+            let params =
+                json!({"name": "own", "url": path, "hostname": "h", "username": "u", "password": "p"});
+            let (code, told) = admin.post(&format!("/{kind}"), &json!({"params": params})).error();
+            assert_eq!(code, "SYS.1007", "{kind} {}: {told}", path.display());
+            assert!(told.contains("this server's own"), "{told}");
+        }
+    }
+    assert!(!own.join(MARK).exists(), "nothing was marked");
+}

@@ -117,7 +117,32 @@ fn the_references_sample_is_uploaded_to_the_url_in_the_jobs_result_and_its_md5_m
         let copy = &result["inventory"]["backupStorageRefs"][0];
         assert_eq!((&result["inventory"]["status"], &copy["status"]), (&json!("Ready"), &json!("Ready")));
         assert_eq!(fs::read(copy["installPath"].as_str().expect("a path")).expect("the file"), b"\n");
-        assert_eq!(upload.details(NEWLINE_MD5), json!({"success": true}), "it is over");
+        assert_eq!(
+            upload.details(NEWLINE_MD5),
+            json!({"existingJobDetails": [], "success": true}),
+            "it is over"
+        );
+    }
+}
+
+#[test]
+fn an_upload_whose_checksum_is_not_what_a_tag_says_fails_and_leaves_nothing() {
+    let server = Server::start("fast", &[]);
+    let (admin, dir) = (server.admin(), TempDir::new("uploads"));
+    let sha256 = |digit: &str| format!("longhaul::checksum::sha256:{}", digit.repeat(64));
+    let newline =
+        "longhaul::checksum::sha256:01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b";
+    for (tag, state) in [(newline.to_owned(), "Succeeded"), (sha256("0"), "Failed")] {
+        let upload = Waiting::start(&admin, &dir, &["uploadImage::sum", &tag]);
+        assert_eq!(upload.slice(1, 0, b"\n", &[]).status, 200);
+        let result = upload.result(state);
+        if state == "Failed" {
+            assert!(
+                result["detail"].as_str().is_some_and(|why| why.contains("not what was expected")),
+                "{result}"
+            );
+            assert_eq!(admin.get(&format!("/images/{}", upload.image)).ok()["inventories"], json!([]));
+        }
     }
 }
 

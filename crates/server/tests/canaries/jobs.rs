@@ -58,14 +58,16 @@ pub fn secrets(canaries: &mut Canaries, of: &str) -> Value {
     data
 }
 
-fn with(mut data: Value, more: &Value) -> Value {
+/// `data` with what `more` has.
+pub fn with(mut data: Value, more: &Value) -> Value {
     for (key, value) in more.as_object().into_iter().flatten() {
         data[key] = value.clone();
     }
     data
 }
 
-fn body(job: &str, id: &str, name: &str, data: &str) -> Value {
+/// The body of a submission.
+pub fn body(job: &str, id: &str, name: &str, data: &str) -> Value {
     json!({"params": {"jobName": job, "name": name, "jobData": data, "resourceUuid": id}})
 }
 
@@ -73,7 +75,7 @@ const FLEXIBLE: &str = "APISimulateJobMsg";
 
 impl Cast {
     /// Submits as `caller`; the job's uuid.
-    fn submit(&mut self, who: &str, job: &str, data: &Value) -> String {
+    pub fn submit(&mut self, who: &str, job: &str, data: &Value) -> String {
         let id = uuid();
         let body = body(job, &id, "a job", &data.to_string());
         self.ground.ask(who, &self.caller(who), "POST", "/longjobs", &body.to_string()).ok();
@@ -81,7 +83,8 @@ impl Cast {
         id
     }
 
-    fn refused(&mut self, body: &Value) {
+    /// As ann, a submission that is refused.
+    pub fn refused(&mut self, body: &Value) {
         let ann = self.ann.clone();
         let told = self.ground.ask("ann", &ann, "POST", "/longjobs", &body.to_string());
         assert!(told.last.status >= 400, "{}", told.last.text());
@@ -262,8 +265,14 @@ impl Cast {
         let names = types["inventories"].as_array().expect("types").iter();
         let mut names: Vec<&str> = names.map(|t| t["jobName"].as_str().expect("a name")).collect();
         names.sort_unstable();
-        let planted =
-            ["APIImportVolumeMsg", "APIPrimaryStorageMigrateVolumeMsg", FLEXIBLE, "APISimulateRigidJobMsg"];
+        let mut planted = vec![
+            "APIImportVolumeMsg",
+            "APIPrimaryStorageMigrateVolumeMsg",
+            FLEXIBLE,
+            "APISimulateRigidJobMsg",
+        ];
+        planted.extend(crate::images::PLANTED);
+        planted.sort_unstable();
         assert_eq!(names, planted, "a new job type needs its canaries here");
     }
 }

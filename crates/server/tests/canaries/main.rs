@@ -4,7 +4,7 @@
 //! no secret is a canary too, so that each kind of place is known to be searched.
 //!
 //! `needle` has canaries and their encodings, `ground` what is searched and how places are named, `process` the
-//! server, `walk` every operation that reads; the rest plants: `jobs`, `identity`, `noise`, `hooks`.
+//! server, `walk` every operation that reads; the rest plants: `jobs`, `images`, `identity`, `noise`, `hooks`.
 //!
 //! Source: design sections 4 (secrets) and 8.
 
@@ -15,6 +15,7 @@ mod support;
 mod ground;
 mod hooks;
 mod identity;
+mod images;
 mod jobs;
 mod needle;
 mod noise;

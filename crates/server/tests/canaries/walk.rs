@@ -9,7 +9,7 @@ use crate::support::{Caller, http};
 use crate::whole::Cast;
 
 /// The classes that read.
-const MESSAGES: [&str; 27] = [
+const MESSAGES: [&str; 40] = [
     "longhaul.APIGetJobTypesMsg",
     "longhaul.APIGetLongJobTimelineMsg",
     "longhaul.APIScanPrimaryStorageMsg",
@@ -37,6 +37,19 @@ const MESSAGES: [&str; 27] = [
     "org.zstack.header.zone.APIQueryZoneMsg",
     "org.zstack.query.APIZQLQueryMsg",
     "longhaul.APIGetApiJobMsg",
+    "longhaul.APIGetEvacuationPlanMsg",
+    "longhaul.APIGetEvacuationReportMsg",
+    "longhaul.APIGetPrimaryStorageBandwidthMsg",
+    "org.zstack.header.image.APIGetCandidateBackupStorageForCreatingImageMsg",
+    "org.zstack.header.image.APIGetUploadImageJobDetailsMsg",
+    "org.zstack.header.image.APIQueryImageMsg",
+    "org.zstack.header.storage.backup.APIGetBackupStorageCapacityMsg",
+    "org.zstack.header.storage.backup.APIGetTrashOnBackupStorageMsg",
+    "org.zstack.header.storage.backup.APIQueryBackupStorageMsg",
+    "org.zstack.storage.backup.imagestore.APIQueryImageStoreBackupStorageMsg",
+    "org.zstack.storage.ceph.backup.APIQueryCephBackupStorageMsg",
+    "org.zstack.storage.ceph.primary.APIQueryCephPrimaryStorageMsg",
+    "org.zstack.storage.migration.backup.APIGetBackupStorageCandidatesForImageMigrationMsg",
 ];
 
 impl Cast {
@@ -83,7 +96,14 @@ impl Cast {
         let (before, ids, after) = match path {
             "/zql" => return ZQL.iter().map(|zql| format!("/zql?zql={}", zql.replace(' ', "%20"))).collect(),
             "/primary-storage/trash" => ("/primary-storage/trash?uuid=", ids("/primary-storage"), ""),
-            "/primary-storage/capacities" => return vec![format!("{path}?all=true")],
+            "/backup-storage/trash" => ("/backup-storage/trash?uuid=", ids("/backup-storage"), ""),
+            "/backup-storage/{srcBackupStorageUuid}/migration-candidates" => {
+                ("/backup-storage/", ids("/backup-storage"), "/migration-candidates")
+            }
+            "/images/upload-job/details/{imageId}" => return vec!["/images/upload-job/details/x".to_owned()],
+            "/primary-storage/capacities" | "/backup-storage/capacities" => {
+                return vec![format!("{path}?all=true")];
+            }
             "/global-configurations/{category}/{name}" => {
                 return vec!["/global-configurations/identity/session.timeout".to_owned()];
             }
@@ -166,7 +186,9 @@ impl Cast {
 }
 
 /// Every resource that ZQL knows.
-const ZQL: [&str; 9] = [
+const ZQL: [&str; 11] = [
+    "query image",
+    "query backupstorage",
     "query longjob",
     "query account",
     "query accesskey",

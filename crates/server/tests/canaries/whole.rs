@@ -6,6 +6,7 @@ use crate::ground::Ground;
 use crate::needle::Canaries;
 use crate::process::World;
 use crate::support::disks::Pool;
+use crate::support::server::TempDir;
 use crate::support::{Caller, Kind};
 
 /// Who takes part, and what they have.
@@ -22,6 +23,7 @@ pub struct Cast {
     pub sessions: Vec<String>,
     pub keys: Vec<String>,
     pub pools: Vec<Pool>,
+    pub shelves: Vec<TempDir>,
 }
 
 impl Cast {
@@ -42,6 +44,7 @@ impl Cast {
             sessions: Vec::new(),
             keys: Vec::new(),
             pools: Vec::new(),
+            shelves: Vec::new(),
         };
         // In `fast` SDKs get 202 and a kept answer where curl gets the answer itself: both are here.
         cast.admin = cast.logged_in("admin", Kind::Java, &password);
@@ -171,6 +174,7 @@ fn nothing_leaks(profile: &'static str) {
     cast.client();
     let admin = cast.admin.clone();
     cast.copying_jobs(&admin);
+    cast.jobs_on_images();
     cast.every_job_type_was_planted();
     cast.failing_store();
     let running = cast.jobs[1].clone();
