@@ -154,20 +154,6 @@ pub(super) const ROWS: &[Operation] = &[
         )
     },
     Operation {
-        one_path: Some("/primary-storage/ceph/{uuid}"),
-        kind: Kind::Query(Target::Stored(Resource::Storage)),
-        message_class: "org.zstack.storage.ceph.primary.APIQueryCephPrimaryStorageMsg",
-        summary: "Query primary storages that are Ceph pools",
-        answer: Answer::Inventories("PrimaryStorageInventory"),
-        ..Operation::new(
-            Op::QueryCephPrimaryStorage,
-            "QueryCephPrimaryStorage",
-            Method::Get,
-            "/primary-storage/ceph",
-            Wrapper::None,
-        )
-    },
-    Operation {
         one_path: Some("/primary-storage/{uuid}"),
         kind: Kind::Query(Target::Stored(Resource::Storage)),
         message_class: "org.zstack.header.storage.primary.APIQueryPrimaryStorageMsg",
@@ -178,6 +164,20 @@ pub(super) const ROWS: &[Operation] = &[
             "QueryPrimaryStorage",
             Method::Get,
             "/primary-storage",
+            Wrapper::None,
+        )
+    },
+    Operation {
+        one_path: Some("/primary-storage/ceph/{uuid}"),
+        kind: Kind::Query(Target::Stored(Resource::Storage)),
+        message_class: "org.zstack.storage.ceph.primary.APIQueryCephPrimaryStorageMsg",
+        summary: "Query primary storages that are Ceph pools",
+        answer: Answer::Inventories("PrimaryStorageInventory"),
+        ..Operation::new(
+            Op::QueryCephPrimaryStorage,
+            "QueryCephPrimaryStorage",
+            Method::Get,
+            "/primary-storage/ceph",
             Wrapper::None,
         )
     },
