@@ -3,7 +3,7 @@
 # Sourced. LONGHAUL names the binary; without it target/release/longhaul is taken, built if it is not there.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/longhaul-demos.XXXXXX")
+scratch=$(mktemp -d --suffix=.longhaul-demos)
 server_pid=
 trap leave EXIT
 trap 'exit 130' INT TERM
