@@ -19,7 +19,11 @@ TIMEOUT_S = 30
 # Which query lists the resources that a path's uuid may name.
 BY_PATH = {"accounts": "/accounts", "accesskeys": "/accesskeys", "longjobs": "/longjobs", "zones": "/zones",
            "primary-storage": "/primary-storage", "volumes": "/volumes", "management-nodes": "/management-nodes",
-           "system-tags": "/system-tags", "user-tags": "/user-tags"}
+           "system-tags": "/system-tags", "user-tags": "/user-tags", "backup-storage": "/backup-storage",
+           "images": "/images"}
+# The same for ids that have a name of their own.
+BY_KEY = {"volumeUuid": "/volumes", "rootVolumeUuid": "/volumes", "imageUuid": "/images",
+          "backupStorageUuid": "/backup-storage", "srcBackupStorageUuid": "/backup-storage"}
 # What is made for calls that change or destroy it: by operation, where several share it with the action.
 MADE = {
     "DELETE /accesskeys/{uuid}": "access_key",
@@ -114,7 +118,9 @@ class Given:
             if key in ("category", "name"):
                 continue
             side = self.dice.below(4, name, key)
-            listed = "/volumes" if key == "volumeUuid" else BY_PATH.get(first) if key == "uuid" else None
+            listed = BY_KEY.get(key) or (BY_PATH.get(first) if key == "uuid" else None)
+            if name == "DELETE /backup-storage/{uuid}":
+                listed = None  # one that images lie on is refused with ZStack's SYS.1004, whose status is 500
             named = bool(UUID.match(str(value))) or key == "sessionUuid" or first == "api-jobs"
             if side < 2 and name in MADE and named:
                 given[key] = getattr(self.world, MADE[name])()
