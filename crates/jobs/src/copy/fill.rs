@@ -1,15 +1,12 @@
-//! Copying: workers take chunks in order, read, hash and write what is not zero; meanwhile the calling
-//! thread flushes the target and only then stores which chunks are durable. What happens before and after:
-//! `run`.
+//! Copying: the threads of `chunks` read, hash and write what is not zero; meanwhile the calling thread flushes the
+//! target and only then stores which chunks are durable. What happens before and after: `run`.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::buffer::AlignedBuf;
 use super::checkpoint::{ChunkMap, ChunkState};
-use super::control::{Control, boottime_ns};
+use super::chunks::{Pass, each_chunk};
+use super::control::Control;
 use super::hash::{self, ChunkHash};
 use super::{BlockDev, CHUNK_BYTES, ExtentKind, Sink, Stage, is_zero};
 use crate::storage::DiskError;
@@ -51,36 +48,12 @@ impl Work<'_> {
     }
 }
 
-type Done = (u32, ChunkState, ChunkHash);
-
-/// What the workers tell the calling thread.
-struct Shared {
-    finished: Mutex<Finished>,
-    news: Condvar,
-    stop: AtomicBool,
-    next: AtomicUsize,
-    bytes_done: AtomicU64,
-}
-
-#[derive(Default)]
-struct Finished {
-    chunks: Vec<Done>,
-    kept: Vec<Done>,
-    workers: usize,
-    error: Option<DiskError>,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Finished> {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first error is the one to tell; all others follow from it.
-    fn fail(&self, error: DiskError) {
-        self.lock().error.get_or_insert(error);
-        self.stop.store(true, Ordering::Release);
-        self.news.notify_all();
-    }
+/// A chunk that is in the target now.
+enum Done {
+    /// It was copied.
+    Copied(u32, ChunkState, ChunkHash),
+    /// It is as in the snapshot before.
+    Kept(u32, ChunkState, ChunkHash),
 }
 
 /// The range of chunk `index` of a disk of `size` bytes.
@@ -95,92 +68,35 @@ pub(super) fn chunk_range(index: usize, size: u64) -> Range<u64> {
 /// The first of any worker, of a flush, or of the sink. `map` then holds what was durable before it.
 pub(super) fn fill(work: &Work<'_>, map: &mut ChunkMap) -> Result<(), DiskError> {
     let todo: Vec<bool> = map.states().iter().map(|s| *s == ChunkState::Todo).collect();
-    let shared = Shared {
-        finished: Mutex::new(Finished::default()),
-        news: Condvar::new(),
-        stop: AtomicBool::new(false),
-        next: AtomicUsize::new(0),
-        bytes_done: AtomicU64::new(0),
+    let pass = Pass { stage: Stage::Copying, chunks: todo.len(), bytes_before: 0 };
+    let each = |index: usize, buf: &mut AlignedBuf| {
+        let chunk = index as u32;
+        if !todo[index] {
+            return Ok((work.bytes_to_move(index)?, None));
+        }
+        if let Some((state, hash)) = work.unchanged(index)? {
+            work.control.check()?;
+            return Ok((0, Some(Done::Kept(chunk, state, hash))));
+        }
+        let range = chunk_range(index, work.source.size());
+        let (state, hash, bytes) = copy_chunk(work, index, range, buf)?;
+        Ok((bytes, Some(Done::Copied(chunk, state, hash))))
     };
-    std::thread::scope(|scope| {
-        for _ in 0..work.streams {
-            scope.spawn(|| {
-                if let Err(e) = worker(work, &shared, &todo) {
-                    shared.fail(e);
-                }
-                shared.lock().workers += 1;
-                shared.news.notify_all();
-            });
-        }
-        let stored = store_as_they_finish(work, &shared, map);
-        if let Err(e) = stored {
-            shared.fail(e);
-        }
-    });
-    let error = shared.lock().error.take();
-    error.map_or(Ok(()), Err)
-}
-
-/// Flushes and stores about once an interval until the workers are through.
-fn store_as_they_finish(work: &Work<'_>, shared: &Shared, map: &mut ChunkMap) -> Result<(), DiskError> {
-    let interval_ns = work.checkpoint_interval_ms.saturating_mul(1_000_000);
-    // The first chunk is stored at once: an attempt that is killed early, again and again, comes forward.
-    let mut last_ns = boottime_ns().saturating_sub(interval_ns);
-    loop {
-        let mut finished = shared.lock();
-        let (done, kept, all) = loop {
-            if finished.error.is_some() {
-                return Ok(());
-            }
-            let all = finished.workers == work.streams;
-            let due_in = interval_ns.saturating_sub(boottime_ns().saturating_sub(last_ns));
-            if all || (due_in == 0 && !finished.chunks.is_empty()) {
-                let done = std::mem::take(&mut finished.chunks);
-                break (done, std::mem::take(&mut finished.kept), all);
-            }
-            let wait = if finished.chunks.is_empty() { 1_000_000_000 } else { due_in };
-            let waited = shared.news.wait_timeout(finished, Duration::from_nanos(wait));
-            finished = waited.unwrap_or_else(PoisonError::into_inner).0;
-        };
-        drop(finished);
-        last_ns = boottime_ns();
+    each_chunk(work, pass, each, |done| {
         // Flush first: a chunk that a checkpoint names must be on the device. Chunks that finish during the
         // flush wait for the next.
         work.target.flush()?;
+        let (mut copied, mut kept) = (Vec::new(), Vec::new());
+        for chunk in done {
+            match chunk {
+                Done::Copied(chunk, state, hash) => copied.push((chunk, state, hash)),
+                Done::Kept(chunk, state, hash) => kept.push((chunk, state, hash)),
+            }
+        }
         map.keep(&kept);
-        let pages = map.note(&done);
-        if !pages.is_empty() {
-            work.sink.checkpoint(pages)?;
-        }
-        if all {
-            return Ok(());
-        }
-    }
-}
-
-fn worker(work: &Work<'_>, shared: &Shared, todo: &[bool]) -> Result<(), DiskError> {
-    let mut buf = AlignedBuf::new(CHUNK_BYTES as usize);
-    loop {
-        let index = shared.next.fetch_add(1, Ordering::Relaxed);
-        if index >= todo.len() || shared.stop.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let range = chunk_range(index, work.source.size());
-        let bytes = if !todo[index] {
-            work.bytes_to_move(index)?
-        } else if let Some((state, hash)) = work.unchanged(index)? {
-            work.control.check()?;
-            shared.lock().kept.push((index as u32, state, hash));
-            0
-        } else {
-            let (state, hash, bytes) = copy_chunk(work, index, range, &mut buf)?;
-            shared.lock().chunks.push((index as u32, state, hash));
-            shared.news.notify_all();
-            bytes
-        };
-        let done = shared.bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        work.sink.progress(Stage::Copying, done, work.data_bytes);
-    }
+        let pages = map.note(&copied);
+        if pages.is_empty() { Ok(()) } else { work.sink.checkpoint(pages) }
+    })
 }
 
 /// Copies one chunk; answers its state, its hash and how many bytes of data it had.

@@ -4,11 +4,13 @@
 //! `control` and `Sink` give it.
 //!
 //! Where to go: `BlockDev` is what a kind of disk must do (`raw`, `qcow2`, `rbd`); `source` and `target` open
-//! and create them; `fill` copies, `verify` reads back; `checkpoint` is what survives; `run` ties it. An image with
-//! snapshots is copied one after the other: `history` lists them, `segments` goes through them.
+//! and create them; `fill` copies, `verify` reads back, both through `chunks`; `checkpoint` and `verified` are what
+//! survives; `run` ties it. An image with snapshots is copied one after the other: `history` lists them, `segments` goes
+//! through them.
 
 pub mod buffer;
 pub mod checkpoint;
+mod chunks;
 pub mod control;
 pub mod device;
 pub mod disk;
@@ -24,6 +26,7 @@ pub mod run;
 mod segments;
 pub mod source;
 pub mod target;
+mod verified;
 mod verify;
 
 use std::ops::Range;

@@ -13,6 +13,7 @@ use super::fill::{Work, chunk_range, data_bytes, fill};
 pub use super::history::Snapshots;
 use super::image::Pools;
 use super::source::Source;
+use super::verified::Verified;
 use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, segments, source, target, verify};
 use crate::storage::DiskError;
 
@@ -136,6 +137,7 @@ pub fn copy_and_hold(
         fresh.push(target.map.header_page()?);
         sink.checkpoint(fresh)?;
     }
+    let none = BTreeMap::new();
     let work = Work {
         source: source.dev.as_ref(),
         target: target.dev.as_ref(),
@@ -149,7 +151,9 @@ pub fn copy_and_hold(
     fill(&work, &mut target.map)?;
     source.check_unchanged()?;
     sink.before_verify();
-    let hashes = verify::verify(&work, &target.map, None)?;
+    let mark = target.mark()?;
+    let verified = Verified::open(&target.map, mark.as_deref(), if target.resumed { pages } else { &none })?;
+    let hashes = verify::verify(&work, &target.map, None, verified)?;
     source.check_unchanged()?;
     drop(target);
     let result =

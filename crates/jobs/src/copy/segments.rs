@@ -20,6 +20,7 @@ use super::image::{self, Pools, snapshot_name};
 use super::rbd::{RbdSource, RbdTarget};
 use super::run::{CopiedSnapshot, CopyResult, CopySpec, MAPPING_STEP, STREAMS_MAX, emptied};
 use super::source::Source;
+use super::verified::Verified;
 use super::{CHUNK_BYTES, Sink, Stage, target, verify};
 use crate::rbd::{Image, Pool};
 use crate::storage::{DiskError, Format};
@@ -404,7 +405,9 @@ fn read_back(
         let dev = RbdTarget::past(Arc::clone(target), places.to.1, at, places.before(index))?;
         let data = totals[index as usize];
         let work = work(spec, control, log, (source, &dev), data, before.as_ref().map(|(map, _)| map));
-        let hashes = verify::verify(&work, &map, before.as_ref().map(|(_, hashes)| hashes.as_slice()))?;
+        let verified = Verified::open(&map, None, &BTreeMap::new())?;
+        let hashes =
+            verify::verify(&work, &map, before.as_ref().map(|(_, hashes)| hashes.as_slice()), verified)?;
         found.push(hash::disk(&hashes));
         before = Some((map, hashes));
     }

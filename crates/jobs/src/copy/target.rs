@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint::{ChunkMap, Header, VERSION};
@@ -28,7 +28,34 @@ pub struct Target {
     pub map: ChunkMap,
     /// It goes on from an earlier attempt; else its first checkpoint is still to be stored.
     pub resumed: bool,
+    /// The same file once more, to ask about it; `None` for an image.
+    file: Option<File>,
 }
+
+impl Target {
+    /// What is another text after any write to the target, whoever wrote, and after any change of its name, length or
+    /// times; `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(super) fn mark(&self) -> Result<Option<String>, DiskError> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let m = file.metadata().map_err(|e| DiskError::io("stat", self.dev.path(), e))?;
+        Ok(Some(format!(
+            "{}:{}:{}:{}.{}:{}.{}",
+            m.dev(),
+            m.ino(),
+            m.len(),
+            m.mtime(),
+            m.mtime_nsec(),
+            m.ctime(), // which nobody can set back
+            m.ctime_nsec()
+        )))
+    }
+}
+
+/// An opened disk, and its file where it is one.
+type Opened = (Box<dyn BlockDev>, Option<File>);
 
 /// Where a target is.
 enum Place<'a> {
@@ -72,14 +99,14 @@ pub(super) fn open(
                 Place::Image(pool, image) => reopen_image(pool, image, holder, &map),
             };
             match reopened {
-                Ok(Some(dev)) => return Ok(Target { dev, map, resumed: true }),
+                Ok(Some((dev, file))) => return Ok(Target { dev, map, resumed: true, file }),
                 // Not what the pages speak of, or gone: nothing of it counts.
                 Ok(None) | Err(DiskError::NotFound(_)) => {}
                 Err(e) => return Err(e),
             }
         }
     }
-    let (dev, target_file) = match &place {
+    let ((dev, file), target_file) = match &place {
         Place::File(root, relative, format) => create(root, relative, *format, source, step)?,
         Place::Image(pool, image) => create_image(pool, image, holder, source.dev.size())?,
     };
@@ -96,7 +123,7 @@ pub(super) fn open(
         chunks: size.div_ceil(CHUNK_BYTES),
         filled: false,
     };
-    Ok(Target { dev, map: ChunkMap::new(header), resumed: false })
+    Ok(Target { dev, map: ChunkMap::new(header), resumed: false, file })
 }
 
 /// Whether both are the same image, of which the earlier attempt's snapshot is gone: what was copied from that
@@ -115,13 +142,13 @@ fn reopen_image(
     name: &str,
     holder: &Holder,
     map: &ChunkMap,
-) -> Result<Option<Box<dyn BlockDev>>, DiskError> {
+) -> Result<Option<Opened>, DiskError> {
     let image = image::take(pool, name, holder)?;
     let now = TargetIdentity::Image { fsid: pool.fsid()?, image: image.id()? };
     if now != map.header().target_file || image.size()? != map.header().source_bytes {
         return Ok(None);
     }
-    Ok(Some(Box::new(RbdTarget::new(Arc::new(image), name)?)))
+    Ok(Some((Box::new(RbdTarget::new(Arc::new(image), name)?), None)))
 }
 
 fn create_image(
@@ -129,9 +156,9 @@ fn create_image(
     name: &str,
     holder: &Holder,
     bytes: u64,
-) -> Result<(Box<dyn BlockDev>, TargetIdentity), DiskError> {
+) -> Result<(Opened, TargetIdentity), DiskError> {
     let (image, identity) = new_image(pool, name, holder, bytes)?;
-    Ok((Box::new(RbdTarget::new(Arc::new(image), name)?), identity))
+    Ok(((Box::new(RbdTarget::new(Arc::new(image), name)?), None), identity))
 }
 
 /// Makes the image that is filled, and takes it.
@@ -153,7 +180,7 @@ pub(super) fn new_image(
 }
 
 /// Opens the target that `map` is of; `None` when another file is there now.
-fn reopen(root: &Root, relative: &Path, map: &ChunkMap) -> Result<Option<Box<dyn BlockDev>>, DiskError> {
+fn reopen(root: &Root, relative: &Path, map: &ChunkMap) -> Result<Option<Opened>, DiskError> {
     let full = root.full(relative);
     let file = root.open_file(relative, Access::Write)?;
     lock::hold_target(&file, &full)?;
@@ -161,11 +188,18 @@ fn reopen(root: &Root, relative: &Path, map: &ChunkMap) -> Result<Option<Box<dyn
     if TargetIdentity::File(now.dev, now.ino) != map.header().target_file {
         return Ok(None);
     }
-    let dev: Box<dyn BlockDev> = match map.header().format {
+    let (dev, file) = filled(file, full, map.header().format)?;
+    Ok((dev.size() >= map.header().source_bytes).then_some((dev, file)))
+}
+
+/// The file as the disk that is filled.
+fn filled(file: File, full: PathBuf, format: Format) -> Result<Opened, DiskError> {
+    let same = file.try_clone().map_err(|e| DiskError::io("dup", &full, e))?;
+    let dev: Box<dyn BlockDev> = match format {
         Format::Raw => Box::new(Raw::target(file, full)?),
         Format::Qcow2 => Box::new(Qcow2::target(file, full)?),
     };
-    Ok((dev.size() >= map.header().source_bytes).then_some(dev))
+    Ok((dev, Some(same)))
 }
 
 fn create(
@@ -174,7 +208,7 @@ fn create(
     format: Format,
     source: &Source,
     step: impl FnMut(u64) -> Result<(), DiskError>,
-) -> Result<(Box<dyn BlockDev>, TargetIdentity), DiskError> {
+) -> Result<(Opened, TargetIdentity), DiskError> {
     let full = root.full(relative);
     // A leftover of a kill before the first checkpoint: ours by its name, but only if nobody holds it.
     match root.open_file(relative, Access::Write) {
@@ -191,11 +225,7 @@ fn create(
     root.sync_parent(relative)?;
     lay_out(&file, &full, format, source, step)?;
     let meta = file.metadata().map_err(|e| DiskError::io("stat", &full, e))?;
-    let dev: Box<dyn BlockDev> = match format {
-        Format::Raw => Box::new(Raw::target(file, full)?),
-        Format::Qcow2 => Box::new(Qcow2::target(file, full)?),
-    };
-    Ok((dev, TargetIdentity::File(meta.dev(), meta.ino())))
+    Ok((filled(file, full, format)?, TargetIdentity::File(meta.dev(), meta.ino())))
 }
 
 fn lay_out(

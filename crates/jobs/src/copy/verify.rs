@@ -1,72 +1,54 @@
 //! Reading back: every chunk of the target, from its device, against the hash taken when the source was
 //! read. A difference is narrowed down to its first byte. The hashes of zeros are made here as well: reading
-//! waits for the device, so they cost no time of their own.
-
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+//! waits for the device, so they cost no time of their own. What was read back is stored about once an interval, so
+//! that a read-back that is killed goes on: `verified`.
 
 use super::buffer::AlignedBuf;
 use super::checkpoint::{ChunkMap, ChunkState};
+use super::chunks::{Pass, each_chunk};
 use super::fill::{Work, chunk_range, data_bytes};
 use super::hash::ChunkHash;
-use super::{CHUNK_BYTES, Stage, hash, is_zero};
+use super::verified::Verified;
+use super::{Stage, hash, is_zero};
 use crate::storage::DiskError;
 
-/// Proves that the target holds what `map` says. Everything was flushed before. Answers the hash of every
-/// chunk, in order. `before` are those of the snapshot before, read back already: what of it is not stored a second
-/// time, by the word of the source and of the target, is not read a second time.
+/// Proves that the target holds what `map` says, of which it did in `verified`. Everything was flushed before. Answers
+/// the hash of every chunk, in order. `before` are those of the snapshot before, read back already: what of it is not
+/// stored a second time, by the word of the source and of the target, is not read a second time.
 ///
 /// # Errors
 /// `Mismatch` with the guest byte offset of the first difference found; `SourceChanged` when it is the source
-/// that no longer is what was read; `Canceled`, `LeaseExpired`, `Io`.
+/// that no longer is what was read; `Canceled`, `LeaseExpired`, `Io`; those of the sink.
 pub(super) fn verify(
     work: &Work<'_>,
     map: &ChunkMap,
     before: Option<&[ChunkHash]>,
+    mut verified: Verified,
 ) -> Result<Vec<ChunkHash>, DiskError> {
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let bytes_done = AtomicU64::new(0);
-    let error: Mutex<Option<DiskError>> = Mutex::new(None);
-    let hashes = Mutex::new(map.hashes().to_vec());
-    std::thread::scope(|scope| {
-        for _ in 0..work.streams {
-            scope.spawn(|| {
-                let mut buf = AlignedBuf::new(CHUNK_BYTES as usize);
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= map.states().len() || stop.load(Ordering::Acquire) {
-                        return;
-                    }
-                    let shared = shared_with(work, map, index, before);
-                    let checked = shared.and_then(|shared| match shared {
-                        Some(hash) => Ok((0, hash)),
-                        None => check_chunk(work, map, index, &mut buf),
-                    });
-                    match checked {
-                        Ok((bytes, hash)) => {
-                            hashes.lock().unwrap_or_else(PoisonError::into_inner)[index] = hash;
-                            let done = bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-                            work.sink.progress(Stage::Verifying, done, work.data_bytes);
-                        }
-                        Err(e) => {
-                            stop.store(true, Ordering::Release);
-                            let mut first = error.lock().unwrap_or_else(PoisonError::into_inner);
-                            first.get_or_insert(e);
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-    });
-    match error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(e) => Err(e),
-        None => {
-            check_tail(work)?;
-            Ok(hashes.into_inner().unwrap_or_else(PoisonError::into_inner))
-        }
+    let chunks = map.states().len();
+    let todo: Vec<bool> = (0..chunks).map(|index| verified.hash(index).is_none()).collect();
+    let mut bytes_before = 0;
+    for index in (0..chunks).filter(|index| !todo[*index]) {
+        bytes_before += work.bytes_to_move(index)?;
     }
+    work.sink.progress(Stage::Verifying, bytes_before, work.data_bytes);
+    let pass = Pass { stage: Stage::Verifying, chunks, bytes_before };
+    let each = |index: usize, buf: &mut AlignedBuf| {
+        if !todo[index] {
+            return Ok((0, None));
+        }
+        let (bytes, hash) = match shared_with(work, map, index, before)? {
+            Some(hash) => (0, hash),
+            None => check_chunk(work, map, index, buf)?,
+        };
+        Ok((bytes, Some((index as u32, hash))))
+    };
+    each_chunk(work, pass, each, |found| {
+        let pages = verified.note(&found);
+        if pages.is_empty() { Ok(()) } else { work.sink.checkpoint(pages) }
+    })?;
+    check_tail(work)?;
+    verified.all().ok_or_else(|| DiskError::bad_image(work.target.path(), "not all of it was read back"))
 }
 
 /// The hash of a chunk that is the same bytes of the device as in the snapshot before.
@@ -151,3 +133,7 @@ fn check_tail(work: &Work<'_>) -> Result<(), DiskError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@
 use std::fs;
 
 use longhaul_jobs::attempt_io::{Attempt, FromChild, PAUSE_BEFORE_VERIFY, Spawner, ToChild};
-use longhaul_jobs::copy::CHUNK_BYTES;
+use longhaul_jobs::copy::{CHUNK_BYTES, Stage};
 use longhaul_jobs::copy::checkpoint::{ChunkMap, ChunkState};
 use longhaul_jobs::storage::Format;
 use rustix::process::{Pid, Signal, kill_process};
@@ -120,6 +120,57 @@ async fn a_raw_target_survives_kills_at_any_moment() {
 #[tokio::test]
 async fn a_qcow2_target_survives_kills_at_any_moment() {
     killed_again_and_again(Format::Qcow2).await;
+}
+
+/// Kills each attempt when it has read back three chunks more than it began with, until one ends.
+async fn killed_while_reading_back(format: Format) {
+    let place = Place::new(&format!("kills-back-{format:?}"));
+    dense(&place.path("disk.raw"), DISK, 5);
+    let mut work = spec(place.disk("disk.raw", Format::Raw), place.disk("vol/job-1", format));
+    work.copy.checkpoint_interval_ms = 50;
+    work.bytes_per_s = 2 * RATE; // so that reading back takes long enough to be seen
+    let spawner = Spawner::new(child_program());
+    let mut pages = Pages::new();
+    let (mut attempts, mut reached) = (0, 0);
+    let result = 'attempts: loop {
+        attempts += 1;
+        assert!(attempts < 40, "the read-back begins anew each time; it stands at {reached} bytes");
+        let mut attempt = start(&spawner, &work, &pages).await;
+        let mut from = None;
+        loop {
+            match attempt.next_event().await.unwrap() {
+                Some(FromChild::Checkpoint { seq, pages: changed }) => {
+                    longhaul_jobs::attempt_io::protocol::enter(changed, &mut pages);
+                    attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
+                }
+                Some(FromChild::Progress { stage: Stage::Verifying, bytes_done, .. }) => {
+                    let from = *from.get_or_insert(bytes_done);
+                    assert!(from >= reached, "it goes on from {from}, and {reached} was reached");
+                    if bytes_done >= from + 3 * CHUNK_BYTES {
+                        reached = from;
+                        break;
+                    }
+                }
+                Some(FromChild::Progress { .. }) => {}
+                Some(FromChild::Done { result }) => break 'attempts result,
+                other => panic!("{other:?}"),
+            }
+        }
+        kill(attempt).await;
+    };
+    assert!(attempts > 3 && reached > 0, "it was killed, and came forward");
+    let source = fs::read(place.path("disk.raw")).unwrap();
+    assert_eq!(result.blake3, blake3::hash(&source).to_hex().to_string());
+}
+
+#[tokio::test]
+async fn a_read_back_of_a_raw_target_that_is_killed_more_often_than_it_takes_ends() {
+    killed_while_reading_back(Format::Raw).await;
+}
+
+#[tokio::test]
+async fn a_read_back_of_a_qcow2_target_that_is_killed_more_often_than_it_takes_ends() {
+    killed_while_reading_back(Format::Qcow2).await;
 }
 
 #[tokio::test]
