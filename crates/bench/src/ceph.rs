@@ -1,4 +1,4 @@
-//! A disk of 1 GiB, half of it holes, from a file to a Ceph pool against `rbd import`, and on to another pool against
+//! A disk of 4 GiB, half of it holes, from a file to a Ceph pool against `rbd import`, and on to another pool against
 //! `rbd deep cp`. `LONGHAUL_BENCH_CEPH_CONF` names the cluster, which has the pools `ps-a` and `ps-b`; that of
 //! `tests/tools/ceph-dev-cluster.sh` does.
 
@@ -20,13 +20,14 @@ use crate::server::{Place, Server};
 /// Names the ceph.conf.
 pub const CONF: &str = "LONGHAUL_BENCH_CEPH_CONF";
 const POOLS: [&str; 2] = ["ps-a", "ps-b"];
-const DISK_BYTES: u64 = 1 << 30;
+/// Large enough that what opening a pool takes, some tenths of a second on either side, does not decide.
+const DISK_BYTES: u64 = 4 << 30;
 /// Every other one is a hole: whole objects of a pool.
 const EXTENT_BYTES: u64 = 4 << 20;
 /// Seconds that the removal of an image is tried for.
 const REMOVALS_TRIED: u32 = 60;
-/// Between looks at the job; the error of its stages' times.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between looks at the job; the error of its stages' times. Each look costs processor time that the copy needs.
+const LOOK: Duration = Duration::from_millis(25);
 
 /// The disk, and the cluster.
 pub struct Cluster {
@@ -77,6 +78,7 @@ pub async fn measure(place: &Place, cluster: &Cluster, report: &mut Report) -> R
     report.add("ceph.between.peer", deep_cp);
     report.add("ceph.between.of_peer", deep_cp / between.copied_s);
     report.add("ceph.between.whole.of_peer", deep_cp / between.whole_s);
+    report.add("ceph.memory", to_pool.memory_mib.max(between.memory_mib));
     Ok(())
 }
 
@@ -98,10 +100,13 @@ fn peers(cluster: &Cluster) -> Result<(f64, f64)> {
     Ok((import, deep_cp))
 }
 
-/// Removes an image. A process that held it may be taken for alive for half a minute after its end.
+/// Removes an image, with the snapshot that it was copied from: the server was stopped before it removed that. A
+/// process that held it may be taken for alive for half a minute after its end.
 async fn remove(cluster: &Cluster, image: &str) -> Result<()> {
     for _ in 0..REMOVALS_TRIED {
-        if timed(&mut rbd(cluster, &["rm", "--no-progress", image])).is_ok() {
+        if timed(&mut rbd(cluster, &["snap", "purge", "--no-progress", image])).is_ok()
+            && timed(&mut rbd(cluster, &["rm", "--no-progress", image])).is_ok()
+        {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -114,6 +119,8 @@ struct Moved {
     copied_s: f64,
     /// Until the job's end, s.
     whole_s: f64,
+    /// Most memory of the server and its child together, as seen at the looks, MiB.
+    memory_mib: f64,
 }
 
 /// To the first pool, and from there to the second.
@@ -134,8 +141,8 @@ async fn migrate_twice(place: &Place, cluster: &Cluster) -> Result<[Moved; 2]> {
         json!({"params": {"name": "disk", "primaryStorageUuid": local, "installPath": cluster.disk}});
     let volume = uuid(&admin.call("POST", "/v1/volumes/adopt", &adopted.to_string()).await?)?;
     forget(&cluster.disk)?;
-    let first = migrate(&mut admin, &volume, &pools[0]).await?;
-    let second = migrate(&mut admin, &volume, &pools[1]).await?;
+    let first = migrate(&server, &mut admin, &volume, &pools[0]).await?;
+    let second = migrate(&server, &mut admin, &volume, &pools[1]).await?;
     server.stop()?;
     std::fs::remove_dir_all(data)?;
     for path in [&first.1, &second.1] {
@@ -145,7 +152,7 @@ async fn migrate_twice(place: &Place, cluster: &Cluster) -> Result<[Moved; 2]> {
     Ok([first.0, second.0])
 }
 
-async fn migrate(admin: &mut Api, volume: &str, to: &str) -> Result<(Moved, String)> {
+async fn migrate(server: &Server, admin: &mut Api, volume: &str, to: &str) -> Result<(Moved, String)> {
     let body = json!({"params": {
         "name": "migrate-volume",
         "jobName": "APIPrimaryStorageMigrateVolumeMsg",
@@ -154,8 +161,9 @@ async fn migrate(admin: &mut Api, volume: &str, to: &str) -> Result<(Moved, Stri
     let begin = Instant::now();
     let job = admin.call("POST", "/v1/longjobs", &body.to_string()).await?["inventory"].clone();
     let (id, api) = (job["uuid"].as_str().context("no uuid")?, job["apiId"].as_str().context("no apiId")?);
-    let mut reading_since = None;
+    let (mut reading_since, mut memory_mib) = (None, 0f64);
     let done = loop {
+        memory_mib = memory_mib.max(server.memory_with_children_mib()?);
         let progress = admin.call("GET", &format!("/v1/task-progresses/{api}"), "").await?;
         if progress["inventories"][0]["opaque"]["stage"] == "verifying" && reading_since.is_none() {
             reading_since = Some(begin.elapsed());
@@ -171,5 +179,5 @@ async fn migrate(admin: &mut Api, volume: &str, to: &str) -> Result<(Moved, Stri
     let copied_s = reading_since.context("no reading back was seen")?.as_secs_f64();
     let result: Value = serde_json::from_str(done["jobResult"].as_str().unwrap_or_default())?;
     let path = result["migration"]["newInstallPath"].as_str().context("no new path")?.to_owned();
-    Ok((Moved { copied_s, whole_s }, path))
+    Ok((Moved { copied_s, whole_s, memory_mib }, path))
 }

@@ -106,9 +106,18 @@ impl Server {
     /// Resident memory, in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib / 1024.0)
+        mib(status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?)
+    }
+
+    /// Memory of it and its child processes together, in MiB: what they share, such as the program, is counted once.
+    pub fn memory_with_children_mib(&self) -> Result<f64> {
+        let mut sum = proportional_mib(self.child.id())?;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let children = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            // One that ends meanwhile needs none.
+            sum += children.split_whitespace().map(|pid| proportional_mib(pid).unwrap_or(0.0)).sum::<f64>();
+        }
+        Ok(sum)
     }
 
     /// Processor time so far, in s, of the server and its ended children.
@@ -142,4 +151,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The kernel's `Pss` of a process, in MiB: of pages that several map, each has its share.
+fn proportional_mib(pid: impl std::fmt::Display) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    mib(status.lines().find_map(|l| l.strip_prefix("Pss:")).context("no Pss")?)
+}
+
+fn mib(field: &str) -> Result<f64> {
+    let kib: f64 = field.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
 }

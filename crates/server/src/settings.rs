@@ -76,7 +76,11 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "Most bytes per second that one copy copies, and then reads back; 0 is unlimited.",
     ),
-    setting("copy.streams", "4", "Parallel streams of one copy, 1 to 16."),
+    setting(
+        "copy.streams",
+        "4",
+        "Parallel streams of one copy, 1 to 16; from or to a pool twice as many, 16 at most.",
+    ),
     setting("copy.checkpointMillis", "1000", "Between checkpoints of a copy, 100 to 60000 ms."),
     setting(
         "session.timeoutSeconds",

@@ -36,7 +36,7 @@ struct Client {
     address: String,
 }
 
-/// The clusters of one copy: one connection for each pool, shared where source and target are in the same.
+/// The pools of one copy, over one connection where they are reached in the same way.
 pub(super) struct Pools {
     open: Vec<(CephPool, Pool)>,
 }
@@ -55,9 +55,11 @@ impl Pools {
         let mut pools = Self { open: Vec::new() };
         for disk in disks {
             let DiskRef::Image { pool, .. } = disk else { continue };
-            if pools.open.iter().all(|(known, _)| known != pool) {
-                pools.open.push((pool.clone(), Pool::connect(pool)?));
+            if pools.open.iter().any(|(known, _)| known == pool) {
+                continue;
             }
+            let shared = pools.open.first().map(|(_, first)| first.beside(pool)).transpose()?.flatten();
+            pools.open.push((pool.clone(), shared.map_or_else(|| Pool::connect(pool), Ok)?));
         }
         if !pools.open.is_empty() {
             fence(pools.open.iter().map(|(_, pool)| pool), pages)?;
@@ -73,6 +75,7 @@ impl Pools {
             let addresses = pool.client_addresses()?;
             clients.extend(addresses.into_iter().map(|address| Client { fsid: fsid.clone(), address }));
         }
+        clients.dedup();
         serde_json::to_vec(&clients)
             .map_err(|e| DiskError::io("encode", "clients".as_ref(), std::io::Error::other(e)))
     }

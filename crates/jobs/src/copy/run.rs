@@ -19,6 +19,9 @@ use crate::storage::DiskError;
 
 /// More streams than this bring nothing and cost 8 MiB each.
 pub(super) const STREAMS_MAX: usize = 16;
+/// So many times the streams for a copy from or to an image: each of its calls waits for an answer over the network, for
+/// which a file has the kernel's read-ahead and write-back.
+pub(super) const STREAMS_OF_IMAGE: usize = 2;
 /// The mapping stage reports and asks whether to go on once in this many chunks.
 pub(super) const MAPPING_STEP: usize = 64;
 
@@ -42,6 +45,13 @@ pub struct CopySpec {
 }
 
 impl CopySpec {
+    /// Chunks that are in work at the same time for these two disks.
+    pub(super) fn streams(&self) -> usize {
+        let image = [&self.source, &self.target].iter().any(|disk| matches!(disk, DiskRef::Image { .. }));
+        let times = if image { STREAMS_OF_IMAGE } else { 1 };
+        (self.streams.max(1) * times).min(STREAMS_MAX)
+    }
+
     /// A copy at default settings.
     pub fn new(source: DiskRef, target: DiskRef) -> Self {
         let holder = Holder::default();
@@ -143,7 +153,7 @@ pub fn copy_and_hold(
         target: target.dev.as_ref(),
         control,
         sink,
-        streams: spec.streams.clamp(1, STREAMS_MAX),
+        streams: spec.streams(),
         checkpoint_interval_ms: spec.checkpoint_interval_ms,
         data_bytes: data,
         before: None,

@@ -18,7 +18,7 @@ use super::hash::{self, ChunkHash};
 use super::history::{History, KeptSnapshot};
 use super::image::{self, Pools, snapshot_name};
 use super::rbd::{RbdSource, RbdTarget};
-use super::run::{CopiedSnapshot, CopyResult, CopySpec, MAPPING_STEP, STREAMS_MAX, emptied};
+use super::run::{CopiedSnapshot, CopyResult, CopySpec, MAPPING_STEP, emptied};
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHUNK_BYTES, Sink, Stage, target, verify};
@@ -93,8 +93,8 @@ pub(super) fn copy(
     Ok(places.result(found, totals.last().copied().unwrap_or(0)))
 }
 
-/// Each snapshot of the source, and `head`, our own. They stay open: librbd has crashed where many handles were opened
-/// and closed one after the other.
+/// Each snapshot of the source, and `head`, our own. They stay open, since librbd ended the process twice where they were
+/// opened and closed one after the other; that this was why is not known.
 fn sources(
     (pool, image): (&Pool, &str),
     snapshots: &[KeptSnapshot],
@@ -376,7 +376,7 @@ fn work<'a>(
         target,
         control,
         sink: log,
-        streams: spec.streams.clamp(1, STREAMS_MAX),
+        streams: spec.streams(),
         checkpoint_interval_ms: spec.checkpoint_interval_ms,
         data_bytes,
         before,

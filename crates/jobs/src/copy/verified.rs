@@ -62,9 +62,10 @@ impl Verified {
             return;
         }
         for (slot, entry) in self.hashes[start..].iter_mut().zip(entries.chunks_exact(ENTRY_BYTES)) {
-            *slot = entry.split_first_chunk::<1>().filter(|(read, _)| **read == [1]).and_then(|(_, hash)| {
-                ChunkHash::try_from(hash).ok()
-            });
+            *slot = entry
+                .split_first_chunk::<1>()
+                .filter(|(read, _)| **read == [1])
+                .and_then(|(_, hash)| ChunkHash::try_from(hash).ok());
         }
     }
 

@@ -3,13 +3,15 @@
 //!
 //! It is called in the child process alone (`attempt_io`), never in the server: a library that hangs or crashes
 //! takes nothing with it. `cluster` connects, `image` reads and writes, `extents` tells what is stored and what
-//! changed, `snapshots` makes and lists those of an image, `lock` keeps others away. A copy from or to an image is in `copy::rbd`.
+//! changed, `snapshots` makes and lists those of an image, `lock` keeps others away,
+//! `memory` bounds what the library's buffers take. A copy from or to an image is in `copy::rbd`.
 
 mod cluster;
 mod error;
 mod extents;
 mod image;
 mod lock;
+mod memory;
 mod snapshots;
 mod sys;
 
