@@ -211,7 +211,7 @@ pub enum Effect {
     },
     /// Bytes go to trash.
     AddTrash(Trash),
-    /// A copy of an image is complete: see `Image::make_ready`.
+    /// A copy of an image is complete: see `Image::make_ready`. Only while the job of the transition makes the image.
     SetImageReady {
         /// The image.
         image: ImageId,

@@ -169,6 +169,7 @@ impl Request {
         Image {
             id: self.image,
             account,
+            job: None,
             name: self.name.clone(),
             description: self.description.clone(),
             enabled: true,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, BackupStorageId, ImageId};
+use crate::id::{AccountId, BackupStorageId, ImageId, JobId};
 
 /// How far an image, or one of its copies, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,9 @@ pub struct Image {
     pub id: ImageId,
     /// Whose.
     pub account: AccountId,
+    /// The job that makes it, or made it: no other fills, finishes or removes it meanwhile. `None` in records that
+    /// an earlier release began.
+    pub job: Option<JobId>,
     /// For people.
     pub name: String,
     /// For people.
@@ -134,6 +137,16 @@ impl Image {
         self.refs.iter().find(|r| r.backup_storage == backup_storage)
     }
 
+    /// Whether its bytes are still on their way.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.status, ImageStatus::Creating | ImageStatus::Downloading)
+    }
+
+    /// Whether `job` makes it, and is not done with it.
+    pub fn is_made_by(&self, job: JobId) -> bool {
+        self.job == Some(job) && self.is_under_way()
+    }
+
     /// What its record knows of its bytes.
     pub fn facts(&self) -> ImageFacts {
         ImageFacts {
@@ -208,6 +221,7 @@ mod tests {
         Image {
             id: ImageId::v4(1),
             account: AccountId::v4(2),
+            job: Some(JobId::v4(3)),
             name: "disk".to_owned(),
             description: None,
             enabled: true,
@@ -283,6 +297,19 @@ mod tests {
             image.make_ready(BackupStorageId::v4(0), "/a", &facts(format), 7);
             assert_eq!((image.media_type.as_str(), image.format.as_str()), (is, format));
         }
+    }
+
+    #[test]
+    fn an_image_is_its_jobs_until_it_is_ready() {
+        let mut image = image("ISO", 1);
+        let (mine, other) = (JobId::v4(3), JobId::v4(4));
+        for status in ImageStatus::ALL {
+            image.status = status;
+            let under_way = matches!(status, ImageStatus::Creating | ImageStatus::Downloading);
+            assert_eq!((image.is_made_by(mine), image.is_made_by(other)), (under_way, false), "{status:?}");
+        }
+        (image.status, image.job) = (ImageStatus::Downloading, None);
+        assert!(!image.is_made_by(mine), "what an earlier release began is nobody's");
     }
 
     #[test]

@@ -286,6 +286,7 @@ impl Bench {
         Image {
             id: ImageId::random(&*self.clock),
             account: self.account,
+            job: None,
             name: "template".to_owned(),
             description: None,
             enabled: true,
