@@ -23,7 +23,7 @@ pub(crate) use add::expected;
 pub use add::{ADD_IMAGE, AddImage, AddSettings, CHECKSUM, CheckTags, ShowImage, job_type};
 pub use checksum::Checksum;
 pub use digest::{Algorithm, digest_of};
-pub use export::{EXPORT_IMAGE, EXPORTS, ExportImage, Exported, delete_export, exported, sweep_exports};
+pub use export::{EXPORT_IMAGE, EXPORTS, ExportImage, Exported, delete_exports, exported, sweep_exports};
 pub use hashes::{Digests, Hashes};
 pub use intake::{BREAKS_MAX, IDLE};
 pub use look::{Looked, look};

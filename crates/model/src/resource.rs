@@ -13,7 +13,7 @@ mod image;
 mod storage;
 
 pub use backup_storage::{BackupStorage, BackupStorageKind};
-pub use image::{Image, ImageFacts, ImageRef, ImageStatus};
+pub use image::{Export, Image, ImageFacts, ImageRef, ImageStatus};
 pub use storage::{CephPool, Storage, StorageKind, StorageState};
 
 /// Who may log in and own things.

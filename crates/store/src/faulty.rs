@@ -15,8 +15,8 @@ use longhaul_model::resource::{
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
-    JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, TagId,
-    Transition, VolumeId,
+    JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted,
+    TagId, Transition, VolumeId,
 };
 
 use crate::images::BackupStorageUpdate;

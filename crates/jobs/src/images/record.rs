@@ -47,8 +47,7 @@ pub(crate) async fn begin(
 ) -> Result<Image, Fault> {
     let system = known(&request.system_tags)?;
     let tag = |system: bool| move |text: &String| NewTag { system, text: text.clone() };
-    let tags: Vec<_> =
-        system.iter().map(tag(true)).chain(request.user_tags.iter().map(tag(false))).collect();
+    let tags: Vec<_> = system.iter().map(tag(true)).chain(request.user_tags.iter().map(tag(false))).collect();
     context.inventory().create_image(Image { job: Some(context.job().id), ..image }, &tags).await
 }
 

@@ -163,6 +163,7 @@ impl Request {
             status: ImageStatus::Downloading,
             export_url: None,
             export_md5: None,
+            more_exports: Vec::new(),
             create_ms: 0,
             last_op_ms: 0,
         };

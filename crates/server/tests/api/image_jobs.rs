@@ -110,8 +110,10 @@ fn an_image_that_was_deleted_and_made_anew_by_another_job_is_not_finished_by_the
     let admin = server.admin();
     let (pool, shelf) = (admin.pool(&json!({})), Shelf::of(&admin));
     let (volume, id) = (admin.full_volume(&pool, 4), uuid());
-    let data = json!({"volumeUuid": volume, "name": "i", "backupStorageUuids": [shelf.uuid], "resourceUuid": id});
-    let make = |throttle: &str| submit(&admin, "APICreateDataVolumeTemplateFromVolumeMsg", &data, &[throttle]);
+    let data =
+        json!({"volumeUuid": volume, "name": "i", "backupStorageUuids": [shelf.uuid], "resourceUuid": id});
+    let make =
+        |throttle: &str| submit(&admin, "APICreateDataVolumeTemplateFromVolumeMsg", &data, &[throttle]);
     let first = make("longhaul::throttle::2097152");
     until("the first to begin", || (image(&admin, &id)["status"] == "Creating").then_some(()));
     admin.delete(&format!("/images/{id}")).ok();

@@ -280,6 +280,7 @@ impl Bench {
             status: ImageStatus::Downloading,
             export_url: None,
             export_md5: None,
+            more_exports: Vec::new(),
             create_ms: 0,
             last_op_ms: 0,
         };

@@ -28,7 +28,12 @@ fn ready(image: ImageId, on: BackupStorageId) -> Effect {
     Effect::SetImageReady { image, backup_storage: on, install_path: format!("/{on}"), facts }
 }
 
-async fn end(t: &Bench, claim: &Claim, event: JobEvent, effects: Vec<Effect>) -> Result<JobState, StoreError> {
+async fn end(
+    t: &Bench,
+    claim: &Claim,
+    event: JobEvent,
+    effects: Vec<Effect>,
+) -> Result<JobState, StoreError> {
     let transition = Transition { effects, ..Transition::plain(event) };
     t.store.apply(claim, transition).await.map(|job| job.state)
 }

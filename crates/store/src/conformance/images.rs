@@ -2,8 +2,7 @@
 
 use longhaul_model::query::{Condition, Field, Filter, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{
-    BackupStorageKind, CephPool, Effect, Image, Intent, IntentKind, StorageState,
-    Tagged,
+    BackupStorageKind, CephPool, Effect, Export, Image, Intent, IntentKind, StorageState, Tagged,
 };
 use longhaul_model::{
     AccountId, BackupStorageId, Clock, HostId, ImageId, JobEvent, JobId, JobState, Transition,
@@ -111,6 +110,8 @@ pub async fn an_image_reads_back_with_its_copies(t: &Bench) {
     (new.system, new.virtio, new.enabled) = (true, false, false);
     new.refs[1].export_url = Some("http://export".to_owned());
     new.refs[1].export_md5 = Some("e".to_owned());
+    let more = |n: u8| Export { url: format!("http://export/{n}"), md5: n.to_string() };
+    new.refs[1].more_exports = vec![more(1), more(2)];
     let stored = t.store.create_image(new.clone(), &[]).await.unwrap();
     let now_ms = t.clock.now_ms();
     (new.create_ms, new.last_op_ms) = (now_ms, now_ms);

@@ -249,11 +249,13 @@ impl Tx<'_> {
             if !self.exists("SELECT 1 FROM backup_storage WHERE uuid = ?1", [&place])? {
                 return Err(StoreError::NotFound);
             }
+            let more = (!copy.more_exports.is_empty()).then(|| serde_json::to_string(&copy.more_exports));
+            let more = more.transpose().map_err(|e| StoreError::Corrupt(e.to_string()))?;
             taken_or(
                 self.prepare(
                     "INSERT INTO image_ref (image, backup_storage, install_path, status, export_url, export_md5,
-                        create_ms, last_op_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        create_ms, last_op_ms, more_exports)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
                     uuid,
@@ -264,6 +266,7 @@ impl Tx<'_> {
                     copy.export_md5,
                     copy.create_ms,
                     copy.last_op_ms,
+                    more,
                 ]),
             )?;
         }
