@@ -1,6 +1,6 @@
 //! Images: how their bytes come to a backup storage, and what they must be. The job type is in `add`, what it is told
 //! in `request`, where bytes come from in `source`, the file that they go to in `intake`, what it is in `look`, its
-//! further copies in `copies` and `spread`. Images of volumes are made in
+//! further copies in `copies` and `spread`, whose its record is meanwhile in `record`. Images of volumes are made in
 //! `template`, volumes of images in `volume`; `migrate` moves a copy, `export` gives it a URL. The records are looked after in `manage::images`.
 
 mod add;
@@ -12,6 +12,7 @@ mod hashes;
 mod intake;
 mod look;
 mod migrate;
+pub(crate) mod record;
 mod request;
 mod source;
 mod spread;
@@ -22,7 +23,7 @@ pub(crate) use add::expected;
 pub use add::{ADD_IMAGE, AddImage, AddSettings, CHECKSUM, CheckTags, ShowImage, job_type};
 pub use checksum::Checksum;
 pub use digest::{Algorithm, digest_of};
-pub use export::{EXPORT_IMAGE, EXPORTS, ExportImage, Exported, delete_export, exported, sweep_exports};
+pub use export::{EXPORT_IMAGE, EXPORTS, ExportImage, Exported, delete_exports, exported, sweep_exports};
 pub use hashes::{Digests, Hashes};
 pub use intake::{BREAKS_MAX, IDLE};
 pub use look::{Looked, look};

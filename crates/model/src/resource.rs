@@ -13,7 +13,7 @@ mod image;
 mod storage;
 
 pub use backup_storage::{BackupStorage, BackupStorageKind};
-pub use image::{Image, ImageFacts, ImageRef, ImageStatus};
+pub use image::{Export, Image, ImageFacts, ImageRef, ImageStatus};
 pub use storage::{CephPool, Storage, StorageKind, StorageState};
 
 /// Who may log in and own things.
@@ -211,7 +211,7 @@ pub enum Effect {
     },
     /// Bytes go to trash.
     AddTrash(Trash),
-    /// A copy of an image is complete: see `Image::make_ready`.
+    /// A copy of an image is complete: see `Image::make_ready`. Only while the job of the transition makes the image.
     SetImageReady {
         /// The image.
         image: ImageId,

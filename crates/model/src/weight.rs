@@ -72,7 +72,11 @@ impl Weigh for BackupStorage {
 
 impl Weigh for Image {
     fn texts(&self) -> usize {
-        let refs: usize = self.refs.iter().map(|r| r.install_path.len() + len(&r.export_url)).sum();
+        let refs: usize = self
+            .refs
+            .iter()
+            .map(|r| r.install_path.len() + r.exports().map(|(url, _)| url.len()).sum::<usize>())
+            .sum();
         self.name.len() + len(&self.description) + len(&self.url) + len(&self.guest_os_type) + refs
     }
 }

@@ -1,6 +1,8 @@
 //! Exported images over HTTP: `GET /exported-images/{image}/{secret}/{file}`. Whoever has the URL may fetch it, whole or
-//! from where a fetch was cut; the secret in it is random and goes with the export. Which file it is, is in
-//! `longhaul_jobs::images`.
+//! from where a fetch was cut, which part a range is is in `range`; the secret in it is random and goes with the export. The
+//! MD5 comes along, so that who fetches can compare. Which file it is, is in `longhaul_jobs::images`.
+
+mod range;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -12,14 +14,16 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64ct::{Base64, Encoding};
 use futures::stream;
 use longhaul_jobs::images::{EXPORTS, Exported, exported};
 use longhaul_jobs::manage::backup_storages::open_place;
 use longhaul_jobs::storage::{Access, DiskError, Root};
-use longhaul_model::resource::{ImageRef, ImageStatus};
+use longhaul_model::resource::ImageStatus;
 use longhaul_model::{Fault, ImageId};
 use sha2::{Digest, Sha256};
 
+use self::range::{Part, part};
 use crate::app::App;
 
 /// The directory in the data directory with what was made for exports.
@@ -64,14 +68,17 @@ async fn open(app: &App, image: &str, path: &str) -> Result<Option<(Arc<File>, O
     let Some(image) = inventory.find_image(id).await? else { return Ok(None) };
     // By their digests, so that the time it takes tells nothing of the secret.
     let wanted = Sha256::digest(path.as_bytes());
-    let is_it = |copy: &&ImageRef| {
-        copy.status == ImageStatus::Ready
-            && copy.export_url.as_deref().is_some_and(|url| {
-                url.find(EXPORTS).is_some_and(|at| Sha256::digest(&url.as_bytes()[at..]) == wanted)
-            })
-    };
-    let Some(copy) = image.refs.iter().find(is_it) else { return Ok(None) };
-    let Some(what) = exported(id, copy) else { return Ok(None) };
+    let is_it =
+        |url: &str| url.find(EXPORTS).is_some_and(|at| Sha256::digest(&url.as_bytes()[at..]) == wanted);
+    let mut found = None;
+    for copy in image.refs.iter().filter(|copy| copy.status == ImageStatus::Ready) {
+        for (url, md5) in copy.exports() {
+            if is_it(url) {
+                found = exported(id, url).map(|what| (copy, what, md5.map(str::to_owned)));
+            }
+        }
+    }
+    let Some((copy, what, md5)) = found else { return Ok(None) };
     let place = inventory.backup_storage(copy.backup_storage, "backupStorageUuid").await?;
     let (exports, install_path) = (app.settings.data_dir.join(DIRECTORY), copy.install_path.clone());
     let opened = tokio::task::spawn_blocking(move || -> Result<File, DiskError> {
@@ -86,46 +93,47 @@ async fn open(app: &App, image: &str, path: &str) -> Result<Option<(Arc<File>, O
         root.open_file(&relative, Access::Read)
     });
     match opened.await {
-        Ok(Ok(file)) => Ok(Some((Arc::new(file), copy.export_md5.clone()))),
+        Ok(Ok(file)) => Ok(Some((Arc::new(file), md5))),
         Ok(Err(error)) => Err(longhaul_jobs::manage::fault::from_disk(error)),
         Err(_) => Err(Fault::internal("opening an export broke off")),
     }
 }
 
-/// First and last byte of `bytes=5-9`, `bytes=5-`, `bytes=-5` of so many; `None` where it is no such range, `Err` where
-/// there are no such bytes.
-fn range(text: &str, total: u64) -> Option<Result<(u64, u64), ()>> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let (first, last) = match (from, to) {
-        ("", last) => (total.saturating_sub(last.parse().ok()?), total.checked_sub(1)),
-        (first, "") => (first.parse().ok()?, total.checked_sub(1)),
-        (first, last) => {
-            (first.parse().ok()?, total.checked_sub(1).map(|end| end.min(last.parse().unwrap_or(0))))
-        }
-    };
-    Some(last.filter(|last| first <= *last).map(|last| (first, last)).ok_or(()))
+/// What `headers` ask for of a file whose entity tag is `tag`. A range counts for GET, and with `If-Range` only if that
+/// names the file as it is: a date does not, since there is none to compare it with.
+fn wanted(method: &Method, headers: &HeaderMap, tag: Option<&str>, total: u64) -> Part {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let same =
+        !headers.contains_key(header::IF_RANGE) || text(header::IF_RANGE).is_some_and(|is| Some(is) == tag);
+    let once = headers.get_all(header::RANGE).iter().count() == 1;
+    match text(header::RANGE).filter(|_| same && once && method == Method::GET) {
+        Some(asked) => part(asked, total),
+        None => Part::Whole,
+    }
 }
 
 fn answer(method: &Method, headers: &HeaderMap, file: Arc<File>, md5: Option<&str>) -> Response {
     let Ok(total) = file.metadata().map(|meta| meta.len()) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let tag = md5.map(|md5| format!("\"{md5}\""));
-    let same = text(header::IF_RANGE).is_none_or(|wanted| Some(wanted) == tag.as_deref());
-    let wanted = text(header::RANGE).filter(|_| same).and_then(|text| range(text, total));
-    let (status, first, end) = match wanted {
-        None => (StatusCode::OK, 0, total),
-        Some(Ok((first, last))) => (StatusCode::PARTIAL_CONTENT, first, last + 1),
-        Some(Err(())) => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+    let md5 = md5.and_then(|md5| Some((md5, Base64::encode_string(&hex(md5)?))));
+    let tag = md5.as_ref().map(|(hex, _)| format!("\"{hex}\""));
+    let (status, first, end) = match wanted(method, headers, tag.as_deref(), total) {
+        Part::Whole => (StatusCode::OK, 0, total),
+        Part::Bytes(first, last) => (StatusCode::PARTIAL_CONTENT, first, last + 1),
+        Part::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
     };
     let mut answer = Response::builder()
         .status(status)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .header(header::CONTENT_LENGTH, end - first);
-    if let Some(tag) = tag {
-        answer = answer.header(header::ETAG, tag);
+    if let (Some(tag), Some((_, base64)), true) = (tag, md5, status != StatusCode::RANGE_NOT_SATISFIABLE) {
+        // The digest of all of the file, whatever part of it is sent; Content-MD5 is that of what is sent.
+        answer = answer.header(header::ETAG, tag).header("repr-digest", format!("md5=:{base64}:"));
+        if status == StatusCode::OK {
+            answer = answer.header("content-md5", base64);
+        }
     }
     answer = match status {
         StatusCode::PARTIAL_CONTENT => {
@@ -137,6 +145,12 @@ fn answer(method: &Method, headers: &HeaderMap, file: Arc<File>, md5: Option<&st
     let body =
         if method == Method::HEAD { Body::empty() } else { Body::from_stream(blocks(file, first, end)) };
     answer.body(body).unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The bytes of an MD5 in hex digits.
+fn hex(md5: &str) -> Option<[u8; 16]> {
+    (md5.len() == 32).then_some(())?;
+    u128::from_str_radix(md5, 16).ok().map(u128::to_be_bytes)
 }
 
 /// The bytes of a file from `first` to before `end`.
@@ -166,21 +180,5 @@ mod tests {
         assert_eq!(base("127.0.0.1:80".parse().unwrap(), "h"), "http://127.0.0.1:80");
         assert_eq!(base("0.0.0.0:8080".parse().unwrap(), "h"), "http://h:8080");
         assert_eq!(base("[::]:8080".parse().unwrap(), "h"), "http://h:8080");
-    }
-
-    #[test]
-    fn a_range_is_what_of_it_there_is() {
-        assert_eq!(range("bytes=0-3", 10), Some(Ok((0, 3))));
-        assert_eq!(range("bytes=5-", 10), Some(Ok((5, 9))));
-        assert_eq!(range("bytes=-4", 10), Some(Ok((6, 9))));
-        assert_eq!(range("bytes=-40", 10), Some(Ok((0, 9))));
-        assert_eq!(range("bytes=8-40", 10), Some(Ok((8, 9))));
-        for beyond in ["bytes=10-", "bytes=5-4", "bytes=-0"] {
-            assert_eq!(range(beyond, 10), Some(Err(())), "{beyond}");
-        }
-        assert_eq!(range("bytes=0-", 0), Some(Err(())));
-        for none in ["", "items=0-1", "bytes=a-b", "bytes=0-1,3-4"] {
-            assert!(!matches!(range(none, 10), Some(Ok((_, n))) if n > 1), "{none}");
-        }
     }
 }

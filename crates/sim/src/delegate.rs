@@ -45,10 +45,11 @@ macro_rules! delegate_the_rest {
             backup_storage(id: BackupStorageId) -> Option<BackupStorage>;
             update_backup_storage(id: BackupStorageId, update: BackupStorageUpdate) -> BackupStorage;
             delete_backup_storage(id: BackupStorageId) -> ();
-            create_image(image: Image) -> Image;
+            create_image(image: Image, tags: &[NewTag]) -> Image;
             image(id: ImageId) -> Option<Image>;
             update_image(image: Image, seen_ms: i64) -> Image;
             delete_image(id: ImageId) -> ();
+            abandon_image(id: ImageId, job: JobId) -> bool;
             images_of_content(blake3: &str) -> Vec<Image>;
         }}
         $crate::delegate! { $wrapper, Ledger {
@@ -124,7 +125,7 @@ pub mod names {
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
         AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
-        JobState, KeyId, NewJob, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId,
+        JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId,
         Transition, VolumeId,
     };
     pub use longhaul_store::images::BackupStorageUpdate;

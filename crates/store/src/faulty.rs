@@ -15,8 +15,8 @@ use longhaul_model::resource::{
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
-    JobState, KeyId, NewJob, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted, TagId,
-    Transition, VolumeId,
+    JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted,
+    TagId, Transition, VolumeId,
 };
 
 use crate::images::BackupStorageUpdate;
@@ -177,10 +177,11 @@ faulty! {
         fn backup_storage(id: BackupStorageId) -> Option<BackupStorage>;
         fn update_backup_storage(id: BackupStorageId, update: BackupStorageUpdate) -> BackupStorage;
         fn delete_backup_storage(id: BackupStorageId) -> ();
-        fn create_image(image: Image) -> Image;
+        fn create_image(image: Image, tags: &[NewTag]) -> Image;
         fn image(id: ImageId) -> Option<Image>;
         fn update_image(image: Image, seen_ms: i64) -> Image;
         fn delete_image(id: ImageId) -> ();
+        fn abandon_image(id: ImageId, job: JobId) -> bool;
         fn images_of_content(blake3: &str) -> Vec<Image>;
     }
     Ledger {

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use longhaul_model::resource::{BackupStorage, Image, StorageState};
-use longhaul_model::{BackupStorageId, ImageId};
+use longhaul_model::{BackupStorageId, ImageId, JobId, NewTag};
 
 use crate::StoreError;
 
@@ -33,11 +33,12 @@ pub trait Images: Send + Sync {
     /// # Errors
     /// `NotFound`; `InUse` while a copy of an image, or an intent, lies on it.
     async fn delete_backup_storage(&self, id: BackupStorageId) -> Result<()>;
-    /// Stores an image with its copies, in one transaction.
+    /// Stores an image with its copies and tags, in one transaction. A tag that is given twice is stored once.
     ///
     /// # Errors
-    /// `Taken`: the uuid; `NotFound`: a backup storage that a copy lies on.
-    async fn create_image(&self, image: Image) -> Result<Image>;
+    /// `Taken`: the uuid; `NotFound`: a backup storage that a copy lies on; `TooMany`: more than
+    /// `TAGS_PER_RESOURCE_MAX` tags.
+    async fn create_image(&self, image: Image, tags: &[NewTag]) -> Result<Image>;
     /// The image, its copies by the uuid of their backup storage.
     async fn image(&self, id: ImageId) -> Result<Option<Image>>;
     /// Writes the whole record, copies included, if its `last_op_ms` is still `seen_ms`; sets a new, larger
@@ -51,6 +52,9 @@ pub trait Images: Send + Sync {
     /// # Errors
     /// `NotFound`.
     async fn delete_image(&self, id: ImageId) -> Result<()>;
+    /// Removes the record with its copies and tags while `job` makes it (`Image::is_made_by`), else nothing. Whether
+    /// it did.
+    async fn abandon_image(&self, id: ImageId, job: JobId) -> Result<bool>;
     /// Images whose bytes have that BLAKE3, oldest first, at most `SAME_CONTENT_MAX`; whoever owns them.
     async fn images_of_content(&self, blake3: &str) -> Result<Vec<Image>>;
 }

@@ -18,7 +18,7 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
         Code::Timeout => ("SYS.1001", 504, "A message or a operation timeout"),
         Code::CannotCreate => ("SYS.1002", 500, "Unable to create a resource"),
         Code::NotFound => ("SYS.1003", 404, "A resource can not be found"),
-        Code::CannotDelete => ("SYS.1004", 500, "Unable to delete a resource"),
+        Code::CannotDelete => ("SYS.1004", 409, "Unable to delete a resource"),
         Code::CannotChangeState => ("SYS.1005", 500, "Unable to change resource state"),
         Code::OperationFailed => ("SYS.1006", 409, "An operation failed"),
         Code::InvalidArgument => ("SYS.1007", 400, "One or more API argument is invalid"),

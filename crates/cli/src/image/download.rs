@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -75,8 +75,12 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
         context.console.note("stopped; the same command goes on from what came");
         return Ok(Exit::Interrupted);
     };
-    if !args.keep {
-        context.client.delete(&["backup-storage", &place, "exported-images", &view.uuid]).await?;
+    // What was there before is left there: somebody else may be fetching it.
+    if !args.keep && answer["existed"] != true {
+        let path = ["backup-storage", &place, "exported-images", &view.uuid];
+        let only = url.rsplit_once('.').map(|(_, format)| ("exportFormat", format));
+        let query = only.into_iter().filter(|(_, format)| ["raw", "qcow2", "iso"].contains(format));
+        context.client.call(Method::DELETE, &path, &query.collect::<Vec<_>>(), None).await?;
     }
     let size = crate::human::bytes(bytes);
     let url = if args.keep { format!("; it is also at {url}") } else { String::new() };

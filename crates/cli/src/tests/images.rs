@@ -197,6 +197,37 @@ async fn an_export_goes_on_with_what_came_before() {
 }
 
 #[tokio::test]
+async fn an_export_names_the_stored_format_and_takes_back_only_what_it_made() {
+    let bytes = disk(1);
+    for (existed, deleted) in [(false, 1), (true, 0)] {
+        let (url, _store) = serve(Store { bytes: bytes.clone(), ..Store::default() });
+        let url = format!("{url}.qcow2");
+        let told = json!({"imageUrl": url, "exportMd5Sum": "x", "existed": existed, "success": true});
+        let fake = Fake::start(move |asked, _| match asked.method.as_str() {
+            "PUT" => Reply::Json(200, told.clone()),
+            "DELETE" => Reply::Json(200, json!({})),
+            _ => rows(vec![json!({
+                "uuid": IMAGE, "name": "disk", "status": "Ready", "format": "qcow2",
+                "backupStorageRefs": [{"backupStorageUuid": SHELF, "status": "Ready"}],
+            })]),
+        });
+        let to = file("left", b"");
+        std::fs::remove_file(&to).expect("removed");
+        let ran = run(&fake, &["image", "export", "disk", "--to", &to.display().to_string()]).await;
+        assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+        std::fs::remove_file(&to).expect("removed");
+        let asked = fake.asked();
+        let export = asked.iter().find(|asked| asked.method == "PUT").expect("an export");
+        // Without it, an export that was left there in another format would be taken for this one.
+        assert_eq!(export.body["exportImageFromBackupStorage"]["exportFormat"], "qcow2");
+        let path = format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}?exportFormat=qcow2");
+        let taken_back: Vec<_> = asked.iter().filter(|asked| asked.method == "DELETE").collect();
+        assert_eq!(taken_back.len(), deleted);
+        assert!(taken_back.iter().all(|asked| asked.path == path), "{:?}", taken_back[0].path);
+    }
+}
+
+#[tokio::test]
 async fn an_image_by_its_url_is_asked_of_the_server_and_its_url_is_called_by_nobody() {
     let web = TcpListener::bind("127.0.0.1:0").expect("a port");
     web.set_nonblocking(true).expect("set");

@@ -1,8 +1,8 @@
 //! Backup storages and images as job types and routes see them: the same for these two families.
 
 use longhaul_model::query::{Field, Resource, Rows};
-use longhaul_model::resource::{BackupStorage, Image, Tagged};
-use longhaul_model::{BackupStorageId, Fault, ImageId};
+use longhaul_model::resource::{BackupStorage, Image};
+use longhaul_model::{BackupStorageId, Fault, ImageId, JobId, NewTag};
 use longhaul_store::StoreError;
 use longhaul_store::images::BackupStorageUpdate;
 
@@ -98,13 +98,13 @@ impl Inventory {
         self.store.image(id).await.map_err(|e| from_store(e, &image_text(id)))
     }
 
-    /// Stores a new image.
+    /// Stores a new image with its tags, of which each counts once.
     ///
     /// # Errors
-    /// The uuid is used already, or a backup storage is gone.
-    pub async fn create_image(&self, image: Image) -> Result<Image, Fault> {
+    /// The uuid is used already, there are too many tags, or a backup storage is gone.
+    pub async fn create_image(&self, image: Image, tags: &[NewTag]) -> Result<Image, Fault> {
         let id = image.id;
-        self.store.create_image(image).await.map_err(|error| match error {
+        self.store.create_image(image, tags).await.map_err(|error| match error {
             StoreError::Taken => {
                 Fault::invalid(format!("the uuid[{id}] already belongs to an image; choose another"))
             }
@@ -147,6 +147,14 @@ impl Inventory {
         }
     }
 
+    /// Removes the record of an image that `job` makes, while it does; of another nothing. No file is touched.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn abandon_image(&self, id: ImageId, job: JobId) -> Result<bool, Fault> {
+        self.store.abandon_image(id, job).await.map_err(|e| from_store(e, &image_text(id)))
+    }
+
     /// Images of that status, whoever owns them, the first page.
     ///
     /// # Errors
@@ -165,19 +173,5 @@ impl Inventory {
     /// The store does not answer.
     pub async fn images_of_content(&self, blake3: &str) -> Result<Vec<Image>, Fault> {
         self.store.images_of_content(blake3).await.map_err(|e| from_store(e, "the images"))
-    }
-
-    /// Puts tags on a resource; those that it has already are passed over.
-    ///
-    /// # Errors
-    /// The resource is gone, has too many tags, or the store does not answer.
-    pub async fn put_tags(&self, on: Tagged, system: bool, texts: &[String]) -> Result<(), Fault> {
-        for text in texts {
-            match self.store.add_tags(on, system, std::slice::from_ref(text)).await {
-                Ok(_) | Err(StoreError::Taken) => {}
-                Err(error) => return Err(from_store(error, "the tags")),
-            }
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
-use longhaul_model::resource::{BackupStorage, Image, ImageFacts, ImageStatus, Tagged};
+use longhaul_model::resource::{BackupStorage, Image, ImageFacts};
 use longhaul_model::{Fault, HostId, Pages, SlotClass};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ use super::checksum::Checksum;
 use super::copies::{self, Copied, Progress};
 use super::intake::{self, Order};
 use super::look::look;
+use super::record;
 use super::request::Request;
 use super::source::{self, Closed, Opened, Source};
 use crate::carry::{self, CopySettings};
@@ -101,7 +102,7 @@ pub fn job_type() -> JobType {
         cancelable: true,
         resumable: true,
         cleanable: true,
-        ordered: false, // its image is its own until it is done
+        ordered: false, // its image's record names it, so another job for the same uuid is refused, not queued
         class: SlotClass::BuiltIn,
         restart: RestartRule::Resume,
         admin_only: false,
@@ -190,18 +191,14 @@ impl JobHandler for AddImage {
         if let Some(upload) = self.upload(context.data()) {
             return upload.undo(context).await;
         }
+        let request = Request::read(context.data(), context.job().id)?;
+        let begun = record::has_begun(context).await?;
         let removed = intake::remove_all(context, &self.settings.staging).await?;
         let mut receipt = carry::undo(context, &self.settings.copy).await?;
         if let Some(Value::Array(more)) = receipt.get_mut("removed") {
             more.extend(removed.into_iter().map(Value::from));
         }
-        let request = Request::read(context.data(), context.job().id)?;
-        if let Some(image) = self.desk.inventory.find_image(request.image).await?
-            && image.account == context.job().account
-            && image.status == ImageStatus::Downloading
-        {
-            self.desk.inventory.delete_image(image.id).await?;
-        }
+        record::abandon(context, request.image, begun).await?;
         Ok(receipt)
     }
 }
@@ -242,22 +239,12 @@ impl AddImage {
 
     /// The record of the image to be, of this attempt or an earlier one, with its tags.
     async fn placeholder(&self, context: &JobContext, request: &Request) -> Result<Image, Fault> {
-        let inventory = &self.desk.inventory;
-        if let Some(known) = inventory.find_image(request.image).await? {
-            if known.account == context.job().account && known.status == ImageStatus::Downloading {
-                return Ok(known);
-            }
-            return Err(Fault::invalid(format!("the uuid[{}] belongs to another image", request.image)));
-        }
-        if !context.checkpoint().is_empty() {
-            return Err(Fault::failed(format!("image [uuid:{}] has been deleted", request.image)));
+        if let Some(image) = record::mine(context, request.image).await? {
+            return Ok(image);
         }
         let places: Vec<_> = self.places(request).await?.iter().map(|place| place.id).collect();
-        let image = inventory.create_image(request.image(context.job().account, &places)).await?;
-        let kept = (self.settings.tags)(&request.system_tags)?;
-        inventory.put_tags(Tagged::Image(image.id), true, &kept).await?;
-        inventory.put_tags(Tagged::Image(image.id), false, &request.user_tags).await?;
-        Ok(image)
+        let image = request.image(context.job().account, &places);
+        record::begin(context, &self.settings.tags, request, image).await
     }
 
     /// The backup storages of the image's copies, the first of them that which its bytes come to.

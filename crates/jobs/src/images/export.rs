@@ -1,13 +1,13 @@
 //! `APIExportImageFromBackupStorageMsg`: a copy of an image gets a URL that it can be fetched from. A file of the wanted
 //! format is served as it lies there; of anything else a file is made, verified, in the server's own directory of
-//! exports. Serving it is the server's.
+//! exports. Exports in several formats stand beside each other. Serving them is the server's.
 
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
-use longhaul_model::resource::{BackupStorage, Effect, Image, ImageRef, ImageStatus, IntentKind};
+use longhaul_model::resource::{BackupStorage, Effect, Export, Image, ImageRef, ImageStatus, IntentKind};
 use longhaul_model::{BackupStorageId, Fault, ImageId, SessionId, SlotClass};
 use serde_json::{Map, Value, json};
 
@@ -65,15 +65,20 @@ pub enum Exported {
     File(PathBuf),
 }
 
-/// What the export of a copy is; `None` where it has none.
-pub fn exported(image: ImageId, copy: &ImageRef) -> Option<Exported> {
-    let name = copy.export_url.as_deref()?.rsplit('/').next()?;
+/// What the URL of an export of `image` serves; `None` for what is no such URL.
+pub fn exported(image: ImageId, url: &str) -> Option<Exported> {
+    let name = url.rsplit('/').next()?;
     let stem = name.split('.').next()?;
     Some(if stem == ITSELF {
         Exported::Copy
     } else {
         Exported::File(Path::new(&image.to_string()).join(stem))
     })
+}
+
+/// Whether the URL of an export is of that format.
+pub fn is_of_format(url: &str, format: &str) -> bool {
+    url.rsplit_once('.').is_some_and(|(_, of)| of == format)
 }
 
 impl ExportImage {
@@ -140,7 +145,7 @@ impl JobHandler for ExportImage {
             cancelable: true,
             resumable: true,
             cleanable: true,
-            ordered: true, // of two exports of one image the later finds that of the earlier
+            ordered: true, // of two exports of one image in one format the later finds that of the earlier
             class: SlotClass::BuiltIn,
             restart: RestartRule::Resume,
             admin_only: false,
@@ -191,29 +196,23 @@ impl JobHandler for ExportImage {
             format => format_name(format_on(&place, format)),
         };
         let format = request.format.as_deref().unwrap_or(stored);
-        let told = |url: &str, md5: &str, intents: &[u64]| Success {
+        let told = |url: &str, md5: &str, existed: bool, intents: &[u64]| Success {
             extra: Map::from_iter([
                 ("imageUrl".to_owned(), json!(url)),
                 ("exportMd5Sum".to_owned(), json!(md5)),
+                ("existed".to_owned(), json!(existed)),
             ]),
             effects: intents.iter().map(|id| Effect::LedgerDone(*id)).collect(),
             ..Success::default()
         };
-        if let Some(url) = &copy.export_url {
-            if request.format.is_some() && !url.ends_with(&format!(".{format}")) {
-                return Err(Fault::failed(format!(
-                    "the image[uuid:{}] is exported in another format; delete that export first",
-                    image.id
-                ))
-                .into());
-            }
+        if let Some((url, md5)) = copy.exports().find(|(url, _)| is_of_format(url, format)) {
             let mut mine = Vec::new(); // of an attempt that was cut right before its success
             for intent in context.intents().await? {
                 if matches!(&intent.kind, IntentKind::ImageArtifact { path, .. } if served(url, path)) {
                     mine.push(intent.id);
                 }
             }
-            return Ok(told(url, copy.export_md5.as_deref().unwrap_or_default(), &mine));
+            return Ok(told(url, md5.unwrap_or_default(), mine.is_empty(), &mine));
         }
         let (stem, md5, intents) = match place.directory() {
             Some(root) if format == stored => {
@@ -230,12 +229,11 @@ impl JobHandler for ExportImage {
             let copy = image.refs.iter_mut().find(|copy| copy.backup_storage == request.place);
             let copy =
                 copy.ok_or_else(|| Fault::failed("the image was moved while it was exported".to_owned()))?;
-            copy.export_url = Some(url.clone());
-            copy.export_md5 = Some(md5.clone());
+            copy.add_export(Export { url: url.clone(), md5: md5.clone() });
             Ok(())
         });
         kept.await?;
-        Ok(told(&url, &md5, &intents))
+        Ok(told(&url, &md5, false, &intents))
     }
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
@@ -249,9 +247,9 @@ impl JobHandler for ExportImage {
             if let Some(image) = self.desk.inventory.find_image(request.image).await?
                 && image
                     .on(request.place)
-                    .is_some_and(|c| c.export_url.as_deref().is_some_and(|u| served(u, path)))
+                    .is_some_and(|copy| copy.exports().any(|(url, _)| served(url, path)))
             {
-                forget(&self.desk, &image, request.place).await?;
+                forget(&self.desk, &image, request.place, |url| served(url, path)).await?;
             }
             remove(&self.settings.exports, Path::new(path)).await?;
             removed.push(Value::from(path.clone()));
@@ -272,11 +270,16 @@ fn served(url: &str, path: &str) -> bool {
     Path::new(path).file_name().is_some_and(|file| file == stem)
 }
 
-/// Takes the URL out of the record; the MD5 stays.
-async fn forget(desk: &Desk, image: &Image, place: BackupStorageId) -> Result<(), Fault> {
+/// Takes those URLs out of the record that are `gone`.
+async fn forget(
+    desk: &Desk,
+    image: &Image,
+    place: BackupStorageId,
+    gone: impl Fn(&str) -> bool + Send + Sync,
+) -> Result<(), Fault> {
     let forgotten = desk.inventory.change_image(image.id, |image| {
         for copy in image.refs.iter_mut().filter(|copy| copy.backup_storage == place) {
-            copy.export_url = None;
+            copy.drop_exports(&gone);
         }
         Ok(())
     });
@@ -300,22 +303,30 @@ async fn remove(exports: &Path, path: &Path) -> Result<(), Fault> {
     .await
 }
 
-/// Takes the export of an image back: its URL answers no more, and what was made for it is removed. Where there is
-/// none, nothing is done.
+/// Takes the exports of an image back, or that of one format: their URLs answer no more, and what was made for them is
+/// removed. Where there is none, nothing is done.
 ///
 /// # Errors
-/// The image is not on that backup storage, or the disk refuses.
-pub async fn delete_export(
+/// The disk or the store refuses.
+pub async fn delete_exports(
     desk: &Desk,
     exports: &Path,
     image: &Image,
     place: BackupStorageId,
+    format: Option<&str>,
 ) -> Result<(), Fault> {
-    let Some(what) = image.on(place).and_then(|copy| exported(image.id, copy)) else { return Ok(()) };
-    forget(desk, image, place).await?;
-    if let Exported::File(file) = what {
-        let root = exports.canonicalize().unwrap_or_else(|_| exports.to_owned());
-        remove(exports, &root.join(file)).await?;
+    let Some(copy) = image.on(place) else { return Ok(()) };
+    let wanted = |url: &str| format.is_none_or(|format| is_of_format(url, format));
+    let gone: Vec<String> = copy.exports().map(|(url, _)| url.to_owned()).filter(|url| wanted(url)).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    forget(desk, image, place, |url| gone.iter().any(|one| one == url)).await?;
+    let root = exports.canonicalize().unwrap_or_else(|_| exports.to_owned());
+    for url in &gone {
+        if let Some(Exported::File(file)) = exported(image.id, url) {
+            remove(exports, &root.join(file)).await?;
+        }
     }
     Ok(())
 }
@@ -351,7 +362,7 @@ pub async fn sweep_exports(desk: &Desk, exports: &Path) -> Result<usize, Fault> 
             Err(_) => None,
         };
         let used = known.is_some_and(|image| {
-            image.refs.iter().any(|c| c.export_url.as_deref().is_some_and(|url| served(url, &text)))
+            image.refs.iter().any(|copy| copy.exports().any(|(url, _)| served(url, &text)))
         });
         if !used {
             let root = exports.canonicalize().unwrap_or_else(|_| exports.to_owned());

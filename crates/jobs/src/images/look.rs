@@ -10,8 +10,10 @@ use crate::manage::backup_storages::open_place;
 use crate::manage::blocking;
 use crate::storage::{self, Access, DiskError, Format, Root};
 
-/// The mark of a volume descriptor of ISO 9660, and where the first of them has it.
-const ISO_MARK: (&[u8], u64) = (b"CD001", 32_769);
+/// Where the first volume descriptor of an ISO has its mark.
+const ISO_MARK_AT: u64 = 32_769;
+/// The marks: of ISO 9660, and of a disc that is UDF alone.
+const ISO_MARKS: [&[u8; 5]; 2] = [b"CD001", b"BEA01"];
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +24,11 @@ pub struct Looked {
     pub virtual_bytes: u64,
 }
 
-/// Looks at a file below a backup storage's root. `told` is the format that it was said to have: what has no mark of
-/// its own is an iso if that was said, else raw.
+/// Looks at a file below a backup storage's root. `told` is the format that it was said to have. What the bytes are by a
+/// mark of their own counts, as in ZStack; what has none is raw, and must not have been said to be anything else.
 ///
 /// # Errors
-/// It is of a format that is not taken, its header is not to be believed, it is too large, or is made of other files.
+/// It has not the mark of the format that it was said to have, is of a format that is not taken, its header is not to be believed, it is too large, or is made of other files.
 pub async fn look(place: &BackupStorage, relative: &Path, told: Option<String>) -> Result<Looked, Fault> {
     let (place, relative) = (place.clone(), relative.to_owned());
     blocking(move || look_at(&open_place(&place)?, &relative, told.as_deref())).await
@@ -44,17 +46,26 @@ fn look_at(root: &Root, relative: &Path, told: Option<&str>) -> Result<Looked, D
     }
     let format = match info.format {
         Format::Qcow2 => "qcow2",
-        Format::Raw if told == Some("iso") || is_iso(root, relative)? => "iso",
+        Format::Raw if is_iso(root, relative)? => "iso",
         Format::Raw => "raw",
     };
+    if let ("raw", Some(told @ ("qcow2" | "iso"))) = (format, told) {
+        return Err(DiskError::BadImage {
+            path: root.full(relative),
+            reason: format!(
+                "it was said to be {told}, but has not the mark of one; fetch the right file, or say format raw if these \
+                 bytes are the disk"
+            ),
+        });
+    }
     Ok(Looked { format: format.to_owned(), virtual_bytes: info.virtual_bytes })
 }
 
 fn is_iso(root: &Root, relative: &Path) -> Result<bool, DiskError> {
     let file = root.open_file(relative, Access::Read)?;
-    let mut found = [0; ISO_MARK.0.len()];
-    match file.read_exact_at(&mut found, ISO_MARK.1) {
-        Ok(()) => Ok(found == ISO_MARK.0),
+    let mut found = [0; 5];
+    match file.read_exact_at(&mut found, ISO_MARK_AT) {
+        Ok(()) => Ok(ISO_MARKS.contains(&&found)),
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         Err(e) => Err(DiskError::io("read", &root.full(relative), e)),
     }

@@ -163,12 +163,14 @@ impl Request {
             status: ImageStatus::Downloading,
             export_url: None,
             export_md5: None,
+            more_exports: Vec::new(),
             create_ms: 0,
             last_op_ms: 0,
         };
         Image {
             id: self.image,
             account,
+            job: None,
             name: self.name.clone(),
             description: self.description.clone(),
             enabled: true,

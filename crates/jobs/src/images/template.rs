@@ -5,12 +5,13 @@
 use async_trait::async_trait;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
-use longhaul_model::resource::{BackupStorage, Image, ImageFacts, ImageStatus, Storage, Tagged, Volume};
+use longhaul_model::resource::{BackupStorage, Image, ImageFacts, ImageStatus, Storage, Volume};
 use longhaul_model::{Code, Fault, JobId, SlotClass, VolumeId};
 use serde_json::{Map, Value, json};
 
 use super::add::AddSettings;
 use super::copies::{self, Progress, digests, facts_on_pool};
+use super::record;
 use super::request::{PLACES_MAX, Request};
 use crate::carry::{self, Place};
 use crate::copy::checkpoint::ChunkMap;
@@ -127,16 +128,6 @@ impl CreateTemplate {
         wanted: &Wanted,
         volume: &Volume,
     ) -> Result<Image, Fault> {
-        let inventory = &self.desk.inventory;
-        if let Some(known) = inventory.find_image(wanted.request.image).await? {
-            if known.account == context.job().account && known.status == ImageStatus::Creating {
-                return Ok(known);
-            }
-            return Err(Fault::invalid(format!("the uuid[{}] belongs to another image", known.id)));
-        }
-        if !context.checkpoint().is_empty() {
-            return Err(Fault::failed(format!("image [uuid:{}] has been deleted", wanted.request.image)));
-        }
         let places = self.places(wanted, volume.actual_size.unwrap_or(0)).await?;
         let ids: Vec<_> = places.iter().map(|place| place.id).collect();
         let mut image = wanted.request.image(context.job().account, &ids);
@@ -145,11 +136,7 @@ impl CreateTemplate {
         for copy in &mut image.refs {
             copy.status = ImageStatus::Creating;
         }
-        let image = inventory.create_image(image).await?;
-        let kept = (self.settings.tags)(&wanted.request.system_tags)?;
-        inventory.put_tags(Tagged::Image(image.id), true, &kept).await?;
-        inventory.put_tags(Tagged::Image(image.id), false, &wanted.request.user_tags).await?;
-        Ok(image)
+        record::begin(context, &self.settings.tags, &wanted.request, image).await
     }
 
     /// Copies the volume to the first backup storage and notes what it is there.
@@ -206,7 +193,7 @@ impl JobHandler for CreateTemplate {
             cancelable: true,
             resumable: true,
             cleanable: true,
-            ordered: false, // its image is its own until it is done
+            ordered: false, // its image's record names it, so another job for the same uuid is refused, not queued
             class: SlotClass::BuiltIn,
             restart: RestartRule::Resume,
             admin_only: false,
@@ -253,11 +240,13 @@ impl JobHandler for CreateTemplate {
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         let wanted = self.read(context.data(), context.job().id)?;
-        let volume = self.desk.inventory.volume(wanted.volume).await;
         let mut progress = Progress::of(context);
-        let image = match self.desk.inventory.find_image(wanted.request.image).await? {
-            Some(image) if !progress.copies.is_empty() => image, // the volume is needed no more
-            _ => self.placeholder(context, &wanted, &volume?).await?,
+        let image = match record::mine(context, wanted.request.image).await? {
+            Some(image) => image, // the volume is looked at again where it is needed
+            None => {
+                let volume = self.desk.inventory.volume(wanted.volume).await?;
+                self.placeholder(context, &wanted, &volume).await?
+            }
         };
         let mut places = Vec::new();
         for copy in &image.refs {
@@ -289,14 +278,10 @@ impl JobHandler for CreateTemplate {
     }
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
-        let receipt = carry::undo(context, &self.settings.copy).await?;
         let wanted = self.read(context.data(), context.job().id)?;
-        if let Some(image) = self.desk.inventory.find_image(wanted.request.image).await?
-            && image.account == context.job().account
-            && image.status == ImageStatus::Creating
-        {
-            self.desk.inventory.delete_image(image.id).await?;
-        }
+        let begun = record::has_begun(context).await?;
+        let receipt = carry::undo(context, &self.settings.copy).await?;
+        record::abandon(context, wanted.request.image, begun).await?;
         Ok(receipt)
     }
 }

@@ -11,14 +11,13 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use longhaul_engine::JobContext;
 use longhaul_engine::handler::{CheckRequest, Checked, Ended, Held, JobHandler, JobType, Success};
-use longhaul_model::resource::{BackupStorage, Effect, Image, ImageFacts, ImageStatus};
-use longhaul_model::resource::{Intent, IntentKind, Tagged};
+use longhaul_model::resource::{BackupStorage, Effect, Image, ImageFacts, Intent, IntentKind};
 use longhaul_model::{BackupStorageId, Code, Fault};
 use serde_json::{Map, Value, json};
 
 use super::attempt::{Place, Told};
 use super::{Checksum, SCHEME, Table, UploadLimits, forget};
-use crate::images::{self, AddSettings, Algorithm, Request, digest_of};
+use crate::images::{self, AddSettings, Algorithm, Request, digest_of, record};
 use crate::manage::backup_storages::{open_place, refreshed};
 use crate::manage::{Desk, blocking};
 use crate::storage::{self, DiskError};
@@ -105,20 +104,11 @@ impl Intake {
         request: &Request,
         place: BackupStorageId,
     ) -> Result<Image, Fault> {
-        let inventory = &self.desk.inventory;
-        match inventory.find_image(request.image).await? {
-            Some(known) if is_ours(&known, context) => return Ok(known),
-            Some(known) => return Err(taken(&known)),
-            None => {}
+        if let Some(image) = record::mine(context, request.image).await? {
+            return Ok(image);
         }
-        if artifacts(&context.intents().await?).next().is_some() {
-            return Err(Fault::failed(format!("image [uuid:{}] has been deleted", request.image)));
-        }
-        let image = inventory.create_image(request.image(context.job().account, &[place])).await?;
-        let kept = (self.adding.tags)(&request.system_tags)?;
-        inventory.put_tags(Tagged::Image(image.id), true, &kept).await?;
-        inventory.put_tags(Tagged::Image(image.id), false, &request.user_tags).await?;
-        Ok(image)
+        let image = request.image(context.job().account, &[place]);
+        record::begin(context, &self.adding.tags, request, image).await
     }
 
     /// The artifact of this job, and the intents that name it; entered first where there is none.
@@ -227,6 +217,7 @@ impl JobHandler for Intake {
 
     async fn undo(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         let (request, _) = self.read(context.data(), context.job().id)?;
+        let begun = record::has_begun(context).await?;
         let mut removed = Vec::new();
         let intents = context.intents().await?;
         for (id, on, path) in artifacts(&intents) {
@@ -242,16 +233,9 @@ impl JobHandler for Intake {
             context.settle(id).await?;
             removed.push(json!(path));
         }
-        let known = self.desk.inventory.find_image(request.image).await?;
-        if let Some(image) = known.filter(|image| is_ours(image, context)) {
-            self.desk.inventory.delete_image(image.id).await?;
-        }
+        record::abandon(context, request.image, begun).await?;
         Ok(Map::from_iter([("removed".to_owned(), Value::Array(removed))]))
     }
-}
-
-fn is_ours(image: &Image, context: &JobContext) -> bool {
-    image.status == ImageStatus::Downloading && image.account == context.job().account
 }
 
 fn taken(known: &Image) -> Fault {

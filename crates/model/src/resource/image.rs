@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, BackupStorageId, ImageId};
+use crate::id::{AccountId, BackupStorageId, ImageId, JobId};
 
 /// How far an image, or one of its copies, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,9 @@ pub struct Image {
     pub id: ImageId,
     /// Whose.
     pub account: AccountId,
+    /// The job that makes it, or made it: no other fills, finishes or removes it meanwhile. `None` in records that
+    /// an earlier release began.
+    pub job: Option<JobId>,
     /// For people.
     pub name: String,
     /// For people.
@@ -103,14 +106,54 @@ pub struct ImageRef {
     pub install_path: String,
     /// How far it is.
     pub status: ImageStatus,
-    /// Where it can be fetched, if it is exported.
+    /// Where its newest export can be fetched, if it has one.
     pub export_url: Option<String>,
     /// MD5 of what was exported; stays when the export is gone.
     pub export_md5: Option<String>,
+    /// Its exports beside that, in other formats, oldest first.
+    pub more_exports: Vec<Export>,
     /// ms since 1970.
     pub create_ms: i64,
     /// ms since 1970.
     pub last_op_ms: i64,
+}
+
+/// One of several exports of a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// Where it can be fetched; it ends with the format.
+    pub url: String,
+    /// MD5 of what is served there, 32 hex digits.
+    pub md5: String,
+}
+
+impl ImageRef {
+    /// All its exports, the newest first: URL and MD5.
+    pub fn exports(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let newest = self.export_url.as_deref().map(|url| (url, self.export_md5.as_deref()));
+        newest
+            .into_iter()
+            .chain(self.more_exports.iter().rev().map(|e| (e.url.as_str(), Some(e.md5.as_str()))))
+    }
+
+    /// Has a new export, which takes nothing from the others.
+    pub fn add_export(&mut self, new: Export) {
+        if let Some(url) = self.export_url.take() {
+            self.more_exports.push(Export { url, md5: self.export_md5.take().unwrap_or_default() });
+        }
+        (self.export_url, self.export_md5) = (Some(new.url), Some(new.md5));
+    }
+
+    /// Has those exports no more whose URL is `gone`; the MD5 of the last stays.
+    pub fn drop_exports(&mut self, gone: impl Fn(&str) -> bool) {
+        self.more_exports.retain(|export| !gone(&export.url));
+        if self.export_url.as_deref().is_some_and(&gone) {
+            self.export_url = None;
+            if let Some(next) = self.more_exports.pop() {
+                (self.export_url, self.export_md5) = (Some(next.url), Some(next.md5));
+            }
+        }
+    }
 }
 
 /// What is known of an image once its bytes are there.
@@ -132,6 +175,16 @@ impl Image {
     /// Its copy on a backup storage.
     pub fn on(&self, backup_storage: BackupStorageId) -> Option<&ImageRef> {
         self.refs.iter().find(|r| r.backup_storage == backup_storage)
+    }
+
+    /// Whether its bytes are still on their way.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.status, ImageStatus::Creating | ImageStatus::Downloading)
+    }
+
+    /// Whether `job` makes it, and is not done with it.
+    pub fn is_made_by(&self, job: JobId) -> bool {
+        self.job == Some(job) && self.is_under_way()
     }
 
     /// What its record knows of its bytes.
@@ -157,7 +210,7 @@ impl Image {
         if let Some(copy) = self.refs.iter_mut().find(|r| r.backup_storage == from) {
             copy.backup_storage = to;
             install_path.clone_into(&mut copy.install_path);
-            copy.export_url = None;
+            copy.drop_exports(|_| true);
             copy.last_op_ms = now_ms.max(copy.last_op_ms);
         }
         self.refs.sort_by_key(|r| r.backup_storage);
@@ -202,12 +255,14 @@ mod tests {
             status: ImageStatus::Downloading,
             export_url: None,
             export_md5: None,
+            more_exports: Vec::new(),
             create_ms: 1,
             last_op_ms: 1,
         };
         Image {
             id: ImageId::v4(1),
             account: AccountId::v4(2),
+            job: Some(JobId::v4(3)),
             name: "disk".to_owned(),
             description: None,
             enabled: true,
@@ -283,6 +338,36 @@ mod tests {
             image.make_ready(BackupStorageId::v4(0), "/a", &facts(format), 7);
             assert_eq!((image.media_type.as_str(), image.format.as_str()), (is, format));
         }
+    }
+
+    #[test]
+    fn exports_of_several_formats_stand_beside_each_other_and_each_goes_alone() {
+        let mut copy = image("ISO", 1).refs.remove(0);
+        let urls = |copy: &ImageRef| copy.exports().map(|(url, _)| url.to_owned()).collect::<Vec<_>>();
+        for (url, md5) in [("a.raw", "1"), ("b.qcow2", "2"), ("c.iso", "3")] {
+            copy.add_export(Export { url: url.to_owned(), md5: md5.to_owned() });
+        }
+        assert_eq!(urls(&copy), ["c.iso", "b.qcow2", "a.raw"]);
+        assert_eq!(copy.exports().map(|(_, md5)| md5).collect::<Vec<_>>(), [Some("3"), Some("2"), Some("1")]);
+        copy.drop_exports(|url| url == "a.raw");
+        assert_eq!((urls(&copy).len(), copy.export_url.as_deref()), (2, Some("c.iso")));
+        copy.drop_exports(|url| url == "c.iso");
+        assert_eq!((urls(&copy), copy.export_md5.as_deref()), (vec!["b.qcow2".to_owned()], Some("2")));
+        copy.drop_exports(|_| true);
+        assert_eq!((urls(&copy).len(), copy.export_md5.as_deref()), (0, Some("2")), "the MD5 stays");
+    }
+
+    #[test]
+    fn an_image_is_its_jobs_until_it_is_ready() {
+        let mut image = image("ISO", 1);
+        let (mine, other) = (JobId::v4(3), JobId::v4(4));
+        for status in ImageStatus::ALL {
+            image.status = status;
+            let under_way = matches!(status, ImageStatus::Creating | ImageStatus::Downloading);
+            assert_eq!((image.is_made_by(mine), image.is_made_by(other)), (under_way, false), "{status:?}");
+        }
+        (image.status, image.job) = (ImageStatus::Downloading, None);
+        assert!(!image.is_made_by(mine), "what an earlier release began is nobody's");
     }
 
     #[test]

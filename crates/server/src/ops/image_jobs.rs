@@ -7,7 +7,7 @@ use longhaul_engine::inventory::not_found;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_jobs::images::{self, EXPORT_IMAGE, For, MIGRATE_IMAGE, VOLUME_FROM_IMAGE};
 use longhaul_model::resource::Tagged;
-use longhaul_model::{BackupStorageId, Fault, ImageId, VolumeId};
+use longhaul_model::{BackupStorageId, Fault, ImageId, Job, VolumeId};
 use longhaul_wire::Profile;
 use longhaul_wire::inventory::{self, ExportedImageAnswer};
 use serde_json::{Value, json};
@@ -19,6 +19,16 @@ use crate::exports;
 
 /// Submits a job and waits for its end; the plan of a dry run instead.
 async fn done(app: &Arc<App>, called: &Called, job_name: &str, data: Value) -> Result<Option<Answer>, Fault> {
+    Ok(ended(app, called, job_name, data).await?.err())
+}
+
+/// The same, with the job at its end.
+async fn ended(
+    app: &Arc<App>,
+    called: &Called,
+    job_name: &str,
+    data: Value,
+) -> Result<Result<Job, Answer>, Fault> {
     let request = SubmitRequest {
         name: None,
         description: None,
@@ -33,15 +43,14 @@ async fn done(app: &Arc<App>, called: &Called, job_name: &str, data: Value) -> R
         dry_run: tags::is_dry_run(called),
     };
     if request.dry_run {
-        return Ok(Some(match (app.engine.submit(&called.caller, request).await?, app.format.profile()) {
+        return Ok(Err(match (app.engine.submit(&called.caller, request).await?, app.format.profile()) {
             (SubmitAnswer::Job(job), _) => Answer::Job(job),
             (SubmitAnswer::Plan(plan), Profile::Fast) => Answer::Json(json!({ "plan": plan }).to_string()),
             (SubmitAnswer::Plan(_), Profile::Zstack) => Answer::Empty,
         }));
     }
     let patience = Duration::from_millis(called.call.api_timeout_ms());
-    app.engine.submit_and_wait(&called.caller, request, patience).await?;
-    Ok(None)
+    app.engine.submit_and_wait(&called.caller, request, patience).await.map(Ok)
 }
 
 /// The parameters of the call that are there, by their names in `jobData`.
@@ -99,18 +108,20 @@ pub async fn migrate(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
 
 /// An export, and where it is.
 pub async fn export(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    let (image, place) = export_of(called)?;
+    export_of(called)?;
     let mut data = json!({});
     given(called, &["imageUuid", "backupStorageUuid", "exportFormat"], &mut data);
-    if let Some(plan) = done(app, called, EXPORT_IMAGE, data).await? {
-        return Ok(plan);
-    }
-    let image = app.engine.inventory().image(image, "imageUuid").await?;
-    let copy = image.on(place).filter(|copy| copy.export_url.is_some());
-    let copy = copy.ok_or_else(|| Fault::failed("the export was taken back right away".to_owned()))?;
+    let job = match ended(app, called, EXPORT_IMAGE, data).await? {
+        Ok(job) => job,
+        Err(plan) => return Ok(plan),
+    };
+    let told: Value = serde_json::from_str(job.job_result.as_deref().unwrap_or_default())
+        .map_err(|e| Fault::internal(format!("the result of an export: {e}")))?;
+    let text = |key: &str| told[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     Ok(Answer::Json(inventory::custom(&ExportedImageAnswer {
-        image_url: copy.export_url.clone().unwrap_or_default(),
-        export_md5_sum: copy.export_md5.clone(),
+        image_url: text("imageUrl").unwrap_or_default(),
+        export_md5_sum: text("exportMd5Sum"),
+        existed: told["existed"] == true,
         success: true,
     })))
 }
@@ -124,7 +135,7 @@ fn export_of(called: &Called) -> Result<(ImageId, BackupStorageId), Fault> {
     ))
 }
 
-/// Takes an export back; where there is none, nothing is done.
+/// Takes exports back, or that of one format; where there is none, nothing is done.
 pub async fn delete_export(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let (image, place) = export_of(called)?;
     let Some(image) = app.engine.inventory().find_image(image).await? else { return Ok(Answer::Empty) };
@@ -132,6 +143,7 @@ pub async fn delete_export(app: &Arc<App>, called: &Called) -> Result<Answer, Fa
         return Err(foreign(&image.id, called));
     }
     let exports = app.settings.data_dir.join(exports::DIRECTORY);
-    images::delete_export(&app.desk(), &exports, &image, place).await?;
+    let format = called.call.params.text("exportFormat");
+    images::delete_exports(&app.desk(), &exports, &image, place, format).await?;
     Ok(Answer::Empty)
 }

@@ -210,16 +210,40 @@ fn images_of_other_formats_and_empty_files_are_no_raw_disks() {
 
 #[test]
 fn a_storage_inside_of_another_is_refused() {
-    let rig = Rig::new("nested");
-    let inner = rig.from.0.join("inner");
-    std::fs::create_dir(&inner).expect("a directory");
-    for url in [inner.as_path(), rig.from.0.parent().expect("a parent")] {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let outer = TempDir::new("nested");
+    let (middle, inner) = (outer.0.join("middle"), outer.0.join("middle/inner"));
+    std::fs::create_dir_all(&inner).expect("directories");
+    let known = add_storage(&admin, &middle);
+    for url in [&inner, &outer.0] {
         let body = json!({"params": {"name": "nested", "url": url}});
-        let refused = rig.admin.post("/primary-storage/local-storage", &body).error();
-        assert_eq!(refused.0, "SYS.1007");
-        // What holds both holds the server's own directory too, which is told first.
-        let told = ["lie in each other", "this server's own"].iter().any(|why| refused.1.contains(why));
-        assert!(told, "{refused:?}");
+        let refused = admin.post("/primary-storage/local-storage", &body).error();
+        let (url, middle) = (url.display(), middle.display());
+        let told = format!(
+            "the url[{url}] and that of primary storage[uuid:{known}, name:storage], [{middle}], lie in each other; \
+             give directories side by side"
+        );
+        assert_eq!(refused, ("SYS.1007".to_owned(), told));
+    }
+}
+
+#[test]
+fn a_storage_around_or_in_what_is_the_servers_own_is_refused() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let exports = server.data_dir().join("image-exports");
+    std::fs::create_dir_all(&exports).expect("a directory");
+    for url in [server.data_dir().parent().expect("a parent"), &server.data_dir(), &exports] {
+        let refused = ["primary-storage/local-storage", "backup-storage/image-store"].map(|kind| {
+            let body = json!({"params": {"name": "own", "url": url, "hostname": "h", "username": "u", "password": "p"}});
+            admin.post(&format!("/{kind}"), &body).error()
+        });
+        let told = format!(
+            "the url[{}] is, holds or lies in what is this server's own, its data directory; give another directory",
+            url.display()
+        );
+        assert_eq!(refused, [("SYS.1007".to_owned(), told.clone()), ("SYS.1007".to_owned(), told)]);
     }
 }
 

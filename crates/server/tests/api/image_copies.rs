@@ -1,11 +1,9 @@
 //! Images of volumes, volumes of images, images from one backup storage to another, on directories. `qemu-img` and
-//! `md5sum` say what the bytes are. Pools: `ceph_images`.
+//! `md5sum` say what the bytes are. Pools: `ceph_images`; exports: `image_exports`.
 //!
 //! Source: resources.md 4, 6, 7.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -14,11 +12,13 @@ use crate::images::{Shelf, md5sum, qemu_img};
 use crate::support::disks::Pool;
 use crate::support::{Caller, Server, uuid};
 
-fn text(value: &Value) -> String {
+/// A text.
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-fn template(admin: &Caller, volume: &str, shelves: &[&Shelf]) -> crate::support::Answer {
+/// An image for data volumes of a volume.
+pub fn template(admin: &Caller, volume: &str, shelves: &[&Shelf]) -> crate::support::Answer {
     let places: Vec<_> = shelves.iter().map(|shelf| shelf.uuid.clone()).collect();
     let params = json!({"name": "t", "backupStorageUuids": places});
     admin.post(
@@ -35,7 +35,8 @@ fn volume_of(admin: &Caller, image: &Value, pool: &Pool) -> crate::support::Answ
     )
 }
 
-fn paths(image: &Value) -> Vec<PathBuf> {
+/// Where the copies of an image lie.
+pub fn paths(image: &Value) -> Vec<PathBuf> {
     let copies = image["backupStorageRefs"].as_array().expect("copies");
     copies.iter().map(|copy| text(&copy["installPath"]).into()).collect()
 }
@@ -156,83 +157,4 @@ fn an_image_moves_and_what_it_leaves_is_trash_until_it_is_cleaned() {
     let again = migrate(&from, &to).error();
     assert!(again.1.contains("is not on the backup storage"), "{again:?}");
     assert_eq!(migrate(&to, &to).error().0, "SYS.1007");
-}
-
-/// Fetches an URL of the server, with these lines of the head; status, head and body.
-fn fetch(url: &str, method: &str, lines: &str) -> (u16, String, Vec<u8>) {
-    let (address, path) = url.strip_prefix("http://").and_then(|u| u.split_once('/')).expect("an URL");
-    let mut stream = TcpStream::connect(address).expect("the server");
-    let head = format!("{method} /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}\r\n");
-    stream.write_all(head.as_bytes()).expect("sent");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-    (status, head, answer[end + 4..].to_vec())
-}
-
-#[test]
-fn an_exported_image_is_fetched_whole_and_in_ranges_until_the_export_is_taken_back() {
-    for server in Server::both(&[]) {
-        let admin = server.admin();
-        let (pool, shelf) = (admin.pool(&json!({})), Shelf::of(&admin));
-        let made = template(&admin, &admin.full_volume(&pool, 3), &[&shelf]).inventory();
-        let uuid = text(&made["uuid"]);
-        let bytes = fs::read(paths(&made).remove(0)).expect("the image");
-        let actions = format!("/backup-storage/{}/actions", shelf.uuid);
-        let export = |format: &str| {
-            let body = json!({"imageUuid": uuid, "exportFormat": format});
-            admin.put(&actions, &json!({"exportImageFromBackupStorage": body}))
-        };
-        let told = export("raw").ok();
-        assert_eq!((&told["success"], &told["exportMd5Sum"]), (&json!(true), &made["md5Sum"]));
-        assert_eq!(told["inventory"], Value::Null);
-        let url = text(&told["imageUrl"]);
-        assert_eq!(export("raw").ok()["imageUrl"], json!(url), "twice is once");
-        let copy = &admin.get(&format!("/images/{uuid}")).ok()["inventories"][0]["backupStorageRefs"][0];
-        assert_eq!((&copy["exportUrl"], &copy["exportMd5Sum"]), (&json!(url), &made["md5Sum"]));
-
-        let (status, head, body) = fetch(&url, "GET", "");
-        assert_eq!(status, 200);
-        assert!(body == bytes && head.contains("accept-ranges: bytes"), "{head}");
-        let tag = format!("\"{}\"", text(&made["md5Sum"]));
-        let range = format!("Range: bytes=1048576-\r\nIf-Range: {tag}\r\n");
-        let (status, head, body) = fetch(&url, "GET", &range);
-        assert_eq!(status, 206, "{head}");
-        assert!(head.contains("content-range: bytes 1048576-3145727/3145728"), "{head}");
-        assert!(body == bytes[1 << 20..]);
-        let other = fetch(&url, "GET", "Range: bytes=5-\r\nIf-Range: \"another\"\r\n");
-        assert_eq!((other.0, other.2.len()), (200, 3 << 20), "another content is whole");
-        assert_eq!(fetch(&url, "GET", "Range: bytes=3145728-\r\n").0, 416);
-        let (status, head, body) = fetch(&url, "HEAD", "");
-        assert_eq!((status, body.len()), (200, 0));
-        assert!(head.contains("content-length: 3145728"), "{head}");
-        assert_eq!(fetch(&url, "DELETE", "").0, 405);
-        let guessed = url.replace(&uuid[..8], "00000000");
-        assert_eq!(fetch(&guessed, "GET", "").0, 404);
-        let secret = url.rsplit('/').nth(1).expect("a secret");
-        assert_eq!(fetch(&url.replace(secret, &"0".repeat(secret.len())), "GET", "").0, 404);
-
-        let refused = export("qcow2").error().1;
-        assert!(refused.contains("delete that export first"), "{refused}");
-        let exported = format!("/backup-storage/{}/exported-images/{uuid}", shelf.uuid);
-        admin.delete(&exported).ok();
-        admin.delete(&exported).ok();
-        assert_eq!(fetch(&url, "GET", "").0, 404);
-
-        let told = export("qcow2").ok();
-        let url = text(&told["imageUrl"]);
-        assert!(url.ends_with(".qcow2"), "{url}");
-        let file = pool.dir.0.join("fetched.qcow2");
-        fs::write(&file, fetch(&url, "GET", "").2).expect("written");
-        assert_eq!(told["exportMd5Sum"], json!(md5sum(&file)));
-        let (fetched, source) = (file.display().to_string(), paths(&made).remove(0).display().to_string());
-        qemu_img(&["compare", "-f", "qcow2", "-F", "raw", &fetched, &source]);
-        let directory = server.data_dir().join("image-exports").join(&uuid);
-        assert_eq!(fs::read_dir(&directory).expect("exports").count(), 1);
-        admin.delete(&exported).ok();
-        assert_eq!(fs::read_dir(&directory).map_or(0, Iterator::count), 0, "what was made for it is gone");
-        assert_eq!(shelf.files().len(), 1);
-    }
 }

@@ -183,19 +183,40 @@ fn what_the_bytes_are_counts_and_what_is_no_whole_image_is_refused() {
     );
     let made = add(&admin, &shelf, &path("d.iso"), &json!({})).inventory();
     assert_eq!((&made["format"], &made["mediaType"]), (&json!("iso"), &json!("ISO")));
+    fs::write(path("e.img"), disk(1)).expect("a file");
+    let told = |format: &str, media_type: &str| json!({"format": format, "mediaType": media_type});
+    for (more, said) in [
+        (told("qcow2", "RootVolumeTemplate"), "qcow2"),
+        (told("iso", "DataVolumeTemplate"), "iso"),
+        (told("raw", "ISO"), "iso"), // what ZStack makes of it
+    ] {
+        let (code, details) = add(&admin, &shelf, &path("e.img"), &more).error();
+        assert_eq!(code, "SYS.1002", "{details}");
+        assert!(
+            details.contains(&format!("it was said to be {said}, but has not the mark of one")),
+            "{details}"
+        );
+    }
+    let made = add(&admin, &shelf, &path("e.img"), &told("raw", "DataVolumeTemplate")).inventory();
+    assert_eq!((&made["format"], &made["mediaType"]), (&json!("raw"), &json!("DataVolumeTemplate")));
+    admin.delete(&format!("/images/{}", made["uuid"].as_str().expect("a uuid"))).ok();
+    let gone = json!({"expungeImage": {}});
+    admin.put(&format!("/images/{}/actions", made["uuid"].as_str().expect("a uuid")), &gone).ok();
+    let made = add(&admin, &shelf, &path("d.iso"), &told("iso", "RootVolumeTemplate")).inventory();
+    assert_eq!((&made["format"], &made["mediaType"]), (&json!("iso"), &json!("ISO")));
     for (name, told) in [("b.qcow2", "a.qcow2"), ("c.vmdk", "VMDK")] {
         let (code, details) = add(&admin, &shelf, &path(name), &json!({})).error();
         assert_eq!(code, "SYS.1002", "{details}");
         assert!(details.contains(told), "{name}: {details}");
     }
-    assert_eq!(shelf.files().len(), 2, "what was refused left nothing: {:?}", shelf.files());
+    assert_eq!(shelf.files().len(), 3, "what was refused left nothing: {:?}", shelf.files());
     let (code, details) = add(&admin, &shelf, "/etc/hostname", &json!({})).error();
     assert_eq!(code, "SYS.1007", "{details}");
     assert!(details.contains("not in white list") && details.contains("images.fileRoots"), "{details}");
     std::os::unix::fs::symlink("/etc/hostname", path("link")).expect("a link");
     let (_, details) = add(&admin, &shelf, &path("link"), &json!({})).error();
     assert!(!details.is_empty(), "a link leads nowhere");
-    assert_eq!(shelf.files().len(), 2);
+    assert_eq!(shelf.files().len(), 3);
 }
 
 #[test]
@@ -234,6 +255,8 @@ fn a_deleted_image_is_recovered_with_its_bytes_and_expunged_without() {
     assert_eq!(shelf.files().len(), 1, "its bytes are kept");
     let busy = admin.delete(&format!("/backup-storage/{}", shelf.uuid)).error();
     assert_eq!(busy.0, "SYS.1004", "{busy:?}");
+    let busy = admin.delete(&format!("/backup-storage/{}", shelf.uuid)).last;
+    assert_eq!(busy.status, 409, "it is in use, and nothing of the server failed");
     assert_eq!(act("recoverImage").inventory()["status"], "Ready");
     admin.delete(&path).ok();
     let nowhere = json!({"expungeImage": {"backupStorageUuids": []}});

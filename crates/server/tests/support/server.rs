@@ -55,6 +55,14 @@ impl Server {
         Self::spawn(dir, profile, flags, command)
     }
 
+    /// With a data directory that is named from the directory that the server is started in.
+    pub fn start_relative(profile: &'static str, flags: &[&str]) -> Self {
+        let dir = TempDir::new("relative");
+        let mut command = bare();
+        command.current_dir(&dir.0).args(["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+        Self::spawn(dir, profile, flags, command)
+    }
+
     /// In namespaces of its own: `unshare` with `options`, where the shell does `first` before the server.
     pub fn start_apart(options: &str, first: &str, profile: &'static str, flags: &[&str]) -> Self {
         let dir = TempDir::new("apart");

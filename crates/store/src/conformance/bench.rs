@@ -280,12 +280,14 @@ impl Bench {
             status: ImageStatus::Downloading,
             export_url: None,
             export_md5: None,
+            more_exports: Vec::new(),
             create_ms: 0,
             last_op_ms: 0,
         };
         Image {
             id: ImageId::random(&*self.clock),
             account: self.account,
+            job: None,
             name: "template".to_owned(),
             description: None,
             enabled: true,

@@ -1,9 +1,8 @@
-//! Promises of `Images`, queries of images, and what a success does to them.
+//! Promises of `Images`, and queries of images. What they have to do with the job that makes them is in `image_jobs`.
 
 use longhaul_model::query::{Condition, Field, Filter, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{
-    BackupStorageKind, CephPool, Effect, Image, ImageFacts, ImageStatus, Intent, IntentKind, StorageState,
-    Tagged,
+    BackupStorageKind, CephPool, Effect, Export, Image, Intent, IntentKind, StorageState, Tagged,
 };
 use longhaul_model::{
     AccountId, BackupStorageId, Clock, HostId, ImageId, JobEvent, JobId, JobState, Transition,
@@ -18,17 +17,7 @@ async fn shelf(t: &Bench, url: &str) -> BackupStorageId {
 }
 
 async fn image(t: &Bench, on: &[BackupStorageId]) -> Image {
-    t.store.create_image(t.new_image(on)).await.unwrap()
-}
-
-fn facts(content: &str) -> ImageFacts {
-    ImageFacts {
-        size: 1 << 30,
-        actual_size: 4096,
-        md5: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
-        blake3: content.to_owned(),
-        format: "qcow2".to_owned(),
-    }
+    t.store.create_image(t.new_image(on), &[]).await.unwrap()
 }
 
 /// What a backup storage is made of reads back, for every kind; its dates are the store's.
@@ -121,14 +110,16 @@ pub async fn an_image_reads_back_with_its_copies(t: &Bench) {
     (new.system, new.virtio, new.enabled) = (true, false, false);
     new.refs[1].export_url = Some("http://export".to_owned());
     new.refs[1].export_md5 = Some("e".to_owned());
-    let stored = t.store.create_image(new.clone()).await.unwrap();
+    let more = |n: u8| Export { url: format!("http://export/{n}"), md5: n.to_string() };
+    new.refs[1].more_exports = vec![more(1), more(2)];
+    let stored = t.store.create_image(new.clone(), &[]).await.unwrap();
     let now_ms = t.clock.now_ms();
     (new.create_ms, new.last_op_ms) = (now_ms, now_ms);
     new.refs.sort_by_key(|r| r.backup_storage);
     new.refs.iter_mut().for_each(|r| (r.create_ms, r.last_op_ms) = (now_ms, now_ms));
     assert_eq!(stored, new);
     assert_eq!(t.store.image(new.id).await, Ok(Some(stored)));
-    assert_eq!(t.store.create_image(new).await, Err(StoreError::Taken));
+    assert_eq!(t.store.create_image(new, &[]).await, Err(StoreError::Taken));
     assert_eq!(t.store.image(ImageId::random(&*t.clock)).await, Ok(None));
 }
 
@@ -136,7 +127,7 @@ pub async fn an_image_reads_back_with_its_copies(t: &Bench) {
 pub async fn an_image_lies_on_known_backup_storages_only(t: &Bench) {
     let (known, unknown) = (shelf(t, "/a").await, BackupStorageId::random(&*t.clock));
     let new = t.new_image(&[known, unknown]);
-    assert_eq!(t.store.create_image(new.clone()).await, Err(StoreError::NotFound));
+    assert_eq!(t.store.create_image(new.clone(), &[]).await, Err(StoreError::NotFound));
     assert_eq!(t.store.image(new.id).await, Ok(None), "nothing of it was stored");
     let mut stored = image(t, &[known]).await;
     stored.refs[0].backup_storage = unknown;
@@ -181,52 +172,12 @@ pub async fn images_of_one_content_are_found_oldest_first(t: &Bench) {
         let mut new = t.new_image(&[place]);
         new.blake3 = Some(content.to_owned());
         new.account = AccountId::random(&*t.clock);
-        ids.push(t.store.create_image(new).await.unwrap().id);
+        ids.push(t.store.create_image(new, &[]).await.unwrap().id);
     }
     image(t, &[place]).await;
     let found = t.store.images_of_content("one").await.unwrap();
     assert_eq!(found.iter().map(|i| i.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
     assert_eq!(t.store.images_of_content("three").await, Ok(Vec::new()));
-}
-
-/// The copy is complete at the moment when the job has succeeded.
-pub async fn an_image_is_ready_with_the_success_of_its_job(t: &Bench) {
-    let places = [shelf(t, "/a").await, shelf(t, "/b").await];
-    let stored = image(t, &places).await;
-    let ready = |n: usize| Effect::SetImageReady {
-        image: stored.id,
-        backup_storage: places[n],
-        install_path: format!("/{n}"),
-        facts: facts("content"),
-    };
-    let failed = t.submit_and_claim().await;
-    let transition = Transition { effects: vec![ready(0)], ..Transition::plain(JobEvent::Fail) };
-    t.store.apply(&failed, transition).await.unwrap();
-    assert_eq!(t.store.image(stored.id).await, Ok(Some(stored.clone())), "without success nothing of it");
-    let claim = t.submit_and_claim().await;
-    let transition = Transition { effects: vec![ready(0), ready(1)], ..Transition::plain(JobEvent::Succeed) };
-    assert_eq!(t.store.apply(&claim, transition).await.unwrap().state, JobState::Succeeded);
-    let image = t.store.image(stored.id).await.unwrap().unwrap();
-    assert_eq!((image.status, image.size, image.actual_size), (ImageStatus::Ready, 1 << 30, 4096));
-    assert_eq!(image.blake3.as_deref(), Some("content"));
-    assert!(image.refs.iter().all(|r| r.status == ImageStatus::Ready));
-    assert_eq!(image.on(places[1]).map(|r| r.install_path.as_str()), Some("/1"));
-    assert!(image.last_op_ms > stored.last_op_ms);
-}
-
-/// Bytes for an image that is gone make no success.
-pub async fn a_copy_of_a_deleted_image_refuses_the_success(t: &Bench) {
-    let place = shelf(t, "/a").await;
-    let claim = t.submit_and_claim().await;
-    let effects = vec![Effect::SetImageReady {
-        image: ImageId::random(&*t.clock),
-        backup_storage: place,
-        install_path: "/a/x".to_owned(),
-        facts: facts("content"),
-    }];
-    let transition = Transition { effects, ..Transition::plain(JobEvent::Succeed) };
-    assert_eq!(t.store.apply(&claim, transition).await.unwrap_err(), StoreError::NotFound);
-    assert_eq!(t.state(claim.job).await, JobState::Running);
 }
 
 /// The copy is where it went at the moment when the job has succeeded, and nowhere else.
@@ -259,7 +210,7 @@ pub async fn an_account_with_images_is_not_deleted(t: &Bench) {
     let place = shelf(t, "/a").await;
     let mut new = t.new_image(&[place]);
     new.account = owner.id;
-    let stored = t.store.create_image(new).await.unwrap();
+    let stored = t.store.create_image(new, &[]).await.unwrap();
     let in_use = StoreError::InUse(format!("image[uuid:{}]", stored.id));
     assert_eq!(t.store.delete_account(owner.id).await, Err(in_use));
     t.store.delete_image(stored.id).await.unwrap();
@@ -290,7 +241,7 @@ async fn named(t: &Bench, name: &str, on: &[BackupStorageId]) -> Image {
     let mut new = t.new_image(on);
     name.clone_into(&mut new.name);
     new.refs.iter_mut().for_each(|r| r.install_path = format!("/{name}"));
-    t.store.create_image(new).await.unwrap()
+    t.store.create_image(new, &[]).await.unwrap()
 }
 
 /// An image is found where one of its copies is what was asked for.

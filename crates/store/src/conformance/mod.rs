@@ -13,6 +13,7 @@ mod clock;
 pub mod configs;
 pub mod deliveries;
 pub mod identity;
+pub mod image_jobs;
 pub mod images;
 pub mod keys;
 pub mod lease;
@@ -197,13 +198,20 @@ macro_rules! conformance_suite {
             an_image_update_needs_the_seen_version,
             a_deleted_image_is_gone_with_its_copies,
             images_of_one_content_are_found_oldest_first,
-            an_image_is_ready_with_the_success_of_its_job,
-            a_copy_of_a_deleted_image_refuses_the_success,
             a_copy_moves_with_the_success_of_its_job,
             an_account_with_images_is_not_deleted,
             images_are_queried_by_their_copies,
             images_are_seen_by_their_owner,
             backup_storages_are_queried_by_kind,
+        ]);
+        $crate::conformance_family!($open, image_jobs: [
+            an_image_comes_with_its_tags,
+            an_image_without_its_tags_is_not_stored,
+            an_image_is_ready_with_the_success_of_its_job,
+            an_image_that_lost_a_copy_under_way_is_ready_with_the_rest,
+            a_copy_of_a_deleted_image_refuses_the_success,
+            another_jobs_image_refuses_the_success,
+            an_image_under_way_is_removed_by_its_job_alone,
         ]);
         $crate::conformance_family!($open, resources: [
             a_storage_reads_back,
@@ -294,6 +302,7 @@ mod tests {
             ("records", include_str!("records.rs")),
             ("deliveries", include_str!("deliveries.rs")),
             ("identity", include_str!("identity.rs")),
+            ("image_jobs", include_str!("image_jobs.rs")),
             ("images", include_str!("images.rs")),
             ("keys", include_str!("keys.rs")),
             ("resources", include_str!("resources.rs")),

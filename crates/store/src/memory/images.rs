@@ -1,11 +1,12 @@
 //! Backup storages and images in memory.
 
 use async_trait::async_trait;
-use longhaul_model::resource::{BackupStorage, Image, IntentKind, Tagged};
-use longhaul_model::{BackupStorageId, ImageId};
+use longhaul_model::resource::{BackupStorage, Image, IntentKind, Tag, Tagged};
+use longhaul_model::{BackupStorageId, ImageId, JobId, NewTag, TagId};
 
 use super::{Db, MemoryStore};
 use crate::images::{BackupStorageUpdate, SAME_CONTENT_MAX};
+use crate::traits::TAGS_PER_RESOURCE_MAX;
 use crate::{Images, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -60,7 +61,7 @@ impl Images for MemoryStore {
         Ok(())
     }
 
-    async fn create_image(&self, mut image: Image) -> Result<Image> {
+    async fn create_image(&self, mut image: Image, tags: &[NewTag]) -> Result<Image> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
         if db.images.contains_key(&image.id) {
@@ -74,6 +75,23 @@ impl Images for MemoryStore {
             copy.create_ms = now_ms;
             copy.last_op_ms = now_ms;
         }
+        let on = Tagged::Image(image.id);
+        let once = tags.iter().enumerate().filter(|(at, tag)| !tags[..*at].contains(tag)).map(|(_, tag)| tag);
+        let tags: Vec<Tag> = once
+            .map(|tag| Tag {
+                id: TagId::random(&*self.runtime),
+                resource_uuid: on.uuid(),
+                resource_type: on.resource_type().to_owned(),
+                system: tag.system,
+                text: tag.text.clone(),
+                create_ms: now_ms,
+                last_op_ms: now_ms,
+            })
+            .collect();
+        if tags.len() > TAGS_PER_RESOURCE_MAX {
+            return Err(StoreError::TooMany { limit: TAGS_PER_RESOURCE_MAX });
+        }
+        db.tags.extend(tags.into_iter().map(|tag| (tag.id, tag)));
         db.images.insert(image.id, image.clone());
         Ok(image)
     }
@@ -102,6 +120,16 @@ impl Images for MemoryStore {
         db.images.remove(&id).ok_or(StoreError::NotFound)?;
         db.drop_tags(Tagged::Image(id));
         Ok(())
+    }
+
+    async fn abandon_image(&self, id: ImageId, job: JobId) -> Result<bool> {
+        let mut db = self.lock();
+        if !db.images.get(&id).is_some_and(|image| image.is_made_by(job)) {
+            return Ok(false);
+        }
+        db.images.remove(&id);
+        db.drop_tags(Tagged::Image(id));
+        Ok(true)
     }
 
     async fn images_of_content(&self, blake3: &str) -> Result<Vec<Image>> {

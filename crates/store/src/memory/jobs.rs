@@ -97,7 +97,7 @@ impl Jobs for MemoryStore {
             .into_iter()
             .filter(|effect| succeeded || matches!(effect, Effect::LedgerDone(_)))
             .collect();
-        db.check_effects(&effects)?;
+        db.check_effects(&effects, claim.job)?;
         for effect in effects {
             db.do_effect(effect, now_ms);
         }

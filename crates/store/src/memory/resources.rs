@@ -156,11 +156,13 @@ impl Db {
         trash
     }
 
-    /// Whether all effects can be done, so that none is done halfway.
-    pub(super) fn check_effects(&self, effects: &[Effect]) -> Result<()> {
+    /// Whether all effects of a transition of `job` can be done, so that none is done halfway.
+    pub(super) fn check_effects(&self, effects: &[Effect], job: JobId) -> Result<()> {
         for effect in effects {
-            if matches!(effect, Effect::SetImageReady { image, .. } if !self.images.contains_key(image)) {
-                return Err(StoreError::NotFound);
+            if let Effect::SetImageReady { image, .. } = effect
+                && !self.images.get(image).ok_or(StoreError::NotFound)?.is_made_by(job)
+            {
+                return Err(StoreError::Taken);
             }
             if let Effect::MoveImage { image, from, to, .. } = effect {
                 let known = self.images.get(image).ok_or(StoreError::NotFound)?;

@@ -38,20 +38,21 @@ pub(super) fn backup_storage(row: &Row<'_>) -> Result<BackupStorage> {
 /// The columns of an image, in the order that `image` reads them; the last are its copies.
 pub(super) const IMAGE: &str = "j.uuid, j.account, j.name, j.description, j.state, j.status, j.size,
     j.actual_size, j.md5, j.blake3, j.url, j.media_type, j.guest_os_type, j.platform, j.architecture, j.format,
-    j.system, j.virtio, j.deleted_ms, j.create_ms, j.last_op_ms,
+    j.system, j.virtio, j.deleted_ms, j.create_ms, j.last_op_ms, j.job,
     (SELECT json_group_array(json_array(r.backup_storage, r.install_path, r.status, r.export_url, r.export_md5,
-            r.create_ms, r.last_op_ms))
+            r.create_ms, r.last_op_ms, r.more_exports))
      FROM (SELECT * FROM image_ref WHERE image = j.uuid ORDER BY backup_storage) AS r)";
 
 /// A copy as the last column has it.
-type Copy = (String, String, String, Option<String>, Option<String>, i64, i64);
+type Copy = (String, String, String, Option<String>, Option<String>, i64, i64, Option<String>);
 
 pub(super) fn image(row: &Row<'_>) -> Result<Image> {
-    let (status, copies): (String, String) = (row.get(5)?, row.get(21)?);
-    let copies: Vec<Copy> = serde_json::from_str(&copies).map_err(|_| damaged(21, "copies"))?;
+    let (status, copies): (String, String) = (row.get(5)?, row.get(22)?);
+    let copies: Vec<Copy> = serde_json::from_str(&copies).map_err(|_| damaged(22, "copies"))?;
     Ok(Image {
         id: id(row, 0)?,
         account: id(row, 1)?,
+        job: maybe_id(row, 21)?,
         name: row.get(2)?,
         description: row.get(3)?,
         enabled: row.get_ref(4)?.as_str()? == derived::key_state(true),
@@ -80,13 +81,15 @@ fn status(column: usize, name: &str) -> Result<ImageStatus> {
 }
 
 fn copy(of: Copy) -> Result<ImageRef> {
-    let (place, install_path, name, export_url, export_md5, create_ms, last_op_ms) = of;
+    let (place, install_path, name, export_url, export_md5, create_ms, last_op_ms, more) = of;
+    let more = more.map(|more| serde_json::from_str(&more)).transpose();
     Ok(ImageRef {
-        backup_storage: place.parse().map_err(|_| damaged(21, "an id"))?,
+        backup_storage: place.parse().map_err(|_| damaged(22, "an id"))?,
         install_path,
-        status: status(21, &name)?,
+        status: status(22, &name)?,
         export_url,
         export_md5,
+        more_exports: more.map_err(|_| damaged(22, "exports"))?.unwrap_or_default(),
         create_ms,
         last_op_ms,
     })

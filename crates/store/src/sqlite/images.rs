@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use longhaul_model::resource::{BackupStorage, Image, IntentKind, Tagged};
-use longhaul_model::{BackupStorageId, ImageId};
+use longhaul_model::{BackupStorageId, ImageId, JobId, NewTag};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::identity::taken_or;
@@ -11,6 +11,7 @@ use super::rows::stored;
 use super::tx::Tx;
 use super::{Result, SqliteStore, ledger};
 use crate::images::{BackupStorageUpdate, SAME_CONTENT_MAX};
+use crate::traits::TAGS_PER_RESOURCE_MAX;
 use crate::{Images, StoreError, derived};
 
 #[async_trait]
@@ -73,7 +74,9 @@ impl Images for SqliteStore {
         .await
     }
 
-    async fn create_image(&self, mut image: Image) -> Result<Image> {
+    async fn create_image(&self, mut image: Image, tags: &[NewTag]) -> Result<Image> {
+        let once = tags.iter().enumerate().filter(|(at, tag)| !tags[..*at].contains(tag)).map(|(_, tag)| tag);
+        let tags: Vec<NewTag> = once.cloned().collect();
         self.write(move |tx| {
             image.create_ms = tx.now_ms;
             image.last_op_ms = tx.now_ms;
@@ -83,6 +86,12 @@ impl Images for SqliteStore {
                 copy.last_op_ms = tx.now_ms;
             }
             tx.put_image(&image, false)?;
+            if tags.len() > TAGS_PER_RESOURCE_MAX {
+                return Err(StoreError::TooMany { limit: TAGS_PER_RESOURCE_MAX });
+            }
+            for tag in &tags {
+                tx.insert_tag(Tagged::Image(image.id), tag.system, &tag.text)?;
+            }
             Ok(image)
         })
         .await
@@ -115,6 +124,20 @@ impl Images for SqliteStore {
             }
             tx.execute("DELETE FROM image_ref WHERE image = ?1", [&uuid])?;
             tx.drop_tags(Tagged::Image(id))
+        })
+        .await
+    }
+
+    async fn abandon_image(&self, id: ImageId, job: JobId) -> Result<bool> {
+        self.write(move |tx| {
+            let uuid = id.to_string();
+            if !read_image(tx.connection, &uuid)?.is_some_and(|image| image.is_made_by(job)) {
+                return Ok(false);
+            }
+            tx.execute("DELETE FROM image WHERE uuid = ?1", [&uuid])?;
+            tx.execute("DELETE FROM image_ref WHERE image = ?1", [&uuid])?;
+            tx.drop_tags(Tagged::Image(id))?;
+            Ok(true)
         })
         .await
     }
@@ -186,14 +209,14 @@ impl Tx<'_> {
             "UPDATE image SET account = ?2, name = ?3, description = ?4, state = ?5, status = ?6, size = ?7,
                 actual_size = ?8, md5 = ?9, blake3 = ?10, url = ?11, media_type = ?12, guest_os_type = ?13,
                 platform = ?14, architecture = ?15, format = ?16, system = ?17, virtio = ?18,
-                deleted_ms = ?19, create_ms = ?20, last_op_ms = ?21
+                deleted_ms = ?19, create_ms = ?20, last_op_ms = ?21, job = ?22
              WHERE uuid = ?1"
         } else {
             "INSERT INTO image (uuid, account, name, description, state, status, size, actual_size, md5, blake3,
                 url, media_type, guest_os_type, platform, architecture, format, system, virtio, deleted_ms,
-                create_ms, last_op_ms)
+                create_ms, last_op_ms, job)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                ?20, ?21)"
+                ?20, ?21, ?22)"
         };
         let uuid = image.id.to_string();
         taken_or(self.prepare(sql)?.execute(params![
@@ -218,6 +241,7 @@ impl Tx<'_> {
             image.deleted_ms,
             image.create_ms,
             image.last_op_ms,
+            image.job.map(|job| job.to_string()),
         ]))?;
         self.execute("DELETE FROM image_ref WHERE image = ?1", [&uuid])?;
         for copy in &image.refs {
@@ -225,11 +249,13 @@ impl Tx<'_> {
             if !self.exists("SELECT 1 FROM backup_storage WHERE uuid = ?1", [&place])? {
                 return Err(StoreError::NotFound);
             }
+            let more = (!copy.more_exports.is_empty()).then(|| serde_json::to_string(&copy.more_exports));
+            let more = more.transpose().map_err(|e| StoreError::Corrupt(e.to_string()))?;
             taken_or(
                 self.prepare(
                     "INSERT INTO image_ref (image, backup_storage, install_path, status, export_url, export_md5,
-                        create_ms, last_op_ms)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        create_ms, last_op_ms, more_exports)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
                     uuid,
@@ -240,6 +266,7 @@ impl Tx<'_> {
                     copy.export_md5,
                     copy.create_ms,
                     copy.last_op_ms,
+                    more,
                 ]),
             )?;
         }

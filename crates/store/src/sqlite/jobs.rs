@@ -151,6 +151,9 @@ impl Tx<'_> {
         let found = self.held_job(claim)?;
         let decided = life::transitioned(&found.job, &transition, self.now_ms)?;
         let succeeded = decided.job.state == JobState::Succeeded;
+        if succeeded {
+            self.check_effects(&transition.effects, claim.job)?;
+        }
         for effect in transition.effects {
             if succeeded || matches!(effect, Effect::LedgerDone(_)) {
                 self.do_effect(effect)?;

@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 7] = [
+pub const MIGRATIONS: [Migration; 8] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -38,6 +38,10 @@ pub const MIGRATIONS: [Migration; 7] = [
         sql: include_str!("../../migrations/sqlite/0006_storage_kinds.sql"),
     },
     Migration { file: "0007_images.sql", sql: include_str!("../../migrations/sqlite/0007_images.sql") },
+    Migration {
+        file: "0008_image_jobs.sql",
+        sql: include_str!("../../migrations/sqlite/0008_image_jobs.sql"),
+    },
 ];
 
 /// The newest schema this release knows.

@@ -1,5 +1,6 @@
 //! The statements that write storages, volumes, trash, and the effects of a transition on them.
 
+use longhaul_model::JobId;
 use longhaul_model::resource::{Effect, Storage, Trash, Volume};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -104,6 +105,19 @@ impl Tx<'_> {
         )?;
         trash.id = u64::try_from(self.connection.last_insert_rowid()).unwrap_or(0);
         Ok(trash)
+    }
+
+    /// Whether a transition of `job` may have these effects: an image becomes Ready by the job that makes it.
+    pub(super) fn check_effects(&self, effects: &[Effect], job: JobId) -> Result<()> {
+        for effect in effects {
+            if let Effect::SetImageReady { image, .. } = effect {
+                let known = read_image(self.connection, &image.to_string())?.ok_or(StoreError::NotFound)?;
+                if !known.is_made_by(job) {
+                    return Err(StoreError::Taken);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Does an effect of a transition.

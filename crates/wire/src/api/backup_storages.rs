@@ -196,8 +196,13 @@ pub(super) const ROWS: &[Operation] = &[
     },
     Operation {
         message_class: "org.zstack.header.storage.backup.APIDeleteExportedImageFromBackupStorageMsg",
-        summary: "Take the export of an image back: its URL answers no more",
-        params: &[PLACE_TOO, Param::url_of("ImageVO", "imageUuid", "The image's uuid")],
+        summary: "Take the exports of an image back: their URLs answer no more",
+        params: &[
+            PLACE_TOO,
+            Param::url_of("ImageVO", "imageUuid", "The image's uuid"),
+            Param::text("exportFormat", "Take back the export of this format alone; absent: all of them")
+                .one_of(&["raw", "qcow2", "iso"]),
+        ],
         ..Operation::new(
             Op::DeleteExportedImageFromBackupStorage,
             "DeleteExportedImageFromBackupStorage",

@@ -129,6 +129,9 @@ pub struct ExportedImageAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32, nullable = false)]
     pub export_md5_sum: Option<String>,
+    /// Whether there was such an export before, which others may be fetching; absent where it was made now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existed: bool,
     /// Always true.
     pub success: bool,
 }
