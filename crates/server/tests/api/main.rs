@@ -21,6 +21,7 @@ mod first_steps;
 mod global_config;
 mod hooks;
 mod image_copies;
+mod image_sources;
 mod images;
 mod imports;
 mod inventory;
