@@ -1,6 +1,8 @@
-//! Secrets in `jobData`: fields named like a password are shown as `******` everywhere; the clear text is
-//! kept encrypted (XChaCha20-Poly1305) and given to the handler alone. The same encryption keeps what else
+//! Secrets in `jobData`: fields named like a password, and what `url` finds in URLs, are shown as `******` everywhere; the
+//! clear text is kept encrypted (XChaCha20-Poly1305) and given to the handler alone. The same encryption keeps what else
 //! is secret at rest, each bound to what it is for.
+
+mod url;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -48,6 +50,11 @@ pub fn mask(value: &mut Value) -> bool {
     walk(value, TEXTS_MAX, &mut |_| {})
 }
 
+/// A text without the secrets of the URLs in it.
+pub fn mask_urls(text: &str) -> String {
+    url::masked(text, &mut |_| {}).unwrap_or_else(|| text.to_owned())
+}
+
 /// The same, and hands each value that is a secret to `found` before it is masked.
 pub(crate) fn mask_and_tell(value: &mut Value, found: &mut dyn FnMut(&Value)) -> bool {
     walk(value, TEXTS_MAX, found)
@@ -72,7 +79,12 @@ fn walk(value: &mut Value, texts: usize, tell: &mut dyn FnMut(&Value)) -> bool {
         }
         Value::Array(items) => items.iter_mut().fold(false, |found, item| walk(item, texts, tell) | found),
         Value::String(text) => {
-            let Some(mut inner) = json_in(text).filter(|_| texts > 0) else { return false };
+            let Some(mut inner) = json_in(text).filter(|_| texts > 0) else {
+                let masked = url::masked(text, &mut |secret| tell(&Value::String(secret.to_owned())));
+                let found = masked.is_some();
+                *text = masked.unwrap_or_else(|| std::mem::take(text));
+                return found;
+            };
             let found = walk(&mut inner, texts - 1, tell);
             if found {
                 *text = inner.to_string();
@@ -169,6 +181,21 @@ mod tests {
         {
             assert!(!is_secret(name), "{name}");
         }
+    }
+
+    #[test]
+    fn secrets_in_urls_are_masked_in_any_field_and_in_texts_that_are_json() {
+        let url = "https://me:s3cret@h/i?sig=s1gned&v=1";
+        let shown = "https://me:******@h/i?sig=******&v=1";
+        let mut data =
+            json!({"url": url, "more": [format!("from {url}")], "config": json!({"u": url}).to_string()});
+        let mut told = Vec::new();
+        assert!(mask_and_tell(&mut data, &mut |secret| told.push(secret.clone())));
+        let masked = json!({"url": shown, "more": [format!("from {shown}")], "config": json!({"u": shown}).to_string()});
+        assert_eq!(data, masked);
+        assert!(told.contains(&json!("s3cret")) && told.contains(&json!("s1gned")), "{told:?}");
+        assert!(!mask(&mut data), "there is none left");
+        assert_eq!((mask_urls(url).as_str(), mask_urls("http://h/").as_str()), (shown, "http://h/"));
     }
 
     #[test]

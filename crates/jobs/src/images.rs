@@ -1,6 +1,6 @@
 //! Images: how their bytes come to a backup storage, and what they must be. The job type is in `add`, what it is told
-//! in `request`, where bytes come from in `source`, the file that they go to in `intake`, what it is in `look`, its
-//! further copies in `copies` and `spread`, whose its record is meanwhile in `record`. Images of volumes are made in
+//! in `request`, where bytes come from in `source`, the file that they go to in `intake`, how in `fill` and `tries`, what
+//! it is in `look`, its further copies in `copies` and `spread`, whose its record is meanwhile in `record`. Images of volumes are made in
 //! `template`, volumes of images in `volume`; `migrate` moves a copy, `export` gives it a URL. The records are looked after in `manage::images`.
 
 mod add;
@@ -8,6 +8,7 @@ mod checksum;
 mod copies;
 mod digest;
 mod export;
+mod fill;
 mod hashes;
 mod intake;
 mod look;
@@ -17,6 +18,7 @@ mod request;
 mod source;
 mod spread;
 mod template;
+mod tries;
 mod volume;
 
 pub(crate) use add::expected;
@@ -25,7 +27,6 @@ pub use checksum::Checksum;
 pub use digest::{Algorithm, digest_of};
 pub use export::{EXPORT_IMAGE, EXPORTS, ExportImage, Exported, delete_exports, exported, sweep_exports};
 pub use hashes::{Digests, Hashes};
-pub use intake::{BREAKS_MAX, IDLE};
 pub use look::{Looked, look};
 pub use migrate::{MIGRATE_IMAGE, MigrateImage};
 pub use request::{PLACES_MAX, Request};

@@ -1,7 +1,8 @@
 //! Fetches images over http and https: the name is resolved, each address is checked against the rules of `egress.images`, the
 //! one that is connected to is one that was checked, and the same at every redirect. Goes on in the middle where
-//! the receiver proves that its bytes are still the same.
+//! the receiver proves that its bytes are still the same: `answer` reads what it says.
 
+mod answer;
 mod exchange;
 mod tls;
 
@@ -12,10 +13,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body as HttpBody;
 use axum::http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, HeaderMap,
-    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, IF_RANGE, LOCATION, RANGE, USER_AGENT,
 };
-use axum::http::{Request, StatusCode, response};
+use axum::http::{Request, response};
 use longhaul_jobs::images::{Body, Closed, Opened, Source};
 use longhaul_model::{Fault, Runtime};
 
@@ -114,83 +114,20 @@ impl Source for Web {
                 next = to.ok_or_else(|| refused(format!("{target} redirects to nowhere")))?;
                 continue;
             }
-            return opened(&target, &head, body, from);
+            let told = answer::read(&target, &head, from, validator)?;
+            let body: Box<dyn Body> = if told.empty { Box::new(Nothing) } else { Box::new(body) };
+            return Ok(Opened { from: told.from, total: told.total, validator: told.validator, body });
         }
         Err(refused(format!("the url redirects more than {REDIRECTS_MAX} times")))
     }
 }
 
-/// What an answer comes to.
-fn opened(target: &Target, head: &response::Parts, body: Answered, from: u64) -> Result<Opened, Closed> {
-    let (status, headers) = (head.status, &head.headers);
-    let validator = validator(headers);
-    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(content_range);
-    let (from, total) = match (status, range) {
-        (StatusCode::OK, _) => (0, content_length(headers)),
-        (StatusCode::PARTIAL_CONTENT, Some((Some(start), total))) if start == from => (from, total),
-        // All of it came before; nothing is left to send.
-        (StatusCode::RANGE_NOT_SATISFIABLE, Some((None, Some(total)))) if total == from => {
-            return Ok(Opened { from, total: Some(total), validator, body: Box::new(Nothing) });
-        }
-        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            return Err(Closed::Broke(format!("{target} answered {}", status.as_u16())));
-        }
-        _ => return Err(refused(format!("{target} answered {}; correct the url", status.as_u16()))),
-    };
-    Ok(Opened { from, total, validator, body: Box::new(body) })
-}
-
-/// What tells these bytes from others: a strong entity tag, else the date of the last change.
-fn validator(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Start and whole length of `bytes 5-9/10`, `bytes 5-9/*`, `bytes */10`.
-fn content_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let start = match range {
-        "*" => None,
-        range => Some(range.split_once('-')?.0.parse().ok()?),
-    };
-    Some((start, total.parse().ok()))
-}
-
+/// The body of an answer that has none for us.
 struct Nothing;
 
 #[async_trait]
 impl Body for Nothing {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
         Ok(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_range_says_where_it_begins_and_how_much_there_is() {
-        assert_eq!(content_range("bytes 5-9/10"), Some((Some(5), Some(10))));
-        assert_eq!(content_range("bytes 5-9/*"), Some((Some(5), None)));
-        assert_eq!(content_range("bytes */10"), Some((None, Some(10))));
-        for wrong in ["", "bytes", "bytes 5/10", "items 5-9/10", "bytes x-9/10"] {
-            assert_eq!(content_range(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_weak_tag_proves_nothing() {
-        let headers = |pairs: &[(axum::http::HeaderName, &str)]| -> HeaderMap {
-            pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
-        };
-        let date = "Tue, 14 Nov 2017 10:20:57 GMT";
-        assert_eq!(validator(&headers(&[(ETAG, "\"a\""), (LAST_MODIFIED, date)])).as_deref(), Some("\"a\""));
-        assert_eq!(validator(&headers(&[(ETAG, "W/\"a\""), (LAST_MODIFIED, date)])).as_deref(), Some(date));
-        assert_eq!(validator(&headers(&[(ETAG, "W/\"a\"")])), None);
     }
 }

@@ -250,6 +250,7 @@ fn adding(
     Ok(AddSettings {
         host,
         file_roots: settings.image_file_roots.clone(),
+        url_bytes_max: settings.image_url_bytes_max,
         network: Arc::new(Web::new(
             settings.egress_images.clone(),
             tls,

@@ -160,6 +160,7 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "A file of certificates in PEM: authorities that https URLs of images may be of, besides those that the machine trusts.",
     ),
+    setting("images.urlBytesMax", "17592186044416", "Bytes of an image by URL, 1048576 to 70368744177664."),
     setting("image.expungeSeconds", "259200", "A deleted image is expunged after so many seconds; 0 never."),
 ];
 
@@ -239,6 +240,8 @@ pub struct Settings {
     pub image_file_roots: Vec<PathBuf>,
     /// Certificates of authorities besides the machine's.
     pub image_ca_file: Option<PathBuf>,
+    /// The largest image by its URL, in bytes.
+    pub image_url_bytes_max: u64,
     /// Until a deleted image is expunged, s; 0 = never.
     pub image_expunge_s: u64,
 }
@@ -411,9 +414,8 @@ impl Layers {
             zone,
             egress_images: self.egress(images::EGRESS_KEY, demo)?,
             image_file_roots: self.file_roots()?,
-            image_ca_file: Some(self.text(images::CA_FILE_KEY))
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            image_ca_file: self.path(images::CA_FILE_KEY),
+            image_url_bytes_max: self.number("images.urlBytesMax", 1 << 20, 1 << 46)?,
             image_expunge_s: self.number("image.expungeSeconds", 0, u64::from(u32::MAX))?,
         })
     }

@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::checksum::Checksum;
 use super::copies::{self, Copied, Progress};
-use super::intake::{self, Order};
+use super::fill::{self, Order};
+use super::intake;
 use super::look::look;
 use super::record;
 use super::request::Request;
@@ -40,6 +41,8 @@ pub struct AddSettings {
     pub host: HostId,
     /// Directories that `file://` may read below.
     pub file_roots: Vec<PathBuf>,
+    /// Most bytes of an image by its URL.
+    pub url_bytes_max: u64,
     /// Opens http and https URLs.
     pub network: Arc<dyn Source>,
     /// Shows an image.
@@ -268,9 +271,14 @@ impl AddImage {
         let expected = expected(context, request).await?;
         let mut artifact = intake::artifact(context, first, request.image).await?;
         let any = AnySource(self.settings.clone());
-        let order =
-            Order { image: request.image, url: &request.url, source: &any, expected: expected.as_ref() };
-        let (bytes, digests) = intake::fill(context, first, &mut artifact, &order).await?;
+        let order = Order {
+            image: request.image,
+            url: &request.url,
+            source: &any,
+            expected: expected.as_ref(),
+            bytes_max: self.settings.url_bytes_max,
+        };
+        let (bytes, digests) = fill::fill(context, first, &mut artifact, &order).await?;
         if let Some(expected) = &expected
             && let Err(found) = digests.check(expected)
         {

@@ -2,6 +2,7 @@
 //!
 //! Source: rest-api.md 1.6, resources.md 7.1.
 
+use longhaul_engine::secrets::mask_urls;
 use longhaul_model::resource::{Image, ImageRef, ImageStatus};
 use longhaul_model::{AccountId, BackupStorageId, Fault, ImageId, JobId};
 use serde_json::Value;
@@ -179,7 +180,7 @@ impl Request {
             actual_size: 0,
             md5: None,
             blake3: None,
-            url: Some(masked(&self.url)),
+            url: Some(mask_urls(&self.url)),
             media_type: self.media_type.clone(),
             guest_os_type: self.guest_os_type.clone(),
             platform: self.platform.clone(),
@@ -217,17 +218,6 @@ fn url(text: String) -> Result<String, Fault> {
         _ => Err(Fault::invalid(
             "url must starts with 'file:///', 'http://', 'https://'， 'ftp://', 'sftp://' or '/'",
         )),
-    }
-}
-
-/// A URL without its password.
-pub fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@').map(|(login, host)| (login.split_once(':'), host)) {
-        Some((Some((user, _)), host)) => format!("{scheme}://{user}:******@{host}{path}"),
-        _ => url.to_owned(),
     }
 }
 
@@ -297,9 +287,16 @@ mod tests {
 
     #[test]
     fn a_password_in_a_url_is_masked() {
-        assert_eq!(masked("http://me:s@h/x@y"), "http://me:******@h/x@y");
+        let shown = |url: &str| {
+            read(|data| data["url"] = json!(url))
+                .unwrap()
+                .image(AccountId::v4(1), &[])
+                .url
+                .unwrap_or_default()
+        };
+        assert_eq!(shown("http://me:s@h/x@y?sig=t&v=1"), "http://me:******@h/x@y?sig=******&v=1");
         for same in ["http://me@h/x", "http://h/a:b@c", "file:///x"] {
-            assert_eq!(masked(same), same);
+            assert_eq!(shown(same), same);
         }
     }
 }

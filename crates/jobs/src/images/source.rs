@@ -2,7 +2,6 @@
 //! are the server's, which knows where it may connect to.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +43,8 @@ pub enum Closed {
     Refused(Fault),
     /// It may be at a later try.
     Broke(String),
+    /// It was, and what it has does not go on what was asked for: all of it must come again.
+    Differs(String),
 }
 
 /// Opens URLs of its schemes.
@@ -92,7 +93,9 @@ pub async fn open_file(
 ) -> Result<Opened, Closed> {
     check_file(url, roots).map_err(Closed::Refused)?;
     let (path, roots) = (PathBuf::from(file_path(url).unwrap_or_default()), roots.to_vec());
+    let asked = path.clone();
     let opened = crate::manage::blocking(move || {
+        let path = asked;
         // The kernel resolves it beneath the directory, so that no link leads out.
         let below = roots.iter().find(|root| path.starts_with(root));
         let root = Root::open(below.ok_or_else(|| DiskError::OutsideRoot(path.clone()))?)?;
@@ -107,27 +110,72 @@ pub async fn open_file(
         from,
         total: Some(identity.len),
         validator: Some(now),
-        body: Box::new(FileBody { file: Arc::new(file), at: from }),
+        body: Box::new(FileBody { file: Arc::new(file), at: from, opened: identity, path }),
     })
 }
 
 struct FileBody {
     file: Arc<File>,
     at: u64,
+    /// What the file was when it was opened.
+    opened: Identity,
+    path: PathBuf,
 }
 
 #[async_trait]
 impl Body for FileBody {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
         let (file, at) = (self.file.clone(), self.at);
-        let read = tokio::task::spawn_blocking(move || -> io::Result<Vec<u8>> {
+        let (opened, path) = (self.opened, self.path.clone());
+        let read = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, String> {
             let mut block = vec![0; BLOCK_BYTES];
-            let n = file.read_at(&mut block, at)?;
+            let n = file.read_at(&mut block, at).map_err(|e| e.to_string())?;
             block.truncate(n);
+            if Identity::of(&file, &path).map_err(|e| e.to_string())? != opened {
+                return Err("it was written to while it was read".to_owned());
+            }
             Ok(block)
         });
-        let block = read.await.map_err(|_| "reading broke off".to_owned())?.map_err(|e| e.to_string())?;
+        let block = read.await.map_err(|_| "reading broke off".to_owned())??;
         self.at += block.len() as u64;
         Ok((!block.is_empty()).then_some(block))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file of 3 MiB to its end, with `meanwhile` after the first block.
+    fn read(meanwhile: impl FnOnce(&Path)) -> Result<u64, String> {
+        let dir = std::env::temp_dir().join(format!("longhaul-source-{:?}", std::thread::current().id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("image");
+        std::fs::write(&path, vec![1; 3 * BLOCK_BYTES]).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let came = runtime.block_on(async {
+            let url = format!("file://{}", path.display());
+            let mut opened = open_file(&url, std::slice::from_ref(&dir), 0, None).await.unwrap();
+            let mut came = opened.body.next().await?.unwrap_or_default().len() as u64;
+            meanwhile(&path);
+            while let Some(block) = opened.body.next().await? {
+                came += block.len() as u64;
+            }
+            Ok(came)
+        });
+        std::fs::remove_dir_all(&dir).unwrap();
+        came
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_read_is_no_image() {
+        assert_eq!(read(|_| {}), Ok(3 << 20));
+        let written = read(|path| {
+            let file = File::options().write(true).open(path).unwrap();
+            file.write_all_at(b"other", 2 << 20).unwrap();
+            let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+            file.set_modified(later).unwrap(); // the clock of a file system may stand still for a while
+        });
+        assert_eq!(written, Err("it was written to while it was read".to_owned()));
     }
 }

@@ -24,6 +24,7 @@ mod image_copies;
 mod image_exports;
 mod image_jobs;
 mod image_rows;
+mod image_sources;
 mod images;
 mod imports;
 mod inventory;

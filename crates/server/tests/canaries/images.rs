@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::jobs::{body, secrets, with};
+use crate::support::file_server::{FileServer, Serves};
 use crate::support::server::TempDir;
 use crate::support::uuid;
 use crate::whole::Cast;
@@ -51,6 +52,8 @@ impl Cast {
         let empty = json!({"primaryStorageUuid": to.uuid, "dstPrimaryStorageUuids": [from.uuid]});
         self.succeeds("APIEvacuatePrimaryStorageMsg", &empty);
 
+        self.images_by_url(&first);
+
         // What is refused names neither the password of its URL nor the rest.
         let secret = self.canaries.word("a password in the URL of an image", &[]);
         let data = with(
@@ -60,5 +63,32 @@ impl Cast {
         self.refused(&body("APIAddImageMsg", &uuid(), "a job", &data.to_string()));
         self.pools.extend([from, to]);
         self.shelves = shelves.into();
+    }
+
+    /// URLs with a login and a signature: of a job that uses them, of a call that does, of a job that fails.
+    fn images_by_url(&mut self, shelf: &str) {
+        let source = FileServer::start(Serves { bytes: vec![7; 1 << 20], ..Serves::default() });
+        let mut url = |what: &str, host: &str| {
+            let [password, signature] = ["password", "signature"]
+                .map(|part| self.canaries.word(&format!("the {part} in the URL of {what}"), &[]));
+            format!("http://me:{password}@{host}/image?v=1&X-Amz-Signature={signature}")
+        };
+        let host = source.address.to_string();
+        let (fetched, called) =
+            (url("an image that is fetched", &host), url("an image that is added by a call", &host));
+        let forbidden = url("an image that must not be fetched", "127.0.0.2:9");
+        let data =
+            |url: &str| json!({"name": "i", "url": url, "format": "raw", "backupStorageUuids": [shelf]});
+        self.succeeds("APIAddImageMsg", &data(&fetched));
+        let admin = self.admin.clone();
+        let body = json!({"params": data(&called)}).to_string();
+        self.ground.ask("admin", &admin, "POST", "/images", &body).ok();
+        assert_eq!(source.asked().len(), 2, "both were fetched");
+        let failed = self.submit("admin", "APIAddImageMsg", &data(&forbidden));
+        admin.wait_for(&failed, "Failed");
+        self.ground
+            .ask("admin", &admin, "PUT", &format!("/longjobs/{failed}/actions"), r#"{"rerunLongJob":{}}"#)
+            .ok();
+        admin.wait_for(&failed, "Failed");
     }
 }

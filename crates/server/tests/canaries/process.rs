@@ -49,6 +49,7 @@ impl World {
             .arg(self.data_dir())
             .arg("--simulator-journal")
             .arg(self.dir.0.join("journal"))
+            .args(["--set", "egress.images=127.0.0.1:*"])
             .args(["--set", "egress.webhooks=127.0.0.0/8:*", "--set", "copy.bytesPerSecond=1048576"])
             .env_remove("LONGHAUL_ADMIN_PASSWORD")
             .envs(self.password.iter().map(|password| ("LONGHAUL_ADMIN_PASSWORD", password)))

@@ -1,13 +1,17 @@
 //! `kill -9` of the server while an image comes in, and a start on the same data. The source is an HTTP server of the
 //! test's own, which outlives it and keeps a journal of the ranges that it was asked for.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::client::{result, text};
 use crate::disks::throttle;
 use crate::file_server::{FileServer, Serves};
 use crate::place::{MIB, PATIENCE, Place, files, raw_disk, sha256, shown, until};
-use crate::server::Plan;
+use crate::server::{Mounts, Plan, Server};
 
 #[test]
 fn an_image_whose_server_is_killed_is_gone_on_with_from_what_was_durable() {
@@ -92,4 +96,108 @@ fn an_image_of_a_volume_is_gone_on_with_after_a_kill_of_the_server_and_after_one
         let left = files(&shown(&place.path(name)));
         assert_eq!(left.len(), 2, "a directory with the image, and nothing else: {left:?}");
     }
+}
+
+fn shelf_at(server: &Server, directory: &str) -> String {
+    let params = json!({"name": "shelf", "url": directory, "hostname": "localhost"});
+    let made = server.client.ok("POST", "/backup-storage/image-store", &json!({ "params": params }));
+    text(&made["inventory"]["uuid"])
+}
+
+#[test]
+fn a_stop_of_the_server_does_not_wait_for_a_source_that_is_being_opened() {
+    let place = Place::new("image-opening");
+    let plan = Plan::new(&place).set("egress.images=127.0.0.1:*");
+    let source = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut server = plan.start();
+    let shelf = shelf_at(&server, &place.dir("shelf"));
+    let url = format!("http://{}/image", source.local_addr().expect("its address"));
+    let data = json!({"name": "i", "url": url, "backupStorageUuids": [shelf], "format": "raw"});
+    let job = server.client.submit("APIAddImageMsg", &data, &[]);
+    let (asked, _) = source.accept().expect("it is connected to");
+    assert!(server.terminate(Duration::from_secs(5)).success());
+    drop(asked);
+    server = plan.start();
+    let (mut again, _) = source.accept().expect("it is connected to again");
+    let _ = again.read(&mut [0; 4096]).expect("its request");
+    again.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nimage").expect("an answer");
+    assert_eq!(server.client.final_job(&job, PATIENCE)["state"], "Succeeded");
+}
+
+#[test]
+fn an_image_that_tells_no_size_and_has_no_end_leaves_its_storage_room_and_nothing_else() {
+    let place = Place::new("image-endless");
+    let small = place.dir("small");
+    let mounts = Mounts::new(&format!("mount -t tmpfs -o size=40m tmpfs {small}"));
+    let plan = Plan::new(&place).set("egress.images=127.0.0.1:*").inside(&mounts);
+    let source = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = plan.start();
+    let shelf = shelf_at(&server, &small);
+    let url = format!("http://{}/image", source.local_addr().expect("its address"));
+    let data = json!({"name": "i", "url": url, "backupStorageUuids": [shelf], "format": "raw"});
+    let job = server.client.submit("APIAddImageMsg", &data, &[]);
+    let (mut stream, _) = source.accept().expect("it is connected to");
+    let _ = stream.read(&mut [0; 4096]).expect("its request");
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"100000\r\n", &vec![b'x'; 1 << 20][..], b"\r\n"].concat();
+    let taken = (0..1000).take_while(|_| stream.write_all(&chunk).is_ok()).count();
+    assert!((30..100).contains(&taken), "{taken} MiB");
+    let ended = server.client.final_job(&job, PATIENCE);
+    let told = text(&ended["jobResult"]);
+    assert_eq!(ended["state"], "Failed", "{ended}");
+    assert!(told.contains("does not tell how large") && told.contains("2097152 bytes stay free"), "{told}");
+    let left = mounts.sh(&format!("find {small} -type f | wc -l"));
+    assert_eq!(left.trim(), "0", "what came is gone");
+}
+
+#[test]
+fn an_image_that_there_is_no_room_for_waits_for_it_and_asks_its_source_no_more() {
+    let place = Place::new("image-room");
+    let small = place.dir("small");
+    let mounts = Mounts::new(&format!("mount -t tmpfs -o size=40m tmpfs {small}"));
+    let plan =
+        Plan::new(&place).set("egress.images=127.0.0.1:*").set("storage.watchSeconds=1").inside(&mounts);
+    mounts.sh(&format!("head -c 30M /dev/zero > {small}/fill"));
+    let bytes: Vec<u8> = (0..20 * MIB).map(|n| (n % 251) as u8 + 1).collect();
+    let source = FileServer::start(Serves { bytes: bytes.clone(), tag: Some("\"a\""), ..Serves::default() });
+    let server = plan.start();
+    let shelf = shelf_at(&server, &small);
+    let data = json!({"name": "i", "url": source.url(), "backupStorageUuids": [shelf], "format": "raw"});
+    let job = server.client.submit("APIAddImageMsg", &data, &[]);
+    until("the job waits for room, looked at thrice", PATIENCE, || {
+        let timeline =
+            server.client.ok("GET", &format!("/longjobs/{job}/timeline"), &json!(null)).to_string();
+        (timeline.matches("not enough space: 20971520 bytes are needed").count() >= 3).then_some(())
+    });
+    assert_eq!(source.asked(), [None], "it is known how large the image is");
+    mounts.sh(&format!("rm {small}/fill"));
+    let ended = server.client.final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}");
+    let path = text(&result(&ended)["inventory"]["backupStorageRefs"][0]["installPath"]);
+    let expected = place.path("expected");
+    std::fs::write(&expected, &bytes).expect("a file");
+    mounts.sh(&format!("cmp {} {path}", shown(&expected)));
+}
+
+#[test]
+fn a_source_that_falls_silent_is_opened_again_after_a_while_and_gone_on_with() {
+    let place = Place::new("image-silent");
+    let plan = Plan::new(&place).set("egress.images=127.0.0.1:*");
+    let bytes: Vec<u8> = (0..9 * MIB).map(|n| (n % 251) as u8 + 1).collect();
+    let source = FileServer::start(Serves {
+        bytes: bytes.clone(),
+        tag: Some("\"a\""),
+        stands_after: Some(5 << 20),
+        ..Serves::default()
+    });
+    let server = plan.start();
+    let shelf = shelf_at(&server, &place.dir("shelf"));
+    let data = json!({"name": "i", "url": source.url(), "backupStorageUuids": [shelf], "format": "raw"});
+    let job = server.client.submit("APIAddImageMsg", &data, &[]);
+    let ended = server.client.final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}");
+    assert_eq!(source.asked(), [None, Some(5 << 20)]);
+    assert!(plan.log().contains("nothing came for 30 s"), "{}", plan.log());
+    let path = text(&result(&ended)["inventory"]["backupStorageRefs"][0]["installPath"]);
+    assert!(std::fs::read(path).expect("the image") == bytes);
 }

@@ -245,3 +245,25 @@ fn an_image_over_tls_needs_an_authority_that_is_trusted_and_is_gone_on_with_too(
     assert!(std::fs::read(path).expect("the image") == bytes);
     assert!(nginx.asked().last().is_some_and(|line| line.starts_with("206 ")), "{:?}", nginx.asked());
 }
+
+#[test]
+fn an_image_that_nginx_has_replaced_when_it_is_gone_on_with_is_begun_anew() {
+    let place = Place::new("image-replaced");
+    let bytes = |mib: u64, seed: u8| -> Vec<u8> { (0..mib * MIB).map(|n| (n % 241) as u8 + seed).collect() };
+    let dir = place.dir("nginx");
+    let mut nginx = Nginx::start(Path::new(&dir), &bytes(32, 1));
+    let server = Plan::new(&place).set(&format!("egress.images={}", nginx.address)).start();
+    let shelf = shelf(&server, &place.dir("shelf"));
+    let job = submit(&server, &shelf, &nginx.url("image"));
+    comes(&server, &job, 8 << 20);
+    nginx.kill();
+    std::fs::write(format!("{dir}/image"), bytes(17, 9)).expect("another image");
+    nginx.start_again();
+    let ended = server.client.final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}");
+    let path = text(&result(&ended)["inventory"]["backupStorageRefs"][0]["installPath"]);
+    let sum = |path: &str| said("sha256sum", &[path]).split(' ').next().unwrap_or_default().to_owned();
+    assert_eq!(sum(&path), sum(&format!("{dir}/image")));
+    let asked = nginx.asked();
+    assert!(asked.iter().any(|line| line.starts_with("200 bytes=")), "the rest was asked for: {asked:?}");
+}
