@@ -278,3 +278,19 @@ fn fault_of(error: UploadError) -> Fault {
         other => Fault::failed(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percent_of_an_upload_grows_from_the_first_byte_to_the_last_that_is_read_back() {
+        let total = 3 << 40;
+        let steps = |whole: u64| (0..=100).map(move |step| part(total / 100 * step, total, whole));
+        let received = steps(RECEIVED_PERCENT);
+        let read_back = steps(99 - RECEIVED_PERCENT).map(|percent| RECEIVED_PERCENT as u8 + percent);
+        let all: Vec<u8> = received.chain(read_back).collect();
+        assert!(all.is_sorted() && all[0] == 0 && all.last() == Some(&98), "{all:?}");
+        assert_eq!((part(5, 0, 90), part(10, 9, 90), part(9, 9, 90)), (0, 90, 90));
+    }
+}

@@ -127,8 +127,11 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&mut self, proof: Proof) -> Result<(), UploadError> {
-        self.gate.pass(|| self.upload.commit(&self.gate, proof))
+    fn work(&mut self, work: &Work) -> Result<(), UploadError> {
+        match work {
+            Work::Put(block) => self.put(block),
+            Work::Commit(proof) => self.gate.pass(|| self.upload.commit(&self.gate, proof)),
+        }
     }
 }
 
@@ -152,11 +155,13 @@ struct Beside {
 pub(super) struct Back {
     writer: Writer,
     beside: Option<Beside>,
+    /// It ended, or something failed: nothing of this slice counts any more.
+    over: bool,
 }
 
 impl Back {
     pub fn new(writer: Writer) -> Self {
-        Self { writer, beside: None }
+        Self { writer, beside: None, over: false }
     }
 
     /// A block for bytes from `at` on: a new one, or one that was written, for which it may wait.
@@ -184,18 +189,12 @@ impl Back {
     /// Writes a block; it may be written after this returns. `more` tells that others follow.
     ///
     /// # Errors
-    /// What became of it or of one before it.
+    /// What became of it or of one before it; then nothing more is taken.
     pub fn put(&mut self, block: Block, more: bool) -> Result<(), UploadError> {
-        if self.beside.is_none() && more {
+        if self.beside.is_none() && more && !self.over {
             self.beside = beside(&self.writer);
         }
-        match &self.beside {
-            None => self.writer.put(&block),
-            Some(beside) => match beside.work.send(Work::Put(block)) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(self.why_ended()),
-            },
-        }
+        self.work(Work::Put(block))
     }
 
     /// Lets all that was put before count, in the end.
@@ -203,24 +202,33 @@ impl Back {
     /// # Errors
     /// As `put`.
     pub fn commit(&mut self, proof: Proof) -> Result<(), UploadError> {
-        match &self.beside {
-            None => self.writer.commit(proof),
-            Some(beside) => match beside.work.send(Work::Commit(proof)) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(self.why_ended()),
-            },
-        }
+        self.work(Work::Commit(proof))
     }
 
-    /// Waits for all that was put and committed.
+    /// Waits for all that was put and committed. Nothing is taken after it.
     ///
     /// # Errors
     /// What became of it.
     pub fn end(&mut self) -> Result<(), UploadError> {
+        self.over = true;
         let Some(Beside { work, thread, .. }) = self.beside.take() else { return Ok(()) };
         drop(work);
         // One that panicked wrote nothing that counts.
         thread.join().unwrap_or(Err(UploadError::Closed))
+    }
+
+    fn work(&mut self, work: Work) -> Result<(), UploadError> {
+        if self.over {
+            return Err(UploadError::Closed);
+        }
+        match &self.beside {
+            None => {
+                let done = self.writer.work(&work);
+                self.over = done.is_err();
+                done
+            }
+            Some(beside) => beside.work.send(work).map_err(|_| self.why_ended()),
+        }
     }
 
     fn why_ended(&mut self) -> UploadError {
@@ -234,13 +242,10 @@ fn beside(writer: &Writer) -> Option<Beside> {
     let (done, free) = channel();
     let mut writer = writer.clone();
     let run = move || {
-        while let Ok(next) = todo.recv() {
-            match next {
-                Work::Put(block) => {
-                    writer.put(&block)?;
-                    let _ = done.send(block); // a slice that is over needs it no more
-                }
-                Work::Commit(proof) => writer.commit(proof)?,
+        while let Ok(work) = todo.recv() {
+            writer.work(&work)?;
+            if let Work::Put(block) = work {
+                let _ = done.send(block); // a slice that is over needs it no more
             }
         }
         Ok(())

@@ -236,9 +236,6 @@ impl Upload {
             }
             // From now on, so that no request comes to more meanwhile; nothing counts before the journal is free.
             state.size = Some(bytes);
-            for open in state.open.values_mut() {
-                open.range.end = open.range.end.min(bytes);
-            }
             state.have.len()
         };
         let fixed = self.make_size(&mut journal, bytes, (bytes - have).saturating_add(promised_bytes));
@@ -311,7 +308,7 @@ impl Upload {
     }
 
     /// Makes all that was written durable and lets the bytes count of which `proof` is.
-    fn commit(&self, gate: &Gate, proof: Proof) -> Result<(), UploadError> {
+    fn commit(&self, gate: &Gate, proof: &Proof) -> Result<(), UploadError> {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         gate.refuse_spoiled()?;
         {
@@ -333,7 +330,7 @@ impl Upload {
         journal.append(&Record::Range(proof.clone()))?;
         let (offset, bytes) = {
             let mut state = self.state();
-            state.have.insert(proof.range);
+            state.have.insert(proof.range.clone());
             (state.have.first_missing(), state.have.len())
         };
         self.seen.send_modify(|seen| (seen.offset, seen.bytes) = (offset, bytes));

@@ -203,19 +203,18 @@ impl Upload {
     /// Lets the open slice `id` come up to `end`.
     fn admit(&self, id: u64, end: u64) -> Result<(), UploadError> {
         let mut state = self.state();
-        let closed = state.closed;
-        match state.open.get_mut(&id) {
-            None if closed => Err(UploadError::Closed),
-            None => Err(UploadError::Superseded),
-            Some(open) if end > open.range.end => {
-                let (expected, found) = (open.range.end - open.range.start, end - open.range.start);
-                Err(UploadError::Length { expected, found })
-            }
-            Some(open) => {
-                open.at = end;
-                Ok(())
-            }
+        let (closed, size) = (state.closed, state.size.unwrap_or(u64::MAX));
+        let Some(open) = state.open.get_mut(&id) else {
+            return Err(if closed { UploadError::Closed } else { UploadError::Superseded });
+        };
+        // The size may have been told after the slice began.
+        let last = open.range.end.min(size);
+        if end > last {
+            let (expected, found) = (last - open.range.start, end - open.range.start);
+            return Err(UploadError::Length { expected, found });
         }
+        open.at = end;
+        Ok(())
     }
 }
 

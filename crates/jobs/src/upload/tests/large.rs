@@ -67,8 +67,12 @@ fn a_large_slice_that_differs_is_refused_and_leaves_nothing() {
     assert_eq!(upload.received().bytes, 0);
     send(&upload, &whole, 0..BLOCK_BYTES * 2, true).unwrap();
     let mut differs = upload.begin(slice_of(&(0..LEN), Counting::AsFlushed)).unwrap();
-    let refused = differs.write(&[7; BLOCK_BYTES]).and_then(|()| differs.finish());
+    // Its thread ends with it, at the latest when the slice is to end; and nothing counts after that.
+    let written = differs.write(&[7; BLOCK_BYTES]);
+    let refused = written.and_then(|()| differs.break_off());
     assert!(matches!(refused, Err(UploadError::Differs { at: 0 })), "{refused:?}");
+    assert!(differs.write(&whole[..BLOCK_BYTES * 3]).and_then(|()| differs.break_off()).is_err());
+    drop(differs);
     assert_eq!(upload.received().bytes, BLOCK_BYTES as u64 * 2);
     assert_whole(&place, &send_the_rest(&upload, &whole), &whole);
 }
