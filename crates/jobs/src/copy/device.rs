@@ -62,7 +62,8 @@ impl DeviceFile {
             return Ok(());
         }
         match rustix::fs::fallocate(&self.cached, FallocateFlags::KEEP_SIZE, at, len) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            // It is only to be faster: what was not reserved is allocated when it is written.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(()),
             Err(e) => Err(DiskError::io("allocate", path, e)),
         }
     }
