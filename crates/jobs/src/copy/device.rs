@@ -46,19 +46,36 @@ impl DeviceFile {
     /// # Errors
     /// `NoSpace`, `Io`.
     pub fn write(&self, data: &[u8], at: u64, path: &Path) -> Result<(), DiskError> {
-        let io = |e| DiskError::io("write", path, e);
-        let mut written = 0;
-        let aligned = data.as_ptr().align_offset(ALIGN) == 0
-            && data.len().is_multiple_of(ALIGN)
-            && at.is_multiple_of(ALIGN as u64);
-        if aligned && self.direct.is_some() {
-            // Direct writes into a hole go one after the other (they allocate under the file's lock); into
-            // space that is reserved they go side by side. Also tells of a full disk before a byte is sent.
-            match rustix::fs::fallocate(&self.cached, FallocateFlags::KEEP_SIZE, at, data.len() as u64) {
-                Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-                Err(e) => return Err(DiskError::io("allocate", path, e)),
-            }
+        if is_aligned(data, at) {
+            self.reserve(at, data.len() as u64, path)?;
         }
+        self.write_reserved(data, at, path)
+    }
+
+    /// Makes room for direct writes. Into a hole they go one after the other (they allocate under the file's lock);
+    /// into space that is reserved they go side by side. Also tells of a full disk before a byte is sent.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn reserve(&self, at: u64, len: u64, path: &Path) -> Result<(), DiskError> {
+        if self.direct.is_none() {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.cached, FallocateFlags::KEEP_SIZE, at, len) {
+            // It is only to be faster: what was not reserved is allocated when it is written.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(()),
+            Err(e) => Err(DiskError::io("allocate", path, e)),
+        }
+    }
+
+    /// As `write`, where the room was made before.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn write_reserved(&self, data: &[u8], at: u64, path: &Path) -> Result<(), DiskError> {
+        let io = |e| DiskError::io("write", path, e);
+        let aligned = is_aligned(data, at);
+        let mut written = 0;
         while let (true, Some(direct)) = (aligned && written < data.len(), &self.direct) {
             match direct.write_at(&data[written..], at + written as u64) {
                 // What is left of a short write is for the ordinary way, aligned or not.
@@ -108,6 +125,12 @@ impl DeviceFile {
         let busy = std::io::Error::other("its pages stay in the page cache; does another process use it?");
         Err(DiskError::io("drop from cache", path, busy))
     }
+}
+
+fn is_aligned(data: &[u8], at: u64) -> bool {
+    data.as_ptr().align_offset(ALIGN) == 0
+        && data.len().is_multiple_of(ALIGN)
+        && at.is_multiple_of(ALIGN as u64)
 }
 
 fn read_full(file: &File, buf: &mut [u8], at: u64) -> std::io::Result<()> {

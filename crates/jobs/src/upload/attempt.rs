@@ -19,6 +19,7 @@ use super::{Checksum, Content, Entered, Received, Upload, UploadError, twin};
 use crate::manage::backup_storages::open_place;
 use crate::manage::blocking;
 use crate::manage::fault::from_disk;
+use crate::storage::{Access, DiskError};
 
 /// How often an attempt looks around while bytes come.
 const TICK: Duration = Duration::from_millis(250);
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_millis(250);
 const LOOK_TICKS: u32 = 8;
 /// How often an upload is tried to be opened that a former attempt still has open.
 const OPEN_TRIES: u32 = 20;
+/// Share of the bytes' coming in a job's progress; what is left is the read-back.
+const RECEIVED_PERCENT: u64 = 90;
 /// The page of the checkpoint that says what the whole is, once it was read back.
 const CONTENT_PAGE: u32 = 0;
 
@@ -99,7 +102,7 @@ impl Intake {
                 bytes_done: now.bytes,
                 bytes_total: total,
                 bytes_after: total,
-                percent: None,
+                percent: Some(part(now.bytes, total, RECEIVED_PERCENT)),
             });
             if now.activity != last.activity {
                 (last, moved_at) = (now, runtime.monotonic());
@@ -145,13 +148,15 @@ impl Intake {
                 let _ = work.await; // it is the stop that is told
                 return Err(stopped.into());
             }
+            let done = read.load(Ordering::Relaxed);
+            let percent = RECEIVED_PERCENT as u8 + part(done, total, 99 - RECEIVED_PERCENT);
             context.progress(Report {
                 parts: None,
                 stage: "verifying".to_owned(),
-                bytes_done: read.load(Ordering::Relaxed),
+                bytes_done: done,
                 bytes_total: total,
                 bytes_after: 0,
-                percent: None,
+                percent: Some(percent),
             });
         }
     }
@@ -169,8 +174,6 @@ impl Intake {
         place: &Place,
         md5: Option<&str>,
     ) -> Result<Option<Done>, Fault> {
-        let clean = place.clone();
-        blocking(move || twin::unshare(&open_place(&clean.storage)?, &clean.relative)).await?;
         let Some(md5) = md5.filter(|md5| Checksum::md5_from_hex(md5).is_some()) else { return Ok(None) };
         for image in self.desk.inventory.ready_images_of_md5(context.job().account, md5).await? {
             let mut ready = image.refs.iter().filter(|copy| copy.status == ImageStatus::Ready);
@@ -210,7 +213,11 @@ impl Intake {
         told: &Told,
     ) -> Result<Done, Ended> {
         let known = context.checkpoint().get(&CONTENT_PAGE);
-        if let Some(done) = known.and_then(|page| serde_json::from_slice(page).ok()) {
+        let known = known.and_then(|page| serde_json::from_slice::<Done>(page).ok());
+        // What was read back and is gone since then is to be sent again.
+        if let Some(done) = known
+            && still_there(place, done.bytes).await?
+        {
             return Ok(done);
         }
         if let Some(done) =
@@ -241,9 +248,49 @@ impl Intake {
     }
 }
 
+/// `whole` percent of `done` of `total` bytes; 0 while the total is not known.
+fn part(done: u64, total: u64, whole: u64) -> u8 {
+    let part = (u128::from(done) * u128::from(whole)).checked_div(u128::from(total)).unwrap_or(0);
+    u8::try_from(part.min(u128::from(whole))).unwrap_or(0)
+}
+
+/// Whether there is a file of so many bytes.
+async fn still_there(place: &Place, bytes: u64) -> Result<bool, Fault> {
+    let place = place.clone();
+    blocking(move || {
+        let root = open_place(&place.storage)?;
+        match root.open_file(&place.relative, Access::Read) {
+            Ok(file) => {
+                let meta =
+                    file.metadata().map_err(|e| DiskError::io("stat", &root.full(&place.relative), e))?;
+                Ok(meta.len() == bytes)
+            }
+            Err(DiskError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
 fn fault_of(error: UploadError) -> Fault {
     match error {
         UploadError::Disk(error) => from_disk(error),
         other => Fault::failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percent_of_an_upload_grows_from_the_first_byte_to_the_last_that_is_read_back() {
+        let total = 3 << 40;
+        let steps = |whole: u64| (0..=100).map(move |step| part(total / 100 * step, total, whole));
+        let received = steps(RECEIVED_PERCENT);
+        let read_back = steps(99 - RECEIVED_PERCENT).map(|percent| RECEIVED_PERCENT as u8 + percent);
+        let all: Vec<u8> = received.chain(read_back).collect();
+        assert!(all.is_sorted() && all[0] == 0 && all.last() == Some(&98), "{all:?}");
+        assert_eq!((part(5, 0, 90), part(10, 9, 90), part(9, 9, 90)), (0, 90, 90));
     }
 }

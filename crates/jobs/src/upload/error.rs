@@ -26,14 +26,25 @@ pub enum UploadError {
     },
     /// The device does not hold what was received.
     ReadBack {
-        /// Before this offset, in bytes.
+        /// The first byte of the range that differs.
+        start: u64,
+        /// The byte after it.
         end: u64,
     },
+    /// The file was removed or replaced while it was received.
+    Replaced,
     /// The size is fixed already, and is another one.
     Size {
         /// The fixed size in bytes.
         fixed: u64,
         /// What was announced now.
+        announced: u64,
+    },
+    /// Bytes beyond that size are here, or are being sent.
+    SizeBelow {
+        /// Up to here, in bytes.
+        here: u64,
+        /// What was announced.
         announced: u64,
     },
     /// The size is not one that an upload may have.
@@ -109,15 +120,25 @@ impl fmt::Display for UploadError {
                 "the MD5 of the whole content is {found}, not {expected} as demanded; compare the file with its \
                  origin and upload it again"
             ),
-            Self::ReadBack { end } => write!(
+            Self::ReadBack { start, end } => write!(
                 f,
-                "the storage does not hold what was received, somewhere in the first {end} bytes; check its device, \
-                 then upload again"
+                "the storage does not hold what was received, somewhere from byte {start} to byte {end}; check its \
+                 device, then upload again"
+            ),
+            Self::Replaced => write!(
+                f,
+                "the file on the storage was removed or replaced while it was received; see who did that, then upload \
+                 again"
             ),
             Self::Size { fixed, announced } => write!(
                 f,
                 "this upload has {fixed} bytes, as its first request said, not {announced}; for another file \
                  submit another job"
+            ),
+            Self::SizeBelow { here, announced } => write!(
+                f,
+                "a length of {announced} bytes is less than the {here} that came or are being sent; announce the length \
+                 of the whole file"
             ),
             Self::SizeRefused { announced: 0, .. } => write!(f, "an empty file is no image"),
             Self::SizeRefused { announced, max } => write!(

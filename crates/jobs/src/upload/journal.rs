@@ -1,12 +1,15 @@
-//! The journal beside an upload: which ranges are on the device, and the size. A record is appended after
-//! its bytes were made durable, never before, and is itself durable before it counts. What a crash left of
-//! the last record is cut off when the journal is opened again; its bytes are then sent again.
+//! The journal beside an upload: which file it speaks of, which ranges of it are on the device and what they hash to,
+//! and the size. A record is appended after its bytes were made durable, never before, and is itself durable
+//! before it counts. What a crash left of the last record is cut off when the journal is opened again; its bytes
+//! are then sent again. What the records mean together: `open`.
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::open::FileId;
+use super::proof::{DIGEST_BYTES, Proof};
 use crate::storage::DiskError;
 
 /// Bytes of the header and of each record.
@@ -21,10 +24,14 @@ const READ_RECORDS: usize = 2048;
 pub enum Record {
     /// The upload has so many bytes.
     Size(u64),
-    /// These bytes are here.
-    Range(Range<u64>),
+    /// These bytes are here, as an earlier release wrote it: with neither file nor digest.
+    Unproved(Range<u64>),
     /// The whole is to have this MD5.
     Demanded([u8; 16]),
+    /// From here on this file is spoken of.
+    File(FileId),
+    /// These bytes are here.
+    Range(Proof),
 }
 
 /// The open journal of one upload.
@@ -101,6 +108,17 @@ impl Journal {
         Ok(())
     }
 
+    /// All its records.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn records(&self) -> Result<Vec<Record>, DiskError> {
+        let mut records = Self::read(&self.file, &self.path, self.identity)?;
+        // Behind them may stand what could not be made durable.
+        records.truncate(usize::try_from(self.records).unwrap_or(usize::MAX));
+        Ok(records)
+    }
+
     fn write(&self, bytes: &[u8], at: u64) -> Result<(), DiskError> {
         self.file.write_all_at(bytes, at).map_err(|e| DiskError::io("write", &self.path, e))?;
         self.sync()
@@ -139,18 +157,31 @@ fn encode(record: &Record, identity: u128, number: u64) -> [u8; RECORD_BYTES] {
             bytes[0] = 1;
             bytes[8..16].copy_from_slice(&size.to_be_bytes());
         }
-        Record::Range(range) => {
+        Record::Unproved(range) => {
             bytes[0] = 2;
-            bytes[8..16].copy_from_slice(&range.start.to_be_bytes());
-            bytes[16..24].copy_from_slice(&range.end.to_be_bytes());
+            put_numbers(&mut bytes, range.start, range.end);
         }
         Record::Demanded(md5) => {
             bytes[0] = 3;
             bytes[8..24].copy_from_slice(md5);
         }
+        Record::File(id) => {
+            bytes[0] = 4;
+            put_numbers(&mut bytes, id.inode, id.born_ns);
+        }
+        Record::Range(Proof { range, digest }) => {
+            bytes[0] = 5;
+            bytes[1..=DIGEST_BYTES].copy_from_slice(digest);
+            put_numbers(&mut bytes, range.start, range.end);
+        }
     }
     seal(&mut bytes, identity, number);
     bytes
+}
+
+fn put_numbers(bytes: &mut [u8; RECORD_BYTES], first: u64, second: u64) {
+    bytes[8..16].copy_from_slice(&first.to_be_bytes());
+    bytes[16..24].copy_from_slice(&second.to_be_bytes());
 }
 
 fn decode(bytes: &[u8], identity: u128, number: u64) -> Option<Record> {
@@ -161,10 +192,16 @@ fn decode(bytes: &[u8], identity: u128, number: u64) -> Option<Record> {
         return None;
     }
     let number_at = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+    let range = || Some(number_at(8)..number_at(16)).filter(|range| !range.is_empty());
     match bytes[0] {
         1 => Some(Record::Size(number_at(8))),
-        2 if number_at(8) < number_at(16) => Some(Record::Range(number_at(8)..number_at(16))),
+        2 => range().map(Record::Unproved),
         3 => bytes[8..24].try_into().ok().map(Record::Demanded),
+        4 => Some(Record::File(FileId { inode: number_at(8), born_ns: number_at(16) })),
+        5 => {
+            let digest = bytes[1..=DIGEST_BYTES].try_into().ok()?;
+            range().map(|range| Record::Range(Proof { range, digest }))
+        }
         _ => None,
     }
 }

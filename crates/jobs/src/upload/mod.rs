@@ -2,18 +2,22 @@
 //! durable. No HTTP, no store, no clock: the server's `uploads` brings the bytes, the job type watches and
 //! ends it. All calls here block; make them from a thread that may wait.
 //!
-//! Where to go: `Upload` opens and begins slices; `Slice` takes bytes; `journal` is what survives a crash;
-//! `whole` reads everything back at the end; `table` knows the uploads of this process.
+//! Where to go: `open` is the file and what is known of it; `Upload` begins slices; `Slice` takes bytes, `back`
+//! writes them; `journal` is what survives a crash; `whole` reads everything back at the end; `table` knows the
+//! uploads of this process.
 //!
 //! What holds: a byte counts only after it was made durable and, where its slice came with a checksum, was
-//! verified. Bytes that count are never written again. At most one request writes a byte at a time: a newer
-//! one ends the older.
+//! verified; and only in the file that the journal names. Bytes that count are never written again. At most one
+//! request writes a byte at a time: a newer one ends the older.
 
 mod attempt;
+mod back;
 mod digest;
 mod error;
 pub mod intake;
 mod journal;
+mod open;
+mod proof;
 mod ranges;
 mod slice;
 mod table;
@@ -26,6 +30,7 @@ mod tests;
 pub use digest::Checksum;
 pub use error::UploadError;
 pub use intake::{Intake, UploadSettings};
+pub use open::{forget, journal_path, look};
 pub use ranges::Ranges;
 pub use slice::{Counting, Slice, SliceRequest};
 pub use table::{Entered, Table};
@@ -40,10 +45,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::storage::{Access, DiskError, JOURNAL_EXTENSION, Root, lock};
+use crate::copy::device::DeviceFile;
+use crate::storage::{DiskError, Root};
 use journal::{Journal, Record};
+use open::{FileId, Opened};
+use proof::Proof;
 use slice::Gate;
-use whole::InOrder;
 
 /// What the URL of an image begins with that is uploaded.
 pub const SCHEME: &str = "upload://";
@@ -106,7 +113,12 @@ impl Received {
 #[derive(Debug)]
 pub struct Upload {
     file: File,
+    id: FileId,
+    /// The same file, past the page cache.
+    device: DeviceFile,
     path: PathBuf,
+    /// Below `root`.
+    relative: PathBuf,
     root: Root,
     limits: UploadLimits,
     /// Held while bytes are made durable: one at a time, so that a failed sync is seen by all whose bytes it
@@ -120,66 +132,45 @@ pub struct Upload {
 struct State {
     size: Option<u64>,
     have: Ranges,
-    open: BTreeMap<u64, (Range<u64>, Arc<Gate>)>,
+    open: BTreeMap<u64, Open>,
     next: u64,
-    in_order: Option<InOrder>,
     demanded_md5: Option<[u8; 16]>,
     closed: bool,
 }
 
-/// The journal's path beside the artifact at `relative`.
-pub fn journal_path(relative: &Path) -> PathBuf {
-    let mut name = relative.as_os_str().to_owned();
-    name.push(".");
-    name.push(JOURNAL_EXTENSION);
-    name.into()
-}
-
-/// How far the upload at `relative` is, for one that is not open in this process; changes nothing.
-///
-/// # Errors
-/// `NotFound` when it never began; `BadImage`, `Io`.
-pub fn look(root: &Root, relative: &Path, identity: u128) -> Result<Received, DiskError> {
-    let journal = journal_path(relative);
-    let file = root.open_file(&journal, Access::Read)?;
-    let records = Journal::read(&file, &root.full(&journal), identity)?;
-    let Replayed { size, have, .. } = Replayed::of(records);
-    Ok(Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 })
-}
-
-/// Removes the journal of an upload that is over. One that is gone is no error.
-///
-/// # Errors
-/// `ReadOnly`, `Io`.
-pub fn forget(root: &Root, relative: &Path) -> Result<(), DiskError> {
-    crate::storage::delete_artifact(root, &journal_path(relative))
-}
-
-/// What the records of a journal say together.
-#[derive(Default)]
-struct Replayed {
-    size: Option<u64>,
-    have: Ranges,
-    demanded_md5: Option<[u8; 16]>,
-}
-
-impl Replayed {
-    fn of(records: Vec<Record>) -> Self {
-        let mut all = Self::default();
-        for record in records {
-            match record {
-                Record::Size(bytes) => all.size = Some(bytes),
-                Record::Range(range) => all.have.insert(range),
-                Record::Demanded(md5) => all.demanded_md5 = Some(md5),
-            }
+impl State {
+    /// Why the upload cannot have this size.
+    fn refuse_size(&self, bytes: u64, max: u64) -> Result<(), UploadError> {
+        match self.size {
+            Some(fixed) if fixed == bytes => return Ok(()),
+            Some(fixed) => return Err(UploadError::Size { fixed, announced: bytes }),
+            None => {}
         }
-        all
+        if bytes == 0 || bytes > max {
+            return Err(UploadError::SizeRefused { announced: bytes, max });
+        }
+        let sent = self.open.values().map(|open| if open.exact { open.range.end } else { open.at });
+        let here = sent.max().unwrap_or(0).max(self.have.end());
+        if here > bytes { Err(UploadError::SizeBelow { here, announced: bytes }) } else { Ok(()) }
     }
+}
+
+/// A slice that is being received.
+#[derive(Debug)]
+struct Open {
+    /// What it may write.
+    range: Range<u64>,
+    /// How far it came.
+    at: u64,
+    /// Whether it said that it comes to the end of its range.
+    exact: bool,
+    gate: Arc<Gate>,
 }
 
 impl Upload {
     /// Opens the upload whose artifact is at `relative`, or begins it. `identity` is whose it is: the journal
-    /// of another one is refused.
+    /// of another one is refused. Where the artifact is not the file that the journal speaks of, or is shorter than it
+    /// must be, a new one takes its place, and nothing was received.
     ///
     /// # Errors
     /// `Held` while another process has it open; `Disk`.
@@ -189,26 +180,28 @@ impl Upload {
         identity: u128,
         limits: UploadLimits,
     ) -> Result<Arc<Self>, UploadError> {
-        root.create_parent(relative)?;
+        let Opened { file, id, journal, known } = Opened::new(&root, relative, identity)?;
         let path = root.full(relative);
-        let file = open_or_create(&root, relative)?;
-        match lock::hold_target(&file, &path) {
-            Ok(()) => {}
-            Err(DiskError::InUse(_)) => return Err(UploadError::Held),
-            Err(other) => return Err(other.into()),
-        }
-        let beside = journal_path(relative);
-        let journal_file = open_or_create(&root, &beside)?;
-        root.sync_parent(relative)?;
-        let (journal, records) = Journal::open(journal_file, &root.full(&beside), identity)?;
-        let Replayed { size, have, demanded_md5 } = Replayed::of(records);
-        let in_order = have.is_empty().then(InOrder::default);
-        let seen = Received { size, offset: have.first_missing(), bytes: have.len(), activity: 0 };
-        let state =
-            State { size, have, open: BTreeMap::new(), next: 0, in_order, demanded_md5, closed: false };
+        let seen = Received {
+            size: known.size,
+            offset: known.have.first_missing(),
+            bytes: known.have.len(),
+            activity: 0,
+        };
+        let state = State {
+            size: known.size,
+            have: known.have,
+            open: BTreeMap::new(),
+            next: 0,
+            demanded_md5: known.demanded_md5,
+            closed: false,
+        };
         Ok(Arc::new(Self {
+            device: DeviceFile::new(&file, &path)?,
             file,
+            id,
             path,
+            relative: relative.to_owned(),
             root,
             limits,
             journal: Mutex::new(journal),
@@ -228,35 +221,36 @@ impl Upload {
     }
 
     /// Fixes the size; saying the same again is right. `promised_bytes` is what other uploads to this storage
-    /// still need.
+    /// still need. Nothing beyond it is taken any more, also of requests that are open.
     ///
     /// # Errors
-    /// `Size` when it is another one, `SizeRefused` beyond the limit or when more is here already, `Disk`
-    /// with `NoSpace` when the storage has no room for what is missing.
+    /// `Size` when it is another one, `SizeRefused` beyond the limit, `SizeBelow` when more is here already or is being
+    /// sent, `Disk` with `NoSpace` when the storage has no room for what is missing.
     pub fn set_size(&self, bytes: u64, promised_bytes: u64) -> Result<(), UploadError> {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         let have = {
-            let state = self.state();
-            match state.size {
-                Some(fixed) if fixed == bytes => return Ok(()),
-                Some(fixed) => return Err(UploadError::Size { fixed, announced: bytes }),
-                None => state.have.clone(),
+            let mut state = self.state();
+            state.refuse_size(bytes, self.limits.max_bytes)?;
+            if state.size.is_some() {
+                return Ok(());
             }
+            // From now on, so that no request comes to more meanwhile; nothing counts before the journal is free.
+            state.size = Some(bytes);
+            state.have.len()
         };
-        if bytes == 0 || bytes > self.limits.max_bytes {
-            return Err(UploadError::SizeRefused { announced: bytes, max: self.limits.max_bytes });
+        let fixed = self.make_size(&mut journal, bytes, (bytes - have).saturating_add(promised_bytes));
+        match fixed {
+            Ok(()) => self.seen.send_modify(|seen| seen.size = Some(bytes)),
+            Err(_) => self.state().size = None,
         }
-        if have.end() > bytes {
-            return Err(UploadError::Size { fixed: have.end(), announced: bytes });
-        }
-        let needed = (bytes - have.len()).saturating_add(promised_bytes);
+        Ok(fixed?)
+    }
+
+    fn make_size(&self, journal: &mut Journal, bytes: u64, needed: u64) -> Result<(), DiskError> {
         crate::storage::check_space(&self.root, needed)?;
         self.file.set_len(bytes).map_err(|e| DiskError::io("truncate", &self.path, e))?;
         self.file.sync_all().map_err(|e| DiskError::io("fsync", &self.path, e))?;
-        journal.append(&Record::Size(bytes))?;
-        self.state().size = Some(bytes);
-        self.seen.send_modify(|seen| seen.size = Some(bytes));
-        Ok(())
+        journal.append(&Record::Size(bytes))
     }
 
     /// Demands that the whole content has this MD5, else it is refused at the end; durable when it returns. A
@@ -290,7 +284,7 @@ impl Upload {
         let open: Vec<_> = {
             let mut state = self.state();
             state.closed = true;
-            state.open.values().map(|(_, gate)| gate.clone()).collect()
+            state.open.values().map(|open| open.gate.clone()).collect()
         };
         for gate in open {
             gate.shut(slice::Shut::Closed);
@@ -313,33 +307,33 @@ impl Upload {
         }
     }
 
-    /// Makes all that was written durable and enters `range`.
-    fn commit(&self, gate: &Gate, range: Range<u64>) -> Result<(), UploadError> {
-        if range.is_empty() {
-            return Ok(());
-        }
+    /// Makes all that was written durable and lets the bytes count of which `proof` is.
+    fn commit(&self, gate: &Gate, proof: &Proof) -> Result<(), UploadError> {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         gate.refuse_spoiled()?;
+        {
+            let state = self.state();
+            let (start, end) = (proof.range.start, proof.range.end);
+            if let Some(size) = state.size.filter(|size| end > *size) {
+                return Err(UploadError::SliceRefused { start, end, max: self.limits.slice_max_bytes, size });
+            }
+            if state.have.contains(&proof.range) {
+                return Ok(()); // compared, and durable since then
+            }
+        }
         if let Err(error) = self.file.sync_data() {
             // The kernel tells of a failure once. Whatever is open may have lost bytes, and a later sync that
             // succeeds would prove nothing for them: they are all to be sent again.
-            self.state().open.values().for_each(|(_, gate)| gate.spoil());
+            self.state().open.values().for_each(|open| open.gate.spoil());
             return Err(DiskError::io("fdatasync", &self.path, error).into());
         }
-        journal.append(&Record::Range(range.clone()))?;
+        journal.append(&Record::Range(proof.clone()))?;
         let (offset, bytes) = {
             let mut state = self.state();
-            state.have.insert(range);
+            state.have.insert(proof.range.clone());
             (state.have.first_missing(), state.have.len())
         };
         self.seen.send_modify(|seen| (seen.offset, seen.bytes) = (offset, bytes));
         Ok(())
-    }
-}
-
-fn open_or_create(root: &Root, relative: &Path) -> Result<File, DiskError> {
-    match root.open_file(relative, Access::Write) {
-        Err(DiskError::NotFound(_)) => root.open_file(relative, Access::Create),
-        other => other,
     }
 }

@@ -1,19 +1,15 @@
-//! One slice while it is received: written where it belongs, compared where it is here already, and counted
+//! One slice while it is received: hashed, written where it belongs, compared where it is here already, and counted
 //! as a whole after its checksum, or piece by piece as it is flushed. Which slices may be open beside each
-//! other is decided in `Upload::begin`.
+//! other is decided in `Upload::begin`; what writes is `back`.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::back::{Back, Block, Writer};
 use super::digest::{Checksum, Computing};
-use super::whole::InOrder;
-use super::{Ranges, START_BYTES, Upload, UploadError};
-use crate::storage::DiskError;
-
-/// Bytes that are compared at a time.
-const COMPARE_BYTES: usize = 64 << 10;
+use super::proof::Proof;
+use super::{Open, Upload, UploadError};
 
 /// When bytes of a slice count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +35,28 @@ pub struct SliceRequest {
 
 /// Why a slice takes nothing any more.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub(super) enum Shut {
-    Superseded,
-    Closed,
+    Superseded = 1,
+    Closed = 2,
 }
 
 /// Held by a slice while it writes or commits; who takes it may end the slice.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    shut: Mutex<Option<Shut>>,
-    /// A sync failed after bytes of this slice were written. Not under `shut`: it is set by another slice
+    /// 0 while it is open. Apart from `busy`, so that who receives need not wait for who writes.
+    shut: AtomicU8,
+    busy: Mutex<()>,
+    /// A sync failed after bytes of this slice were written. Not under `busy`: it is set by another slice
     /// that holds the journal, for which this one may be waiting.
     spoiled: AtomicBool,
 }
 
 impl Gate {
+    /// Ends the slice, and waits for what it is doing.
     pub(super) fn shut(&self, why: Shut) {
-        self.shut.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        let _ = self.shut.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire); // the first says why
+        drop(self.busy.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn spoil(&self) {
@@ -67,14 +68,19 @@ impl Gate {
         if self.spoiled.load(Ordering::Acquire) { Err(UploadError::Superseded) } else { Ok(()) }
     }
 
-    /// Does `work` unless the slice was ended; nobody ends it meanwhile.
-    fn pass<T>(&self, work: impl FnOnce() -> Result<T, UploadError>) -> Result<T, UploadError> {
-        let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
-        match *shut {
-            Some(Shut::Superseded) => Err(UploadError::Superseded),
-            Some(Shut::Closed) => Err(UploadError::Closed),
-            None => work(),
+    fn refuse_shut(&self) -> Result<(), UploadError> {
+        match self.shut.load(Ordering::Acquire) {
+            0 => Ok(()),
+            why if why == Shut::Superseded as u8 => Err(UploadError::Superseded),
+            _ => Err(UploadError::Closed),
         }
+    }
+
+    /// Does `work` unless the slice was ended; nobody ends it meanwhile.
+    pub(super) fn pass<T>(&self, work: impl FnOnce() -> Result<T, UploadError>) -> Result<T, UploadError> {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refuse_shut()?;
+        work()
     }
 }
 
@@ -87,24 +93,27 @@ pub struct Slice {
     range: Range<u64>,
     exact: bool,
     at: u64,
-    committed: u64,
-    /// Up to here the device was told to begin.
-    started: u64,
-    /// What was here when the slice began; nobody else adds to its range meanwhile.
-    known: Ranges,
+    /// From here on bytes were not told to count yet; the hash is of them.
+    counted: u64,
+    hasher: blake3::Hasher,
     checksum: Option<(Checksum, Computing)>,
-    chain: Option<Chain>,
-}
-
-/// The hashes of the upload's beginning, which this slice goes on with.
-#[derive(Debug)]
-struct Chain {
-    counted: InOrder,
-    running: InOrder,
+    block: Option<Block>,
+    back: Back,
 }
 
 impl Upload {
-    /// Begins a slice. Requests that are sending bytes of it are ended first.
+    /// Whether a slice would be taken now, of an upload of this size; changes nothing.
+    ///
+    /// # Errors
+    /// As `set_size`, but for the storage's room, and as `begin`.
+    pub fn check(&self, request: &SliceRequest, size: Option<u64>) -> Result<(), UploadError> {
+        let state = self.state();
+        size.map_or(Ok(()), |size| state.refuse_size(size, self.limits.max_bytes))?;
+        let range = self.range_of(request, state.size.or(size))?;
+        self.refused(request, &range, &state)
+    }
+
+    /// Begins a slice. Requests that are sending bytes of it are ended first; one that is refused ends none.
     ///
     /// # Errors
     /// `Closed`, `Busy`, `SliceRefused`; `Offset` when it was to go on and does not.
@@ -112,47 +121,41 @@ impl Upload {
         loop {
             let older: Vec<(u64, Arc<Gate>)> = {
                 let mut state = self.state();
-                if state.closed {
-                    return Err(UploadError::Closed);
-                }
                 let range = self.range_of(&request, state.size)?;
-                let expected = state.have.first_missing();
-                if request.goes_on && request.start != expected {
-                    return Err(UploadError::Offset { expected });
-                }
-                let meets = |other: &Range<u64>| other.start < range.end && range.start < other.end;
-                let older: Vec<_> = state
-                    .open
-                    .iter()
-                    .filter(|(_, (other, _))| meets(other))
-                    .map(|(id, (_, gate))| (*id, gate.clone()))
-                    .collect();
+                self.refused(&request, &range, &state)?;
+                let older: Vec<_> =
+                    meeting(&state, &range).map(|(id, open)| (*id, open.gate.clone())).collect();
                 if older.is_empty() {
-                    if state.open.len() >= self.limits.open_slices_max {
-                        return Err(UploadError::Busy { max: self.limits.open_slices_max });
-                    }
                     let id = state.next;
                     state.next += 1;
                     let gate = Arc::new(Gate::default());
-                    state.open.insert(id, (range.clone(), gate.clone()));
-                    let begins_there = state.in_order.as_ref().is_some_and(|o| o.at() == range.start);
-                    let counted = if begins_there { state.in_order.take() } else { None };
+                    let exact = request.len.is_some();
+                    let open = Open { range: range.clone(), at: range.start, exact, gate: gate.clone() };
+                    state.open.insert(id, open);
                     let checksum = match request.counting {
                         Counting::AsFlushed => None,
                         Counting::Whole(checksum) => Some((checksum.clone(), checksum.begin())),
                     };
+                    let back = Back::new(Writer {
+                        upload: self.clone(),
+                        gate: gate.clone(),
+                        known: state.have.clone(),
+                        comes_to: if exact || state.size.is_some() { range.end } else { 0 },
+                        reserved: range.start,
+                        started: range.start,
+                    });
                     return Ok(Slice {
                         upload: self.clone(),
                         id,
                         gate,
                         at: range.start,
-                        committed: range.start,
-                        started: range.start,
-                        known: state.have.clone(),
-                        exact: request.len.is_some(),
+                        counted: range.start,
+                        exact,
                         range,
+                        hasher: blake3::Hasher::new(),
                         checksum,
-                        chain: counted.map(|counted| Chain { running: counted.clone(), counted }),
+                        block: None,
+                        back,
                     });
                 }
                 older
@@ -163,6 +166,26 @@ impl Upload {
                 self.state().open.remove(&id);
             }
         }
+    }
+
+    fn refused(
+        &self,
+        request: &SliceRequest,
+        range: &Range<u64>,
+        state: &super::State,
+    ) -> Result<(), UploadError> {
+        if state.closed {
+            return Err(UploadError::Closed);
+        }
+        let expected = state.have.first_missing();
+        if request.goes_on && request.start != expected {
+            return Err(UploadError::Offset { expected });
+        }
+        // Those that it ends make place for it.
+        if state.open.len() - meeting(state, range).count() >= self.limits.open_slices_max {
+            return Err(UploadError::Busy { max: self.limits.open_slices_max });
+        }
+        Ok(())
     }
 
     fn range_of(&self, request: &SliceRequest, size: Option<u64>) -> Result<Range<u64>, UploadError> {
@@ -176,64 +199,66 @@ impl Upload {
         }
         Ok(request.start..end)
     }
+
+    /// Lets the open slice `id` come up to `end`.
+    fn admit(&self, id: u64, end: u64) -> Result<(), UploadError> {
+        let mut state = self.state();
+        let (closed, size) = (state.closed, state.size.unwrap_or(u64::MAX));
+        let Some(open) = state.open.get_mut(&id) else {
+            return Err(if closed { UploadError::Closed } else { UploadError::Superseded });
+        };
+        // The size may have been told after the slice began.
+        let last = open.range.end.min(size);
+        if end > last {
+            let (expected, found) = (last - open.range.start, end - open.range.start);
+            return Err(UploadError::Length { expected, found });
+        }
+        open.at = end;
+        Ok(())
+    }
+}
+
+/// The open slices that have bytes of `range`.
+fn meeting<'a>(state: &'a super::State, range: &Range<u64>) -> impl Iterator<Item = (&'a u64, &'a Open)> {
+    let (start, end) = (range.start, range.end);
+    state.open.iter().filter(move |(_, open)| open.range.start < end && start < open.range.end)
 }
 
 impl Slice {
-    /// Bytes that may still come.
-    pub fn left(&self) -> u64 {
-        self.range.end - self.at
-    }
-
-    /// The next byte.
-    pub fn at(&self) -> u64 {
-        self.at
-    }
-
-    /// Takes the next bytes.
+    /// Takes the next bytes. They may be written after this returns: what becomes of them a later call tells.
     ///
     /// # Errors
-    /// `Length` for more than were announced, `Differs` from what is here already, `Superseded`, `Closed`, `Disk`. Then
-    /// the slice is over: drop it.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
-        if bytes.len() as u64 > self.left() {
-            let found = self.at - self.range.start + bytes.len() as u64;
-            return Err(UploadError::Length { expected: self.range.end - self.range.start, found });
-        }
-        let end = self.at + bytes.len() as u64;
-        self.gate.pass(|| {
-            for (piece, here) in self.known.pieces(self.at..end) {
-                let part = &bytes[(piece.start - self.at) as usize..(piece.end - self.at) as usize];
-                if here {
-                    self.compare(part, piece.start)?;
-                } else {
-                    let written = self.upload.file.write_all_at(part, piece.start);
-                    written.map_err(|e| DiskError::io("write", &self.upload.path, e))?;
-                }
+    /// `Length` for more than were announced or than the upload has, `Differs` from what is here already,
+    /// `Superseded`, `Closed`, `Disk`. Then the slice is over: drop it.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
+        self.gate.refuse_shut()?;
+        self.upload.admit(self.id, self.at + bytes.len() as u64)?;
+        while !bytes.is_empty() {
+            let mut block = match self.block.take() {
+                Some(block) => block,
+                None => self.back.block(self.at)?,
+            };
+            let taken = block.fill(bytes);
+            bytes = &bytes[taken..];
+            self.at += taken as u64;
+            let flushed = self.checksum.is_none() && self.at - self.counted >= self.upload.limits.flush_bytes;
+            if block.is_full() || flushed {
+                self.put(block, self.at < self.range.end)?;
+            } else {
+                self.block = Some(block);
             }
-            Ok(())
-        })?;
-        if let Some((_, computing)) = &mut self.checksum {
-            computing.update(bytes);
-        }
-        if let Some(chain) = &mut self.chain {
-            chain.running.update(bytes);
-        }
-        self.at = end;
-        if self.at - self.started >= START_BYTES {
-            self.upload.start_writing(self.started..self.at);
-            self.started = self.at;
+            if flushed {
+                self.commit()?;
+            }
         }
         self.upload.seen.send_modify(|seen| seen.activity += 1);
-        if self.checksum.is_none() && self.at - self.committed >= self.upload.limits.flush_bytes {
-            self.commit()?;
-        }
         Ok(())
     }
 
     /// Ends a slice whose bytes all came. They count and are durable when it returns.
     ///
     /// # Errors
-    /// `Length` when some are missing, of which a slice without checksum keeps what came; `Checksum`;
+    /// `Length` when some are missing, of which a slice without checksum keeps what came; `Checksum`; `Differs`;
     /// `Superseded`, `Closed`, `Disk`.
     pub fn finish(mut self) -> Result<(), UploadError> {
         if self.exact && self.at < self.range.end {
@@ -241,57 +266,63 @@ impl Slice {
             self.break_off()?;
             return Err(UploadError::Length { expected, found });
         }
+        self.put_rest()?;
         if let Some((expected, computing)) = self.checksum.take() {
             let found = computing.end();
             if found != expected {
                 return Err(UploadError::Checksum { expected: expected.hex(), found: found.hex() });
             }
         }
-        self.commit()
+        self.commit()?;
+        self.back.end()
     }
 
     /// Ends a slice whose request broke off: without a checksum, what came counts.
     ///
     /// # Errors
-    /// `Superseded`, `Closed`, `Disk`.
+    /// `Superseded`, `Closed`, `Differs`, `Disk`.
     pub fn break_off(&mut self) -> Result<(), UploadError> {
         if self.checksum.is_some() {
             return Ok(());
         }
-        self.commit()
+        self.put_rest()?;
+        self.commit()?;
+        self.back.end()
     }
 
+    fn put_rest(&mut self) -> Result<(), UploadError> {
+        match self.block.take() {
+            Some(block) => self.put(block, false),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, block: Block, more: bool) -> Result<(), UploadError> {
+        self.hasher.update(block.bytes());
+        if let Some((_, computing)) = &mut self.checksum {
+            computing.update(block.bytes());
+        }
+        self.back.put(block, more)
+    }
+
+    /// Called when all that came was put.
     fn commit(&mut self) -> Result<(), UploadError> {
-        self.gate.pass(|| self.upload.commit(&self.gate, self.committed..self.at))?;
-        self.committed = self.at;
-        if let Some(chain) = &mut self.chain {
-            chain.counted = chain.running.clone();
+        let range = self.counted..self.at;
+        self.counted = self.at;
+        if range.is_empty() {
+            return self.gate.refuse_shut();
         }
-        Ok(())
-    }
-
-    fn compare(&self, sent: &[u8], at: u64) -> Result<(), UploadError> {
-        let mut here = [0; COMPARE_BYTES];
-        let mut from = at;
-        for part in sent.chunks(COMPARE_BYTES) {
-            let here = &mut here[..part.len()];
-            let read = self.upload.file.read_exact_at(here, from);
-            read.map_err(|e| DiskError::io("read", &self.upload.path, e))?;
-            if here != part {
-                return Err(UploadError::Differs { at: from });
-            }
-            from += part.len() as u64;
-        }
-        Ok(())
+        let proof = Proof::of(range, &self.hasher);
+        self.hasher.reset();
+        self.back.commit(proof)
     }
 }
 
 impl Drop for Slice {
     fn drop(&mut self) {
-        let mut state = self.upload.state();
-        state.open.remove(&self.id);
-        if let Some(chain) = self.chain.take() {
-            state.in_order = Some(chain.counted);
-        }
+        // What waits to be written is not wanted any more; nothing is written once another may begin.
+        self.gate.shut(Shut::Closed);
+        let _ = self.back.end(); // whoever wanted to know has asked
+        self.upload.state().open.remove(&self.id);
     }
 }

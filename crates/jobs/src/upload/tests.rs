@@ -12,6 +12,10 @@ use proptest::prelude::*;
 use super::journal::RECORD_BYTES;
 use super::*;
 
+mod large;
+mod lost;
+mod size;
+
 const ARTIFACT: &str = "image/job-1";
 const WHO: u128 = 7;
 
@@ -157,6 +161,7 @@ proptest! {
         let upload = place.open();
         prop_assert_eq!(upload.received().bytes, seen.bytes);
         let mut bytes = std::fs::read(place.artifact()).unwrap();
+        bytes.resize(len.max(bytes.len()), 0); // a new file, where not even its name was kept
         let lost = upload.state().have.pieces(0..len as u64).into_iter().filter(|(_, here)| !here);
         for (range, _) in lost {
             bytes[range.start as usize..range.end as usize].fill(0xEE);
@@ -179,7 +184,7 @@ fn a_byte_that_counted_and_was_lost_is_found_at_the_end() {
     bytes[4321] ^= 1;
     std::fs::write(place.artifact(), &bytes).unwrap();
     let found = upload.complete(&|_| true);
-    assert!(matches!(found, Err(UploadError::ReadBack { end: 5000 })), "{found:?}");
+    assert!(matches!(found, Err(UploadError::ReadBack { start: 0, end: 5000 })), "{found:?}");
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn only_the_first_missing_byte_is_where_a_sender_goes_on() {
         assert!(matches!(upload.begin(at(wrong)), Err(UploadError::Offset { expected: 800 })), "{wrong}");
     }
     drop(upload.begin(at(800)).unwrap());
-    assert!(matches!(upload.set_size(799, 0), Err(UploadError::Size { .. })));
+    assert!(matches!(upload.set_size(799, 0), Err(UploadError::SizeBelow { here: 800, announced: 799 })));
     let content = send_the_rest(&upload, &whole);
     assert_whole(&place, &content, &whole);
 }

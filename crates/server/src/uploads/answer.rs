@@ -10,6 +10,7 @@ use longhaul_wire::error;
 use serde_json::json;
 
 use super::body::Broken;
+use super::places::{ACCOUNT_REQUESTS_MAX, Full, REQUESTS_MAX};
 
 /// A refusal.
 pub fn refused(status: StatusCode, code: Code, details: &str) -> Response {
@@ -24,6 +25,21 @@ pub fn later(details: &str) -> Response {
     let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, details);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// There is no place for a request that sends bytes.
+pub fn full(full: &Full) -> Response {
+    match full {
+        Full::All => later(&format!("{REQUESTS_MAX} requests send bytes at present; send again")),
+        Full::Account => {
+            let details = format!(
+                "{ACCOUNT_REQUESTS_MAX} requests send bytes for this account already; wait for one of them to end"
+            );
+            let mut response = refused(StatusCode::TOO_MANY_REQUESTS, Code::Unavailable, &details);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+    }
 }
 
 /// A refusal of what the request itself says.
@@ -42,6 +58,8 @@ pub fn upload(error: &UploadError, checksum: StatusCode) -> Response {
             (StatusCode::BAD_REQUEST, Code::InvalidArgument)
         }
         UploadError::Size { .. }
+        | UploadError::SizeBelow { .. }
+        | UploadError::Replaced
         | UploadError::Offset { .. }
         | UploadError::Differs { .. }
         | UploadError::Superseded

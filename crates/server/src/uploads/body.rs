@@ -14,7 +14,7 @@ use super::multipart::Form;
 /// A body that brings nothing for so long is over.
 pub const IDLE_WITHIN: Duration = Duration::from_secs(30);
 /// Chunks that wait for the thread that writes. One is what a read of the socket brings: at most some 400 KiB.
-const CHUNKS_WAITING: usize = 1;
+const CHUNKS_WAITING: usize = 2;
 /// Of a refused body so much is still read, so that the sender gets to read the refusal.
 const DRAIN_MAX_BYTES: usize = 8 << 20;
 /// And for so long.

@@ -120,7 +120,8 @@ impl Find for Finder {
             }
             JobState::Canceling | JobState::Canceled | JobState::Failed => return Ok(None),
         };
-        Ok(Some(Target { job: id, image: job.target.unwrap_or_default(), stage }))
+        let image = job.target.unwrap_or_default();
+        Ok(Some(Target { job: id, account: job.account, image, stage }))
     }
 
     async fn terminate(&self, job: JobId) -> Result<(), Fault> {

@@ -1,9 +1,9 @@
 //! The receiving side of uploads over HTTP: `/upload/{token}`, with ZStack's slices and with tus 1.0 on the same
-//! upload. Bodies are streamed: a connection holds about 1 MiB of one, however large it is. What was received,
+//! upload. Bodies are streamed: a connection holds about 2 MiB of one, however large it is. What was received,
 //! and what of it counts, is in `longhaul_jobs::upload`; which upload a token is of, in `Find`.
 //!
 //! Where to go: `slices` and `tus` are the two protocols; `body` brings a body into a slice; `multipart` finds
-//! the bytes in a form; `token` makes and checks tokens; `answer` spells refusals.
+//! the bytes in a form; `places` bounds who sends at a time; `token` makes and checks tokens; `answer` spells refusals.
 
 #![allow(
     clippy::disallowed_methods,
@@ -14,6 +14,7 @@ mod answer;
 mod body;
 mod find;
 mod multipart;
+mod places;
 mod slices;
 mod token;
 mod tus;
@@ -30,20 +31,19 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use longhaul_jobs::upload::{Table, Upload};
-use longhaul_model::{Code, Fault, JobId};
-use tokio::sync::Semaphore;
+use longhaul_model::{AccountId, Code, Fault, JobId};
 
 pub use find::{is_upload, of_app, received, show, url};
+use places::Places;
 pub use token::Tokens;
-
-/// Requests that send bytes at a time, over all uploads; each has a thread that writes.
-pub const REQUESTS_MAX: usize = 128;
 
 /// What a token leads to.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The job that wants the bytes.
     pub job: JobId,
+    /// Whose it is.
+    pub account: AccountId,
     /// The image that they become, in 32 hexadecimal digits.
     pub image: String,
     /// Where it stands.
@@ -88,14 +88,14 @@ pub trait Find: Send + Sync {
 pub struct Uploads {
     table: Table,
     find: Arc<dyn Find>,
-    places: Semaphore,
+    places: Places,
     max_bytes: u64,
 }
 
 impl Uploads {
     /// Over the uploads in `table`, found by `find`; none is larger than `max_bytes`.
     pub fn new(table: Table, find: Arc<dyn Find>, max_bytes: u64) -> Self {
-        Self { table, find, places: Semaphore::new(REQUESTS_MAX), max_bytes }
+        Self { table, find, places: Places::default(), max_bytes }
     }
 }
 

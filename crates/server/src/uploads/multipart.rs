@@ -63,6 +63,7 @@ impl Form {
         bytes: &[u8],
         file: &mut dyn FnMut(&[u8]) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
+        let bytes = self.pass(bytes, file)?;
         self.held.extend_from_slice(bytes);
         let mut done = 0;
         loop {
@@ -117,6 +118,36 @@ impl Form {
         }
         self.held.drain(..done);
         Ok(())
+    }
+
+    /// Gives on what is surely of the file, as it lies there; answers the rest of `bytes`, which is only looked at with
+    /// what is held.
+    fn pass<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        file: &mut dyn FnMut(&[u8]) -> Result<(), Broken>,
+    ) -> Result<&'a [u8], Broken> {
+        let keep = self.delimiter.needle().len() - 1;
+        if self.at != At::File || self.held.len() > keep || bytes.len() <= keep {
+            return Ok(bytes);
+        }
+        // A boundary that begins in what is held ends within so much of what came.
+        let held = self.held.len();
+        self.held.extend_from_slice(&bytes[..keep]);
+        let begins_there = self.delimiter.find(&self.held).is_some_and(|at| at < held);
+        self.held.truncate(held);
+        if begins_there {
+            return Ok(bytes);
+        }
+        if held > 0 {
+            file(&self.held)?;
+            self.held.clear();
+        }
+        let sure = self.delimiter.find(bytes).unwrap_or(bytes.len() - keep);
+        if sure > 0 {
+            file(&bytes[..sure])?;
+        }
+        Ok(&bytes[sure..])
     }
 
     /// Whether all of the file came.

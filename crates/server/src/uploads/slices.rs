@@ -52,13 +52,15 @@ pub async fn answer(uploads: &Uploads, target: Target, request: Request) -> Resp
         Stage::Paused { .. } => return after(body, answer::upload(&UploadError::Closed, CHECKSUM)).await,
         Stage::Done(bytes) => return after(body, taken(bytes, bytes, &headers)).await,
     };
-    let Ok(_place) = uploads.places.try_acquire() else {
-        return after(body, answer::later("too many requests send bytes at present")).await;
+    let _place = match uploads.places.take(target.account) {
+        Ok(place) => place,
+        Err(full) => return after(body, answer::full(&full)).await,
     };
     let promised = uploads.table.promised_bytes(&upload);
     let (beginning, wanted) = (upload.clone(), headers.request());
     let (size, image_md5) = (headers.size, headers.image_md5);
     let begun = tokio::task::spawn_blocking(move || {
+        beginning.check(&wanted, Some(size))?; // one that is refused fixes no size
         beginning.set_size(size, promised)?;
         if let Some(md5) = image_md5 {
             beginning.demand_md5(md5)?;

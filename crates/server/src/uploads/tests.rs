@@ -12,6 +12,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::tempdir::TempDir;
 
+mod room;
+
 const TOKEN: &str = "right";
 const IMAGE: &str = "0123456789abcdef0123456789abcdef";
 const JOB: JobId = JobId::from_bits(3);
@@ -24,13 +26,17 @@ struct World {
     stage: Option<Stage>,
 }
 
+/// Another account's token of the same upload.
+const OTHER: &str = "other";
+
 struct Finder(Stage);
 
 #[async_trait]
 impl Find for Finder {
     async fn find(&self, token: &str) -> Result<Option<Target>, Fault> {
-        let target = Target { job: JOB, image: IMAGE.to_owned(), stage: self.0.clone() };
-        Ok((token == TOKEN).then_some(target))
+        let account = AccountId::from_bits(if token == OTHER { 2 } else { 1 });
+        let target = Target { job: JOB, account, image: IMAGE.to_owned(), stage: self.0.clone() };
+        Ok([TOKEN, OTHER].contains(&token).then_some(target))
     }
 
     async fn terminate(&self, _: JobId) -> Result<(), Fault> {
@@ -55,7 +61,14 @@ impl World {
     fn new() -> Self {
         let place = TempDir::new("longhaul-uploads").unwrap();
         let root = Root::open(place.path()).unwrap();
-        let limits = UploadLimits { flush_bytes: 1000, max_bytes: 1 << 20, ..UploadLimits::default() };
+        // More than an account has places.
+        let open_slices_max = 2 * places::ACCOUNT_REQUESTS_MAX;
+        let limits = UploadLimits {
+            flush_bytes: 1000,
+            max_bytes: 1 << 20,
+            open_slices_max,
+            ..UploadLimits::default()
+        };
         let upload = Upload::open(root, FilePath::new("image"), 1, limits).unwrap();
         Self { place, table: Table::default(), upload, stage: None }
     }
@@ -63,15 +76,7 @@ impl World {
     async fn send(&self, method: &str, token: &str, headers: &[(&str, &str)], body: Body) -> Answered {
         let stage = self.stage.clone().unwrap_or(Stage::Open(self.upload.clone()));
         let uploads = Uploads::new(self.table.clone(), Arc::new(Finder(stage)), 1 << 20);
-        let mut request = Request::builder().method(method).uri(format!("/upload/{token}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = routes(Arc::new(uploads)).oneshot(request.body(body).unwrap()).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        Answered { status: head.status.as_u16(), headers: head.headers, body }
+        sent(routes(Arc::new(uploads)), method, token, headers, body).await
     }
 
     async fn slice(&self, bytes: &[u8], headers: &[(&str, &str)]) -> Answered {
@@ -97,6 +102,18 @@ impl World {
         self.upload.complete(&|_| true).unwrap();
         assert!(std::fs::read(self.place.path().join("image")).unwrap() == whole);
     }
+}
+
+async fn sent(routes: Router, method: &str, token: &str, headers: &[(&str, &str)], body: Body) -> Answered {
+    let mut request = Request::builder().method(method).uri(format!("/upload/{token}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = routes.oneshot(request.body(body).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    Answered { status: head.status.as_u16(), headers: head.headers, body }
 }
 
 fn content(len: usize) -> Vec<u8> {

@@ -200,18 +200,18 @@ async fn announce(
 }
 
 async fn patch(uploads: &Uploads, target: Target, headers: &HeaderMap, body: Body) -> Response {
+    // Before it begins: what is refused must not end an older request.
+    let _place = match uploads.places.take(target.account) {
+        Ok(place) => place,
+        Err(full) => return after(body, answer::full(&full)).await,
+    };
     match begin(uploads, target.stage, headers).await {
         Err(refused) => after(body, *refused).await,
         Ok(None) => no_content(number(headers, &UPLOAD_OFFSET).ok().flatten().unwrap_or(0)),
-        Ok(Some((upload, slice))) => {
-            let Ok(_place) = uploads.places.try_acquire() else {
-                return after(body, answer::later("too many requests send bytes at present")).await;
-            };
-            match body::receive(body, slice, None, body::IDLE_WITHIN).await {
-                Ok(()) => no_content(upload.received().offset),
-                Err(broken) => answer::broken(&broken, CHECKSUM),
-            }
-        }
+        Ok(Some((upload, slice))) => match body::receive(body, slice, None, body::IDLE_WITHIN).await {
+            Ok(()) => no_content(upload.received().offset),
+            Err(broken) => answer::broken(&broken, CHECKSUM),
+        },
     }
 }
 
@@ -248,8 +248,12 @@ async fn begin(uploads: &Uploads, stage: Stage, headers: &HeaderMap) -> Result<B
         return if offset == start { Ok(None) } else { Err(wrong.into()) };
     }
     let upload = open(stage)?;
-    announce(uploads, &upload, number(headers, &UPLOAD_LENGTH)?, demanded_md5(headers)?).await?;
-    let (beginning, wanted) = (upload.clone(), SliceRequest { start, len, counting, goes_on: true });
+    let wanted = SliceRequest { start, len, counting, goes_on: true };
+    let (size, demanded) = (number(headers, &UPLOAD_LENGTH)?, demanded_md5(headers)?);
+    // One that is refused fixes no length.
+    upload.check(&wanted, size).map_err(|e| answer::upload(&e, CHECKSUM))?;
+    announce(uploads, &upload, size, demanded).await?;
+    let beginning = upload.clone();
     let begun = tokio::task::spawn_blocking(move || beginning.begin(wanted)).await;
     match begun.unwrap_or(Err(UploadError::Closed)) {
         Ok(slice) => Ok(Some((upload, slice))),

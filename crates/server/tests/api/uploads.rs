@@ -86,6 +86,20 @@ impl Waiting {
         serde_json::from_str(job["jobResult"].as_str().expect("a result")).expect("JSON")
     }
 
+    /// Its file, below the storage's directory.
+    fn artifact(&self, dir: &TempDir) -> std::path::PathBuf {
+        let files = fs::read_dir(dir.0.join(&self.image)).expect("its directory");
+        let mut paths = files.map(|file| file.expect("a file").path());
+        paths.find(|path| path.extension().is_none()).expect("its file")
+    }
+
+    fn percent(&self) -> u64 {
+        let api_id = self.admin.job(&self.job).expect("the job")["apiId"].clone();
+        let path = format!("/task-progresses/{}", api_id.as_str().expect("an id"));
+        let told = self.admin.get(&path).ok()["inventories"][0]["content"].clone();
+        told.as_str().and_then(|text| text.parse().ok()).expect("a percentage")
+    }
+
     fn resume(&self) {
         self.admin.act(&self.job, "resumeLongJob", &json!({})).ok();
     }
@@ -199,6 +213,60 @@ fn an_upload_that_is_left_alone_is_suspended_and_goes_on_when_it_is_resumed() {
     upload.resume();
     until("the slice is taken", || (upload.slice(2, 1, b"b", &[]).status == 200).then_some(()));
     assert_eq!(upload.result("Succeeded")["upload"]["bytes"], 2);
+}
+
+#[test]
+fn what_was_received_of_a_file_that_is_gone_is_sent_again_and_a_second_name_of_it_takes_nothing_away() {
+    let server = Server::start("fast", &[]);
+    let (admin, dir) = (server.admin(), TempDir::new("uploads"));
+    let idle = |text: &str| admin.put(IDLE, &json!({"updateGlobalConfig": {"value": text}})).ok();
+    for gone in [true, false] {
+        idle("1");
+        let upload = Waiting::start(&admin, &dir, &[&format!("uploadImage::{gone}")]);
+        assert_eq!(upload.slice(4, 0, b"ab", &[]).status, 200);
+        upload.result("Suspended");
+        assert_eq!(upload.percent(), 45, "half of what the coming of the bytes is of all");
+        let artifact = upload.artifact(&dir);
+        if gone {
+            fs::remove_file(&artifact).expect("removed");
+        } else {
+            fs::hard_link(&artifact, dir.0.join("second")).expect("a second name");
+        }
+        let offset = || upload.details(&gone.to_string())["existingJobDetails"][0]["offset"].clone();
+        assert_eq!(offset(), if gone { 0 } else { 2 });
+        idle("30");
+        upload.resume();
+        until("the end is taken", || (upload.slice(4, 2, b"cd", &[]).status == 200).then_some(()));
+        if gone {
+            assert_eq!((offset(), upload.percent()), (json!(0), 45), "progress does not go back");
+            assert_eq!(upload.slice(4, 0, b"ab", &[]).status, 200);
+        }
+        let result = upload.result("Succeeded");
+        let path = result["upload"]["installPath"].as_str().expect("a path");
+        assert_eq!(fs::read(path).expect("the file"), b"abcd", "gone: {gone}");
+        assert_eq!(upload.percent(), 100);
+    }
+    assert_eq!(fs::read(dir.0.join("second")).expect("the second name"), b"abcd");
+}
+
+#[test]
+fn an_upload_whose_client_never_came_back_stays_suspended_until_it_is_canceled_and_leaves_nothing() {
+    let server = Server::start("fast", &[]);
+    let (admin, dir) = (server.admin(), TempDir::new("uploads"));
+    admin.put(IDLE, &json!({"updateGlobalConfig": {"value": "1"}})).ok();
+    let upload = Waiting::start(&admin, &dir, &["uploadImage::left"]);
+    assert_eq!(upload.slice(4, 0, b"ab", &[]).status, 200);
+    upload.result("Suspended");
+    assert_eq!(upload.details("left")["existingJobDetails"][0]["offset"], 2);
+    let image = admin.get(&format!("/images/{}", upload.image)).ok()["inventories"][0].clone();
+    assert_eq!(image["status"], "Downloading");
+    assert!(upload.artifact(&dir).exists());
+    admin.act(&upload.job, "cancelLongJob", &json!({})).ok();
+    admin.wait_for(&upload.job, "Canceled");
+    assert_eq!(fs::read_dir(&dir.0).expect("the directory").count(), 0);
+    assert_eq!(admin.get(&format!("/images/{}", upload.image)).ok()["inventories"], json!([]));
+    assert_eq!(upload.details("left")["existingJobDetails"], json!([]));
+    assert_eq!(upload.slice(4, 2, b"cd", &[]).status, 404);
 }
 
 #[test]
