@@ -4,8 +4,8 @@
 use std::fs;
 
 use longhaul_jobs::attempt_io::{Attempt, FromChild, PAUSE_BEFORE_VERIFY, Spawner, ToChild};
-use longhaul_jobs::copy::{CHUNK_BYTES, Stage};
 use longhaul_jobs::copy::checkpoint::{ChunkMap, ChunkState};
+use longhaul_jobs::copy::{CHUNK_BYTES, Stage};
 use longhaul_jobs::storage::Format;
 use rustix::process::{Pid, Signal, kill_process};
 
