@@ -173,7 +173,7 @@ pub enum StateEvent {
     Enable,
     /// Takes no new volumes
     Disable,
-    /// Takes no work at all
+    /// Takes no work at all: copies from and to it stop within seconds and go on once it is enabled
     Maintain,
 }
 

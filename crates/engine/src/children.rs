@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use longhaul_model::query::{Field, LIMIT_MAX, NEWEST_FIRST, Page, Query, Resource, Rows};
 use longhaul_model::{ApiId, Code, Fault, Job, JobId, Progress};
 use longhaul_store::StoreError;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::context::JobContext;
 use crate::engine::Caller;
 use crate::fault::from_store;
 use crate::handler::Ended;
+use crate::inventory::{all, equals};
 use crate::submit::{SubmitAnswer, SubmitRequest};
 
 /// The system tag of a job that another job submitted; the uuid of that one follows.
@@ -71,6 +73,27 @@ impl JobContext {
                 Err(StoreError::Unavailable(_)) => self.engine.runtime.sleep(self.engine.config.poll).await,
                 other => return other.map_err(|e| from_store(e, &format!("long job[uuid:{id}]"))),
             }
+        }
+    }
+
+    /// The jobs that this one submitted, in all its runs, the newest first and at most `limit` of them. One whose record
+    /// was deleted is among them no more.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn children(&self, limit: u32) -> Result<Vec<JobId>, Fault> {
+        let parent = equals(Field::TagText, format!("{PARENT_TAG}{}", self.job.id));
+        let query = Query {
+            page: Page { start: 0, limit: limit.min(LIMIT_MAX) },
+            sort: Some(NEWEST_FIRST),
+            ..all(Resource::SystemTag, vec![parent])
+        };
+        let found = self.engine.store.query(&query).await;
+        match found.map_err(|e| from_store(e, "the jobs that this one submitted"))?.rows {
+            Rows::SystemTags(tags) => {
+                Ok(tags.iter().filter_map(|tag| tag.resource_uuid.parse().ok()).collect())
+            }
+            _ => Err(Fault::internal("asked for system tags")),
         }
     }
 

@@ -10,6 +10,9 @@ use longhaul_model::{ApiId, Claim, Fault, Job, JobId, JobState, Progress, Runtim
 
 use crate::engine::Engine;
 use crate::fault::from_store;
+use window::Window;
+
+mod window;
 
 /// After so long without a change a job is shown as stalled.
 pub const STALL_AFTER: Duration = Duration::from_secs(30);
@@ -48,6 +51,8 @@ struct Live {
     dirty: bool,
     moved_at: Duration,
     sample: (Duration, u64, String),
+    /// The rate of what is given to others.
+    window: Window,
     /// Bytes, percent and stage as this attempt told them last: `shown` may be what an earlier one reached.
     told: (u64, u8, String),
     limit: Option<Limit>,
@@ -72,7 +77,16 @@ impl Hub {
         let shown = Progress { rate_bytes_per_s: 0, eta_s: None, stalled: false, ..from };
         self.live().insert(
             api.clone(),
-            Live { claim, shown, dirty: false, moved_at: now, sample, told, limit: None },
+            Live {
+                claim,
+                shown,
+                dirty: false,
+                moved_at: now,
+                sample,
+                window: Window::default(),
+                told,
+                limit: None,
+            },
         );
     }
 
@@ -94,7 +108,10 @@ impl Hub {
             live.moved_at = now;
             live.told = (report.bytes_done, percent, report.stage.clone());
         }
-        let rate = live.rate(now, &report);
+        let rate = match report.parts {
+            Some(_) => live.window.rate(now, report.bytes_done),
+            None => live.rate(now, &report),
+        };
         let left = report.bytes_total.saturating_sub(report.bytes_done).saturating_add(report.bytes_after);
         let told = Progress {
             percent,

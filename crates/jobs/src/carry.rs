@@ -8,6 +8,7 @@ mod place;
 mod rate;
 mod start;
 
+pub use child::done_of;
 pub use hold::{Guard, HeldImage};
 pub use place::Place;
 pub use rate::FOLLOW_WITHIN;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
-use longhaul_model::{Fault, JobId, Pages};
+use longhaul_model::{Fault, JobId, Pages, StorageId};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -108,6 +109,11 @@ impl Order {
         }
     }
 
+    /// The primary storages that it reads from and writes to.
+    fn storages(&self) -> Vec<StorageId> {
+        self.from.iter().chain([&self.target]).filter_map(Place::primary).collect()
+    }
+
     /// Whether `path` is the snapshot that a copy of the source is made from.
     fn is_snapshot(&self, path: &str) -> bool {
         let DiskRef::Image { pool, image } = &self.source else { return false };
@@ -157,11 +163,12 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         snapshots: order.snapshots,
     };
     let mut rate = Rate::new(context, settings, order).await?;
+    let storages = order.storages();
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;
     let (result, held) = loop {
         let before = progress(&pages);
-        match child::drive(context, settings, &spec, &mut rate, &mut pages).await? {
+        match child::drive(context, settings, &spec, &storages, &mut rate, &mut pages).await? {
             child::End::Done(result, held) => break (result, held),
             child::End::Died(why) => {
                 deaths = if progress(&pages) == before { deaths + 1 } else { 1 };

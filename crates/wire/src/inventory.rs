@@ -41,7 +41,7 @@ pub use backup_storage::{
 pub use bandwidth::BandwidthInventory;
 pub use ceph::{CephPrimaryStorageMonInventory, CephPrimaryStoragePoolInventory};
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
-pub use evacuation::{EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
+pub use evacuation::{ArrivedVolume, EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};
 pub use global_config::{GlobalConfigInventory, GlobalConfigOptions, GlobalConfigOptionsAnswer};
 pub use identity::{AccountInventory, SessionInventory};
 pub use image::{ImageBackupStorageRefInventory, ImageInventory};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
-use longhaul_model::Pages;
 use longhaul_model::resource::IntentKind;
+use longhaul_model::{Fault, Pages, Progress, StorageId};
 
-use super::rate::Rate;
+use super::rate::{LOOK_EVERY, Rate};
 use super::start::started;
 use super::{CopySettings, stopped};
 use crate::attempt_io::parent::Line;
@@ -20,10 +20,16 @@ use crate::copy::Stage;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::blocking;
 use crate::manage::fault::from_disk;
+use crate::manage::volumes::lets_work_go_on;
 use crate::storage::{self, DiskError, Root};
 
 /// How long a child that was told to stop may take before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The stage of a job that copies.
+const COPYING: &str = "copying";
+/// The stage of a job that reads back.
+const VERIFYING: &str = "verifying";
 
 /// How a child ended.
 pub enum End {
@@ -33,18 +39,24 @@ pub enum End {
     Died(String),
 }
 
-/// Starts a child and stays with it until it is gone. It copies by `rate`, also when that changes.
+/// Starts a child and stays with it until it is gone. It copies by `rate`, also when that changes, for as long as
+/// none of `storages` is in Maintenance.
 ///
 /// # Errors
-/// The attempt is to stop (the child is gone by then), or the child says that it cannot be done.
+/// The attempt is to stop (the child is gone by then), or the child says that it cannot be done; `StorageAway` when a
+/// storage was put into Maintenance.
 pub async fn drive(
     context: &JobContext,
     settings: &CopySettings,
     spec: &CopySpec,
+    storages: &[StorageId],
     rate: &mut Rate<'_>,
     pages: &mut Pages,
 ) -> Result<End, Ended> {
-    let bytes_per_s = rate.open().await?;
+    let bytes_per_s = tokio::select! {
+        opened = rate.open() => opened?,
+        fault = closed(context, storages) => return Err(fault.into()),
+    };
     context.lease().await?;
     let mut child = started(context, &settings.spawner).await?;
     let Ok(Some(FromChild::Hello { pid, start_time })) = child.next_event().await else {
@@ -63,6 +75,10 @@ pub async fn drive(
         outcome = converse(context, settings, &mut child, &spec, pages) => outcome,
         () = pass_on_lease(context, line.clone()) => Ok(End::Died("its socket closed".to_owned())),
         () = rate.pass_on(bytes_per_s, line) => Ok(End::Died("its socket closed".to_owned())),
+        fault = closed(context, storages) => {
+            let_stop(context, &mut child).await;
+            Err(fault.into())
+        }
     };
     if let (Ok(End::Done(result, _)), DiskRef::Image { .. }) = (&outcome, &spec.copy.source) {
         return Ok(End::Done(result.clone(), Some((child, intent.id))));
@@ -126,15 +142,36 @@ async fn converse(
     }
 }
 
+/// Ends when one of the storages is put into Maintenance: with what to do about it. While the store is away it is not
+/// known, and so it is not.
+async fn closed(context: &JobContext, storages: &[StorageId]) -> Fault {
+    loop {
+        for id in storages {
+            if let Ok(storage) = context.inventory().storage(*id, "uuid").await
+                && let Err(fault) = lets_work_go_on(&storage)
+            {
+                return fault;
+            }
+        }
+        context.runtime().sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Lets the child stop between two chunks, unless the lease is lost; then it is killed by the caller.
 async fn stop_child(context: &JobContext, child: &mut Attempt, why: Stop) -> Result<End, Ended> {
-    if why != Stop::LeaseLost && child.send(&ToChild::Cancel).await.is_ok() {
+    if why != Stop::LeaseLost {
+        let_stop(context, child).await;
+    }
+    Err(Ended::Stopped(Stopped(why)))
+}
+
+async fn let_stop(context: &JobContext, child: &mut Attempt) {
+    if child.send(&ToChild::Cancel).await.is_ok() {
         tokio::select! {
             () = outcome_of(child) => {}
             () = context.runtime().sleep(STOP_WITHIN) => {}
         }
     }
-    Err(Ended::Stopped(Stopped(why)))
 }
 
 async fn outcome_of(child: &mut Attempt) {
@@ -171,8 +208,8 @@ fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
     };
     let (stage, percent, bytes_after) = match stage {
         Stage::Mapping => ("mapping", share(0, 2), 0), // the rate of mapping says nothing of copying
-        Stage::Copying => ("copying", share(2, 80), bytes_total),
-        Stage::Verifying => ("verifying", share(80, 99), 0),
+        Stage::Copying => (COPYING, share(2, 80), bytes_total),
+        Stage::Verifying => (VERIFYING, share(80, 99), 0),
     };
     Report {
         stage: stage.to_owned(),
@@ -184,9 +221,49 @@ fn report(stage: Stage, bytes_done: u64, bytes_total: u64) -> Report {
     }
 }
 
+/// How much of a disk of `bytes` is done, by the progress of the job that copies it: half of the work is copying, half is
+/// reading back, so that it grows as evenly as the bytes are moved.
+pub fn done_of(bytes: u64, progress: &Progress) -> u64 {
+    let part = |of: u64| {
+        let (done, total) = (progress.bytes_done.min(progress.bytes_total), progress.bytes_total.max(1));
+        u64::try_from(u128::from(of) * u128::from(done) / u128::from(total)).unwrap_or(of)
+    };
+    match progress.stage.as_str() {
+        _ if progress.percent >= 100 => bytes,
+        COPYING => part(bytes / 2),
+        VERIFYING => bytes / 2 + part(bytes - bytes / 2),
+        _ => 0,
+    }
+}
+
 async fn died(child: &mut Attempt) -> String {
     match child.kill_and_wait().await {
         Ok(status) => format!("it ended with {status}"),
         Err(error) => format!("it ended: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_of_a_disk_grows_as_evenly_as_its_bytes_are_moved() {
+        let at = |stage: &str, bytes_done, percent| {
+            let told = Progress {
+                stage: stage.to_owned(),
+                bytes_done,
+                bytes_total: 200,
+                percent,
+                ..Progress::none(0)
+            };
+            done_of(1000, &told)
+        };
+        assert_eq!((at("", 0, 0), at("mapping", 100, 1)), (0, 0));
+        let copied: Vec<_> = [0, 50, 100, 200].map(|bytes| at("copying", bytes, 50)).into();
+        assert_eq!(copied, [0, 125, 250, 500]);
+        let read: Vec<_> = [0, 50, 100, 200].map(|bytes| at("verifying", bytes, 90)).into();
+        assert_eq!(read, [500, 625, 750, 1000]);
+        assert_eq!(at("verifying", 200, 100), 1000);
     }
 }

@@ -9,7 +9,7 @@ use longhaul_engine::throttle::own_rate;
 use longhaul_engine::{JobContext, Stopped};
 use tokio::sync::watch;
 
-use super::{CopyLimits, CopySettings, Order, Place};
+use super::{CopyLimits, CopySettings, Order};
 use crate::attempt_io::ToChild;
 use crate::attempt_io::parent::Line;
 use crate::copy::control::PAUSED;
@@ -18,7 +18,7 @@ use crate::pace::{Budget, By, Seat};
 /// A running copy follows a changed limit within this.
 pub const FOLLOW_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks at the limits; a changed default is followed at once.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The rate of the copy of one attempt.
 pub struct Rate<'c> {
@@ -36,7 +36,7 @@ impl<'c> Rate<'c> {
     /// The store does not answer.
     pub async fn new(context: &'c JobContext, settings: &CopySettings, order: &Order) -> Result<Self, Ended> {
         let own = own_rate(context.system_tags().await?.iter().map(String::as_str));
-        let seat = settings.pacer.join(order.from.iter().chain([&order.target]).filter_map(Place::primary));
+        let seat = settings.pacer.join(order.storages());
         Ok(Self { context, limits: settings.limits.clone(), seat, own })
     }
 

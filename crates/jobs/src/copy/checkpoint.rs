@@ -24,7 +24,7 @@ pub const SEGMENT_PAGES: u32 = 1 << 20;
 /// Pages from this number on are not of chunks: who orders the copy keeps there what it knows beside it.
 pub const FIRST_OTHER_PAGE: u32 = u32::MAX - 15;
 /// The first page of what was read back; see `verified`. Beyond those of chunks of all segments that there can be.
-pub const FIRST_VERIFIED_PAGE: u32 = 1 << 31;
+pub const FIRST_VERIFIED_PAGE: u32 = (1 << 31) + 1;
 /// Chunks per page.
 pub const CHUNKS_PER_PAGE: usize = 1024;
 const ENTRY_BYTES: usize = 33;

@@ -19,6 +19,8 @@ use crate::storage::{DiskError, InUse};
 
 /// Note on an image: `<job>:<token>` of the attempt that holds it.
 pub const HOLDER_NOTE: &str = "longhaul.token";
+/// Note on an image that is filled: `<job>:<token>` of the attempt that began to read back what is there now.
+const READ_BACK_NOTE: &str = "longhaul.readback";
 /// Note on an image that a move left behind: its snapshots and the time of its last write, as they were then.
 pub const LEFT_NOTE: &str = "longhaul.left";
 /// How the snapshots begin that copies make.
@@ -98,12 +100,7 @@ pub(crate) fn fence<'p>(
     pools: impl Iterator<Item = &'p Pool>,
     pages: &BTreeMap<u32, Vec<u8>>,
 ) -> Result<(), DiskError> {
-    let earlier: Vec<Client> = match pages.get(&CLIENTS_PAGE) {
-        Some(page) => serde_json::from_slice(page).map_err(|e| {
-            DiskError::bad_image("checkpoint".as_ref(), format!("its clients can't be read: {e}"))
-        })?,
-        None => return Ok(()),
-    };
+    let earlier = earlier(pages)?;
     for pool in pools {
         let fsid = pool.fsid()?;
         for client in earlier.iter().filter(|c| c.fsid == fsid) {
@@ -113,13 +110,70 @@ pub(crate) fn fence<'p>(
     Ok(())
 }
 
+/// The clients of the attempt before.
+fn earlier(pages: &BTreeMap<u32, Vec<u8>>) -> Result<Vec<Client>, DiskError> {
+    let Some(page) = pages.get(&CLIENTS_PAGE) else { return Ok(Vec::new()) };
+    serde_json::from_slice(page)
+        .map_err(|e| DiskError::bad_image("checkpoint".as_ref(), format!("its clients can't be read: {e}")))
+}
+
+/// An image that is filled, as an earlier attempt left it.
+pub(super) struct Again {
+    pub(super) image: Image,
+    /// That attempt was the last to own the lock, so nobody else has written to it since.
+    pub(super) untouched: bool,
+}
+
+/// Takes an image that is filled again; `pages` are of the attempt before.
+///
+/// # Errors
+/// As `take`.
+pub(super) fn take_again(
+    pool: &Pool,
+    name: &str,
+    holder: &Holder,
+    pages: &BTreeMap<u32, Vec<u8>>,
+) -> Result<Again, DiskError> {
+    let image = Image::open(pool, name)?;
+    // A client that was killed is the lock's owner until another is. Who comes between takes the lock, and after that it
+    // is free or somebody else's.
+    let (owner, fsid) = (image.lock_owner()?, pool.fsid()?);
+    let untouched =
+        owner.is_some_and(|owner| earlier(pages).is_ok_and(|e| e.contains(&Client { fsid, address: owner })));
+    Ok(Again { image: taken(image, holder)?, untouched })
+}
+
+/// What is another text after any write of others to the image, which is ours. `untouched` is as `Again` has it.
+///
+/// # Errors
+/// `InUse`, `Fenced`, `Away`, `Io`.
+pub(super) fn mark(image: &Image, holder: &Holder, untouched: bool) -> Result<String, DiskError> {
+    if untouched && let Some(mark) = image.note(READ_BACK_NOTE)? {
+        return Ok(mark);
+    }
+    let mark = format!("{}:{}", holder.job, holder.token);
+    image.set_note(READ_BACK_NOTE, Some(&mark))?;
+    Ok(mark)
+}
+
+/// The image is read back, so its mark is of no more use.
+///
+/// # Errors
+/// As `mark`.
+pub(super) fn unmark(image: &Image) -> Result<(), DiskError> {
+    image.set_note(READ_BACK_NOTE, None)
+}
+
 /// Opens an image for writing and takes its lock. Nobody else may have it open.
 ///
 /// # Errors
 /// `InUse` with the address of who has it; `Fenced` when a later attempt of the job has had it; `BadImage` when
 /// it knows no lock; as `Image::open`.
 pub(super) fn take(pool: &Pool, name: &str, holder: &Holder) -> Result<Image, DiskError> {
-    let image = Image::open(pool, name)?;
+    taken(Image::open(pool, name)?, holder)
+}
+
+fn taken(image: Image, holder: &Holder) -> Result<Image, DiskError> {
     // Before the lock: a client that lives might hand its lock over to us. And after it: who came between.
     image.refuse_if_watched()?;
     image.lock()?;

@@ -161,10 +161,11 @@ pub fn copy_and_hold(
     fill(&work, &mut target.map)?;
     source.check_unchanged()?;
     sink.before_verify();
-    let mark = target.mark()?;
-    let verified = Verified::open(&target.map, mark.as_deref(), if target.resumed { pages } else { &none })?;
+    let mark = target.mark(&spec.holder)?;
+    let verified = Verified::open(&target.map, &mark, if target.resumed { pages } else { &none })?;
     let hashes = verify::verify(&work, &target.map, None, verified)?;
     source.check_unchanged()?;
+    target.unmark()?;
     drop(target);
     let result =
         CopyResult { blake3: hash::disk(&hashes), bytes: size, data_bytes: data, snapshots: Vec::new() };

@@ -87,8 +87,10 @@ pub(super) fn copy(
     source.check_unchanged()?;
     log.done.store(0, Ordering::Release);
     sink.before_verify();
-    let found = read_back(&places, spec, control, &log, &target, &totals)?;
+    let mark = image::mark(&target, &spec.holder, begun.untouched)?;
+    let found = read_back(&places, spec, control, &log, (&target, &mark), &totals)?;
     source.check_unchanged()?;
+    image::unmark(&target)?;
     drop(target);
     Ok(places.result(found, totals.last().copied().unwrap_or(0)))
 }
@@ -219,6 +221,8 @@ struct Begun {
     pages: BTreeMap<u32, Vec<u8>>,
     /// The segment to go on with: those before it are complete.
     first: u32,
+    /// As `image::Again` has it.
+    untouched: bool,
 }
 
 impl Begun {
@@ -243,7 +247,7 @@ impl Begun {
         fresh.push(first.header_page()?);
         sink.checkpoint(fresh)?;
         let pages = BTreeMap::from([first.header_page()?]);
-        Ok(Self { image, identity, name, pages, first: 0 })
+        Ok(Self { image, identity, name, pages, first: 0, untouched: false })
     }
 
     /// `None` where it is not what the pages speak of, so that nothing of it counts.
@@ -261,7 +265,8 @@ impl Begun {
             }
         }
         let Some((first, map)) = first else { return Ok(None) };
-        let image = match image::take(places.to.0, places.to.1, &spec.holder) {
+        let taken = image::take_again(places.to.0, places.to.1, &spec.holder, pages);
+        let image::Again { image, untouched } = match taken {
             Err(DiskError::NotFound(_)) => return Ok(None),
             taken => taken?,
         };
@@ -276,7 +281,7 @@ impl Begun {
         }
         let mut pages = pages.clone();
         pages.remove(&CLIENTS_PAGE);
-        Ok(Some(Self { image, identity, name: name.to_owned(), pages, first }))
+        Ok(Some(Self { image, identity, name: name.to_owned(), pages, first, untouched }))
     }
 }
 
@@ -389,7 +394,7 @@ fn read_back(
     spec: &CopySpec,
     control: &Control,
     log: &Log<'_>,
-    target: &Arc<Image>,
+    (target, mark): (&Arc<Image>, &str),
     totals: &[u64],
 ) -> Result<Vec<String>, DiskError> {
     let mut found = Vec::new();
@@ -405,7 +410,7 @@ fn read_back(
         let dev = RbdTarget::past(Arc::clone(target), places.to.1, at, places.before(index))?;
         let data = totals[index as usize];
         let work = work(spec, control, log, (source, &dev), data, before.as_ref().map(|(map, _)| map));
-        let verified = Verified::open(&map, None, &BTreeMap::new())?;
+        let verified = Verified::open(&map, mark, &log.stored())?;
         let hashes =
             verify::verify(&work, &map, before.as_ref().map(|(_, hashes)| hashes.as_slice()), verified)?;
         found.push(hash::disk(&hashes));

@@ -28,34 +28,48 @@ pub struct Target {
     pub map: ChunkMap,
     /// It goes on from an earlier attempt; else its first checkpoint is still to be stored.
     pub resumed: bool,
-    /// The same file once more, to ask about it; `None` for an image.
-    file: Option<File>,
+    /// The same once more, to ask about it.
+    same: Same,
+}
+
+/// A second handle on what is filled.
+enum Same {
+    File(File),
+    /// And whether nobody else has had it since the attempt before.
+    Image(Arc<Image>, bool),
 }
 
 impl Target {
-    /// What is another text after any write to the target, whoever wrote, and after any change of its name, length or
-    /// times; `None` where nobody can tell.
+    /// What is another text after any write of others to the target; of a file also after a change of its name, its
+    /// length or its times.
     ///
     /// # Errors
-    /// `Io`.
-    pub(super) fn mark(&self) -> Result<Option<String>, DiskError> {
-        let Some(file) = &self.file else { return Ok(None) };
+    /// `Io`; of an image `InUse`, `Fenced`, `Away`.
+    pub(super) fn mark(&self, holder: &Holder) -> Result<String, DiskError> {
+        let file = match &self.same {
+            Same::File(file) => file,
+            Same::Image(image, untouched) => return image::mark(image, holder, *untouched),
+        };
         let m = file.metadata().map_err(|e| DiskError::io("stat", self.dev.path(), e))?;
-        Ok(Some(format!(
-            "{}:{}:{}:{}.{}:{}.{}",
-            m.dev(),
-            m.ino(),
-            m.len(),
-            m.mtime(),
-            m.mtime_nsec(),
-            m.ctime(), // which nobody can set back
-            m.ctime_nsec()
-        )))
+        // ctime is the one that nobody can set back.
+        let (mtime, ctime) = ((m.mtime(), m.mtime_nsec()), (m.ctime(), m.ctime_nsec()));
+        Ok(format!("{}:{}:{}:{mtime:?}:{ctime:?}", m.dev(), m.ino(), m.len()))
+    }
+
+    /// It was read back: `mark` is asked for no more.
+    ///
+    /// # Errors
+    /// As `mark`.
+    pub(super) fn unmark(&self) -> Result<(), DiskError> {
+        match &self.same {
+            Same::File(_) => Ok(()),
+            Same::Image(image, _) => image::unmark(image),
+        }
     }
 }
 
-/// An opened disk, and its file where it is one.
-type Opened = (Box<dyn BlockDev>, Option<File>);
+/// An opened disk, twice.
+type Opened = (Box<dyn BlockDev>, Same);
 
 /// Where a target is.
 enum Place<'a> {
@@ -96,17 +110,17 @@ pub(super) fn open(
         if same && header.target == name && header.format == disk.format() {
             let reopened = match &place {
                 Place::File(root, relative, _) => reopen(root, relative, &map),
-                Place::Image(pool, image) => reopen_image(pool, image, holder, &map),
+                Place::Image(pool, image) => reopen_image(pool, image, holder, &map, pages),
             };
             match reopened {
-                Ok(Some((dev, file))) => return Ok(Target { dev, map, resumed: true, file }),
+                Ok(Some((dev, same))) => return Ok(Target { dev, map, resumed: true, same }),
                 // Not what the pages speak of, or gone: nothing of it counts.
                 Ok(None) | Err(DiskError::NotFound(_)) => {}
                 Err(e) => return Err(e),
             }
         }
     }
-    let ((dev, file), target_file) = match &place {
+    let ((dev, same), target_file) = match &place {
         Place::File(root, relative, format) => create(root, relative, *format, source, step)?,
         Place::Image(pool, image) => create_image(pool, image, holder, source.dev.size())?,
     };
@@ -123,7 +137,7 @@ pub(super) fn open(
         chunks: size.div_ceil(CHUNK_BYTES),
         filled: false,
     };
-    Ok(Target { dev, map: ChunkMap::new(header), resumed: false, file })
+    Ok(Target { dev, map: ChunkMap::new(header), resumed: false, same })
 }
 
 /// Whether both are the same image, of which the earlier attempt's snapshot is gone: what was copied from that
@@ -142,13 +156,14 @@ fn reopen_image(
     name: &str,
     holder: &Holder,
     map: &ChunkMap,
+    pages: &BTreeMap<u32, Vec<u8>>,
 ) -> Result<Option<Opened>, DiskError> {
-    let image = image::take(pool, name, holder)?;
+    let image::Again { image, untouched } = image::take_again(pool, name, holder, pages)?;
     let now = TargetIdentity::Image { fsid: pool.fsid()?, image: image.id()? };
     if now != map.header().target_file || image.size()? != map.header().source_bytes {
         return Ok(None);
     }
-    Ok(Some((Box::new(RbdTarget::new(Arc::new(image), name)?), None)))
+    image_opened(image, name, untouched).map(Some)
 }
 
 fn create_image(
@@ -158,7 +173,12 @@ fn create_image(
     bytes: u64,
 ) -> Result<(Opened, TargetIdentity), DiskError> {
     let (image, identity) = new_image(pool, name, holder, bytes)?;
-    Ok(((Box::new(RbdTarget::new(Arc::new(image), name)?), None), identity))
+    Ok((image_opened(image, name, false)?, identity))
+}
+
+fn image_opened(image: Image, name: &str, untouched: bool) -> Result<Opened, DiskError> {
+    let image = Arc::new(image);
+    Ok((Box::new(RbdTarget::new(Arc::clone(&image), name)?), Same::Image(image, untouched)))
 }
 
 /// Makes the image that is filled, and takes it.
@@ -188,8 +208,8 @@ fn reopen(root: &Root, relative: &Path, map: &ChunkMap) -> Result<Option<Opened>
     if TargetIdentity::File(now.dev, now.ino) != map.header().target_file {
         return Ok(None);
     }
-    let (dev, file) = filled(file, full, map.header().format)?;
-    Ok((dev.size() >= map.header().source_bytes).then_some((dev, file)))
+    let opened = filled(file, full, map.header().format)?;
+    Ok((opened.0.size() >= map.header().source_bytes).then_some(opened))
 }
 
 /// The file as the disk that is filled.
@@ -199,7 +219,7 @@ fn filled(file: File, full: PathBuf, format: Format) -> Result<Opened, DiskError
         Format::Raw => Box::new(Raw::target(file, full)?),
         Format::Qcow2 => Box::new(Qcow2::target(file, full)?),
     };
-    Ok((dev, Some(same)))
+    Ok((dev, Same::File(same)))
 }
 
 fn create(

@@ -19,33 +19,29 @@ const ENTRY_BYTES: usize = 33;
 #[derive(Debug)]
 pub(super) struct Verified {
     segment: u32,
-    /// `None`: nobody can tell whether the target stays as it is, so nothing is kept.
-    seal: Option<[u8; SEAL_BYTES]>,
+    seal: [u8; SEAL_BYTES],
     hashes: Vec<Option<ChunkHash>>,
 }
 
 impl Verified {
-    /// What `pages` say of the segment of `map`. `mark` changes with every write to the target; `None` where there is
-    /// no such thing, so that nothing counts.
+    /// What `pages` say of the segment of `map`. `mark` is another after every write of others to the target.
     ///
     /// # Errors
     /// `Io` when the header can't be encoded, which does not happen.
     pub(super) fn open(
         map: &ChunkMap,
-        mark: Option<&str>,
+        mark: &str,
         pages: &BTreeMap<u32, Vec<u8>>,
     ) -> Result<Self, DiskError> {
         let (page, header) = map.header_page()?;
-        let seal = mark.map(|mark| {
-            let mut hash = blake3::Hasher::new();
-            hash.update(b"longhaul read back\0");
-            hash.update(&(header.len() as u64).to_be_bytes()).update(&header).update(mark.as_bytes());
-            *hash.finalize().as_bytes()
-        });
+        let mut seal = blake3::Hasher::new();
+        seal.update(b"longhaul read back\0").update(&(header.len() as u64).to_be_bytes());
+        seal.update(&header).update(mark.as_bytes());
+        let seal = *seal.finalize().as_bytes();
         let mut verified =
             Self { segment: page / SEGMENT_PAGES, seal, hashes: vec![None; map.states().len()] };
         let first = verified.first_page();
-        for (number, page) in pages.range(first..first + SEGMENT_PAGES) {
+        for (number, page) in pages.range(first..first + SEGMENT_PAGES - 1) {
             verified.read((number - first) as usize, page);
         }
         Ok(verified)
@@ -58,7 +54,7 @@ impl Verified {
         let fits = entries.len() % ENTRY_BYTES == 0
             && start + entries.len() / ENTRY_BYTES <= self.hashes.len()
             && entries.len() / ENTRY_BYTES <= CHUNKS_PER_PAGE;
-        if Some(*seal) != self.seal || !fits {
+        if *seal != self.seal || !fits {
             return;
         }
         for (slot, entry) in self.hashes[start..].iter_mut().zip(entries.chunks_exact(ENTRY_BYTES)) {
@@ -74,16 +70,15 @@ impl Verified {
         self.hashes.get(index).copied().flatten()
     }
 
-    /// Notes chunks that were read back; answers the pages that changed, none where nothing is kept.
+    /// Notes chunks that were read back; answers the pages that changed.
     pub(super) fn note(&mut self, found: &[(u32, ChunkHash)]) -> Vec<(u32, Vec<u8>)> {
         let mut changed = BTreeSet::new();
         for (chunk, hash) in found {
             self.hashes[*chunk as usize] = Some(*hash);
             changed.insert(*chunk as usize / CHUNKS_PER_PAGE);
         }
-        let Some(seal) = self.seal else { return Vec::new() };
         let first = self.first_page();
-        changed.into_iter().map(|p| (first + p as u32, self.page(p, &seal))).collect()
+        changed.into_iter().map(|p| (first + p as u32, self.page(p))).collect()
     }
 
     /// The hash of every chunk, in order; `None` while one is missing.
@@ -95,11 +90,11 @@ impl Verified {
         FIRST_VERIFIED_PAGE + self.segment * SEGMENT_PAGES
     }
 
-    fn page(&self, index: usize, seal: &[u8; SEAL_BYTES]) -> Vec<u8> {
+    fn page(&self, index: usize) -> Vec<u8> {
         let start = index * CHUNKS_PER_PAGE;
         let end = (start + CHUNKS_PER_PAGE).min(self.hashes.len());
         let mut page = Vec::with_capacity(SEAL_BYTES + (end - start) * ENTRY_BYTES);
-        page.extend_from_slice(seal);
+        page.extend_from_slice(&self.seal);
         for hash in &self.hashes[start..end] {
             page.push(u8::from(hash.is_some()));
             page.extend_from_slice(&hash.unwrap_or_default());

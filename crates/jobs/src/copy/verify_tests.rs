@@ -158,7 +158,7 @@ fn filled(disk: &Memory) -> ChunkMap {
 struct Attempt<'a> {
     source: &'a Memory,
     target: &'a Memory,
-    mark: Option<&'a str>,
+    mark: &'a str,
     checkpoints: usize,
     streams: usize,
 }
@@ -195,7 +195,7 @@ fn whole(disk: &Memory) -> String {
 /// The chunks that the checkpoint says were read back under this mark.
 fn stored(pages: &Pages, mark: &str, header: Header) -> Vec<usize> {
     let map = ChunkMap::new(header);
-    let verified = Verified::open(&map, Some(mark), pages).unwrap();
+    let verified = Verified::open(&map, mark, pages).unwrap();
     (0..map.states().len()).filter(|index| verified.hash(*index).is_some()).collect()
 }
 
@@ -208,8 +208,7 @@ fn a_read_back_killed_at_each_checkpoint_goes_on_and_reads_nothing_twice_that_wa
         attempts += 1;
         assert!(attempts <= 9, "it does not come forward");
         let before = stored(&pages, "a", header());
-        let attempt =
-            Attempt { source: &source, target: &target, mark: Some("a"), checkpoints: 1, streams: 1 };
+        let attempt = Attempt { source: &source, target: &target, mark: "a", checkpoints: 1, streams: 1 };
         let (found, told, left) = attempt.run(pages);
         assert!(told.is_sorted() && told[0] >= reached, "progress goes on from {reached}: {told:?}");
         reached = told[0];
@@ -228,7 +227,7 @@ fn a_read_back_killed_at_each_checkpoint_goes_on_and_reads_nothing_twice_that_wa
 #[test]
 fn what_was_stored_is_not_read_again_and_the_hashes_of_zeros_are_kept_too() {
     let (source, target) = pair();
-    let attempt = Attempt { source: &source, target: &target, mark: Some("a"), checkpoints: 99, streams: 4 };
+    let attempt = Attempt { source: &source, target: &target, mark: "a", checkpoints: 99, streams: 4 };
     let (first, _, pages) = attempt.run(Pages::new());
     assert_eq!(first.unwrap(), whole(&source));
     assert_eq!(target.read().len(), 6);
@@ -242,30 +241,20 @@ fn what_was_stored_is_not_read_again_and_the_hashes_of_zeros_are_kept_too() {
 fn after_a_write_to_the_target_all_of_it_is_read_again_and_the_difference_found() {
     let (source, target) = pair();
     let attempt = |mark| Attempt { source: &source, target: &target, mark, checkpoints: 99, streams: 1 };
-    let (_, _, pages) = attempt(Some("a")).run(Pages::new());
+    let (_, _, pages) = attempt("a").run(Pages::new());
     target.read();
     target.flip(CHUNK_BYTES + 77);
     // The control: who does not look whether anybody wrote believes what was true.
-    assert!(attempt(Some("a")).run(pages.clone()).0.is_ok());
-    let (found, told, _) = attempt(Some("b")).run(pages.clone());
+    assert!(attempt("a").run(pages.clone()).0.is_ok());
+    let (found, told, _) = attempt("b").run(pages.clone());
     assert!(matches!(found, Err(DiskError::Mismatch { offset }) if offset == CHUNK_BYTES + 77), "{found:?}");
     assert_eq!(told[0], 0);
-    let (found, ..) = attempt(None).run(pages);
-    assert!(matches!(found, Err(DiskError::Mismatch { .. })), "nobody can tell: {found:?}");
-}
-
-#[test]
-fn without_a_mark_nothing_is_stored() {
-    let (source, target) = pair();
-    let attempt = Attempt { source: &source, target: &target, mark: None, checkpoints: 0, streams: 2 };
-    let (found, _, pages) = attempt.run(Pages::new());
-    assert_eq!((found.unwrap(), pages), (whole(&source), Pages::new()));
 }
 
 #[test]
 fn pages_of_another_copy_or_damaged_ones_count_for_nothing() {
     let (source, target) = pair();
-    let attempt = Attempt { source: &source, target: &target, mark: Some("a"), checkpoints: 99, streams: 1 };
+    let attempt = Attempt { source: &source, target: &target, mark: "a", checkpoints: 99, streams: 1 };
     let (_, _, pages) = attempt.run(Pages::new());
     let count = |header: Header, pages: &Pages| stored(pages, "a", header).len();
     assert_eq!(count(header(), &pages), 8, "the control");
@@ -303,10 +292,10 @@ proptest! {
                 bad = Some(offset);
                 mark.push('b');
             }
-            let attempt = Attempt { source: &source, target: &target, mark: Some(&mark), checkpoints: *checkpoints, streams: *streams };
+            let attempt = Attempt { source: &source, target: &target, mark: &mark, checkpoints: *checkpoints, streams: *streams };
             pages = attempt.run(pages).2;
         }
-        let attempt = Attempt { source: &source, target: &target, mark: Some(&mark), checkpoints: 99, streams: 3 };
+        let attempt = Attempt { source: &source, target: &target, mark: &mark, checkpoints: 99, streams: 3 };
         match (attempt.run(pages).0, bad) {
             (Ok(hash), None) => prop_assert_eq!(hash, whole(&source)),
             (Err(DiskError::Mismatch { offset }), Some(bad)) => prop_assert_eq!(offset, bad),

@@ -74,6 +74,20 @@ impl Row {
     }
 }
 
+/// Something that came to the storage, or is coming, after this evacuation had done with what was there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrived {
+    /// The volume, where it is one.
+    pub volume_uuid: Option<String>,
+    /// Its name, or that of the job that brings it.
+    pub name: String,
+    /// The job that brings it, while that is on its way.
+    pub job_uuid: Option<String>,
+    /// What is known of it.
+    pub detail: String,
+}
+
 /// All rows of one evacuation.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
@@ -81,6 +95,10 @@ pub struct Board {
     changed: BTreeSet<u32>,
     /// Volumes that are on the source and beyond what one evacuation takes.
     pub not_taken: u64,
+    /// What is on the source again at the end, or on its way there.
+    pub arrived: Vec<Arrived>,
+    /// What earlier runs of the same job moved, by the records of their jobs. Looked up anew by each attempt.
+    pub earlier: Vec<Row>,
 }
 
 impl Board {
@@ -170,33 +188,38 @@ impl Board {
     /// The report as it is now.
     pub fn report(&self, request: &Request) -> Value {
         let parts = self.parts();
-        let volume = |row: &Row| {
-            json!({
-                "volumeUuid": row.volume.to_string(),
-                "name": row.name,
-                "result": row.state,
-                "bytes": row.bytes,
-                "dstPrimaryStorageUuid": row.target.map(|t| t.to_string()),
-                "jobUuid": row.job.map(|j| j.to_string()),
-                "blake3": row.blake3,
-                "seconds": row.seconds,
-                "detail": row.detail,
-            })
-        };
+        let shown = |rows: &[Row]| rows.iter().map(volume).map(without_nulls).collect::<Vec<_>>();
         json!({
             "primaryStorageUuid": request.source.to_string(),
             "dstPrimaryStorageUuids": request.targets.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "parallel": request.parallel,
-            "complete": parts.done == parts.total && self.not_taken == 0,
+            "complete": parts.done == parts.total && self.not_taken == 0 && self.arrived.is_empty(),
             "moved": parts.done,
             "blocked": parts.blocked,
             "failed": parts.failed,
             "pending": parts.total - parts.done - parts.blocked - parts.failed,
             "notTaken": self.not_taken,
             "bytesMoved": self.bytes().0,
-            "volumes": self.rows.iter().map(volume).map(without_nulls).collect::<Vec<_>>(),
+            "volumes": shown(&self.rows),
+            "arrivedMeanwhile": self.arrived.iter().map(|a| without_nulls(json!(a))).collect::<Vec<_>>(),
+            "earlier": shown(&self.earlier),
         })
     }
+}
+
+/// A row as the report tells it.
+fn volume(row: &Row) -> Value {
+    json!({
+        "volumeUuid": row.volume.to_string(),
+        "name": row.name,
+        "result": row.state,
+        "bytes": row.bytes,
+        "dstPrimaryStorageUuid": row.target.map(|t| t.to_string()),
+        "jobUuid": row.job.map(|j| j.to_string()),
+        "blake3": row.blake3,
+        "seconds": row.seconds,
+        "detail": row.detail,
+    })
 }
 
 fn page_of(row: usize) -> u32 {
@@ -314,5 +337,12 @@ mod tests {
         assert_eq!(board.report(&request)["complete"], true);
         board.not_taken = 1;
         assert_eq!(board.report(&request)["complete"], false);
+        board.not_taken = 0;
+        board.arrived.push(Arrived { name: "late".to_owned(), ..Arrived::default() });
+        let report = board.report(&request);
+        assert_eq!(
+            (&report["complete"], &report["arrivedMeanwhile"][0]["name"]),
+            (&json!(false), &json!("late"))
+        );
     }
 }

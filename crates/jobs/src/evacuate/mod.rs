@@ -1,7 +1,8 @@
 //! `APIEvacuatePrimaryStorageMsg`: every volume of a primary storage moves to others. One parent job, which holds no
 //! slot that a child needs, and one migration job for each volume. `plan` looks, `board` keeps the account, `run`
-//! submits and waits. The bytes are moved by `migrate`; nothing here touches a disk.
+//! submits and waits, `around` sees what others did. The bytes are moved by `migrate`; nothing here touches a disk.
 
+mod around;
 pub mod board;
 mod plan;
 mod run;

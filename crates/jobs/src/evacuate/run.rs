@@ -2,7 +2,7 @@
 //! child's uuid is made of the parent's run and the volume, so that whoever goes on after a crash finds the children
 //! that there are and makes none twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use longhaul_engine::handler::Ended;
@@ -13,7 +13,8 @@ use longhaul_model::{Code, Fault, Job, JobId, JobState, NAME_MAX, StorageId, Sus
 use serde_json::{Map, Value, json};
 
 use super::board::{Board, Row, Shared, State, lock};
-use super::{Evacuate, Request};
+use super::{Evacuate, Request, around};
+use crate::carry;
 use crate::manage::volumes::{lets_work_go_on, takes_volumes};
 use crate::migrate::MIGRATE;
 
@@ -44,20 +45,25 @@ impl Evacuate {
         };
         save(context, &board).await?; // before the first child, and so before any that a successor could miss
         adopt(context, &board).await?;
+        let before = lock(&board).clone();
+        lock(&board).earlier = around::earlier(context, &before).await?;
+        let mut shares = BTreeMap::new();
         loop {
             if let Some(why) = context.stop_asked() {
                 return Err(Ended::Stopped(Stopped(why)));
             }
             self.look(context, &board).await?;
-            let away = self.start(context, &request, &board).await?;
+            let away = self.start(context, (&request, &source), &board).await?;
             save(context, &board).await?;
-            report(context, &board).await;
+            report(context, &board, &mut shares).await;
             let (over, idle) = {
                 let board = lock(&board);
                 (board.is_over(), board.in_state(State::Running).is_empty())
             };
             if over {
                 if !self.take_in(context, &request, &source, &board).await? {
+                    let arrived = self.arrivals(context, &source, &board).await?;
+                    lock(&board).arrived = arrived;
                     break;
                 }
                 continue;
@@ -128,7 +134,7 @@ impl Evacuate {
     async fn start(
         &self,
         context: &JobContext,
-        request: &Request,
+        (request, source): (&Request, &Storage),
         board: &Shared,
     ) -> Result<Option<Fault>, Ended> {
         loop {
@@ -142,7 +148,7 @@ impl Evacuate {
             if let Some(why) = context.stop_asked() {
                 return Err(Ended::Stopped(Stopped(why)));
             }
-            match self.submit(context, request, &mut row).await? {
+            match self.submit(context, (request, source), &mut row).await? {
                 Ok(()) => {}
                 Err(Refused::Blocked(fault)) => row.because(State::Blocked, &fault.to_string()),
                 Err(Refused::Away(fault)) => return Ok(Some(fault)),
@@ -155,7 +161,7 @@ impl Evacuate {
     async fn submit(
         &self,
         context: &JobContext,
-        request: &Request,
+        (request, source): (&Request, &Storage),
         row: &mut Row,
     ) -> Result<Result<(), Refused>, Ended> {
         let volume = match self.desk.inventory.volume(row.volume).await {
@@ -175,7 +181,7 @@ impl Evacuate {
         }
         let mut refused = None;
         for target in self.candidates(request, row.target).await? {
-            let child = child(context, row, target);
+            let child = child(context, source, row, target);
             match context.submit_child(&child).await {
                 Ok(job) => {
                     row.because(State::Running, "");
@@ -223,6 +229,8 @@ impl Evacuate {
         };
         let board = self.boards.show(context.job().id, board);
         adopt(context, &board).await?;
+        let before = lock(&board).clone();
+        lock(&board).earlier = around::earlier(context, &before).await?;
         loop {
             self.look(context, &board).await?;
             let running = lock(&board).in_state(State::Running);
@@ -259,7 +267,7 @@ async fn adopt(context: &JobContext, board: &Shared) -> Result<(), Fault> {
 }
 
 /// What a job says about its volume.
-fn told(row: &mut Row, job: &Job) {
+pub(super) fn told(row: &mut Row, job: &Job) {
     let result: Value =
         job.job_result.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let detail = result["detail"].as_str().unwrap_or_default();
@@ -294,13 +302,19 @@ fn child_id(context: &JobContext, row: &Row) -> JobId {
     JobId::v4(u128::from_be_bytes(bits))
 }
 
-fn child(context: &JobContext, row: &Row, target: StorageId) -> Child {
+fn child(context: &JobContext, source: &Storage, row: &Row, target: StorageId) -> Child {
     Child {
         id: child_id(context, row),
-        name: format!("evacuate {}", row.name).chars().take(NAME_MAX / 2).collect(),
+        name: child_name(&source.name, &row.name),
         job_name: MIGRATE.to_owned(),
         data: json!({"volumeUuid": row.volume.to_string(), "dstPrimaryStorageUuid": target.to_string()}),
     }
+}
+
+/// Which storage is emptied, and which volume is moved for that; within the bounds of a name, in bytes.
+fn child_name(storage: &str, volume: &str) -> String {
+    let cut = |text: &str, bytes: usize| text[..text.floor_char_boundary(bytes)].to_owned();
+    cut(&format!("evacuate {}: volume {volume}", cut(storage, NAME_MAX / 3)), NAME_MAX)
 }
 
 /// Writes what changed on the board; durable when it returns.
@@ -309,21 +323,25 @@ async fn save(context: &JobContext, board: &Shared) -> Result<(), Ended> {
     if changed.is_empty() { Ok(()) } else { context.save_checkpoint(&changed).await }
 }
 
-/// Bytes done over all bytes: those of the moved, and of each that is on its way the share that its job tells.
-async fn report(context: &JobContext, board: &Shared) {
+/// Bytes done over all bytes: those of the moved, and of each that is on its way the share that its job tells. A share
+/// that was told goes back no more, whatever dies: `shares`.
+async fn report(context: &JobContext, board: &Shared, shares: &mut BTreeMap<JobId, u64>) {
     let (running, (mut done, total), parts) = {
         let board = lock(board);
         (board.in_state(State::Running), board.bytes(), board.parts())
     };
+    let ids: BTreeSet<JobId> = running.iter().filter_map(|(_, row)| row.job).collect();
+    shares.retain(|id, _| ids.contains(id));
     for (_, row) in running {
         let Some(id) = row.job else { continue };
+        let share = shares.entry(id).or_default();
         let job = context.other_job(id).await.ok().flatten();
         if let Some(job) = job
             && let Some(progress) = context.other_progress(&job.api_id).await
         {
-            let share = u128::from(row.bytes) * u128::from(progress.percent.min(100)) / 100;
-            done += u64::try_from(share).unwrap_or(u64::MAX);
+            *share = (*share).max(carry::done_of(row.bytes, &progress));
         }
+        done += *share;
     }
     let none = total == 0;
     context.progress(Report {
@@ -334,4 +352,16 @@ async fn report(context: &JobContext, board: &Shared) {
         bytes_after: 0,
         parts: Some(parts),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_named_after_its_volume_within_the_bounds_of_a_name() {
+        assert_eq!(child_name("old", "db 1"), "evacuate old: volume db 1");
+        let long = child_name(&"ä".repeat(127), &"ö".repeat(127));
+        assert!(long.len() <= NAME_MAX && long.contains("ä: volume öö"), "{long}");
+    }
 }

@@ -205,6 +205,11 @@ impl JobHandler for CreateTemplate {
         true
     }
 
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        let (_, storage) = self.source(self.read(data, job)?.volume).await?;
+        lets_work_go_on(&storage)
+    }
+
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
         let wanted = self.read(&request.data, request.job)?;
         if let Some(known) = self.desk.inventory.find_image(wanted.request.image).await? {

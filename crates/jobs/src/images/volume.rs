@@ -157,6 +157,11 @@ impl JobHandler for VolumeFromImage {
         true
     }
 
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        let wanted = Request::read(data, job)?;
+        lets_work_go_on(&self.desk.inventory.storage(wanted.target, "primaryStorageUuid").await?)
+    }
+
     async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
         let wanted = Request::read(&request.data, request.job)?;
         let image = self.desk.inventory.image(wanted.image, "imageUuid").await?;

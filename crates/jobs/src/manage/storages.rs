@@ -185,17 +185,29 @@ async fn mounted(export: &str) -> Result<String, Fault> {
 }
 
 /// Removes a storage's record, and the mark of a shared directory; no disk is touched. An unknown one is no
-/// error.
+/// error. The records of its trash go with it, which has to be said: `with_trash`.
 ///
 /// # Errors
-/// Something lies on it.
-pub async fn delete(desk: &Desk, id: StorageId) -> Result<(), Fault> {
+/// Something lies on it; there is trash, and that was not said.
+pub async fn delete(desk: &Desk, id: StorageId, with_trash: bool) -> Result<(), Fault> {
     let known = match desk.inventory.storage(id, "uuid").await {
         Ok(known) => known,
         Err(fault) if fault.code == Code::NotFound => return Ok(()),
         Err(fault) => return Err(fault),
     };
+    let trash = desk.inventory.trash(id).await?;
+    if !with_trash && !trash.is_empty() {
+        let bytes: u64 = trash.iter().map(|item| item.size).sum();
+        return Err(Fault::failed(format!(
+            "primary storage[uuid:{id}] still has {} items of {bytes} bytes in its trash; clean them first, or delete it \
+             with deleteMode Enforcing: their records go with it, their files stay and are nobody's",
+            trash.len()
+        )));
+    }
     desk.inventory.delete_storage(id).await?;
+    for item in trash {
+        tracing::warn!(storage = %id, path = %item.install_path, bytes = item.size, "the record of trash went with its primary storage; its file stays");
+    }
     if let Some(directory) = known.directory().map(str::to_owned) {
         let gone = blocking(move || shared::unmark(&Root::open(Path::new(&directory))?, &id.to_string()));
         if let Err(fault) = gone.await {

@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use longhaul_jobs::attempt_io::protocol::enter;
 use longhaul_jobs::attempt_io::{Attempt, FromChild, PAUSE_BEFORE_VERIFY, Spawner, ToChild};
-use longhaul_jobs::copy::checkpoint::{ChunkMap, ChunkState};
+use longhaul_jobs::copy::Stage;
+use longhaul_jobs::copy::checkpoint::{CLIENTS_PAGE, ChunkMap, ChunkState};
 use longhaul_jobs::copy::disk::Holder;
 use longhaul_jobs::copy::run::DiskRef;
 use longhaul_jobs::rbd::{Image, Pool};
@@ -177,6 +178,92 @@ async fn a_flipped_byte_in_an_image_fails_the_copy_and_is_named() {
             },
             false => assert_eq!(done(told).bytes, 21 * MIB + 100),
         }
+    }
+}
+
+/// Kills each attempt when it has read back three chunks more than it began with, until one ends; `meddle` is called once,
+/// when the read-back came forward. Where the last one began, and what it said.
+async fn killed_while_reading_back(
+    source: DiskRef,
+    target: DiskRef,
+    mut meddle: impl FnMut(&Pages),
+) -> (u64, Option<FromChild>) {
+    let spawner = Spawner::new(child_program());
+    let mut work = spec(source, target);
+    work.bytes_per_s = RATE;
+    work.copy.checkpoint_interval_ms = 50;
+    let (mut pages, mut reached, mut meddled) = (Pages::new(), 0, false);
+    for token in 1..30 {
+        work.copy.holder = holder(token);
+        let mut attempt = start(&spawner, &work, &pages).await;
+        let mut from = None;
+        loop {
+            match attempt.next_event().await.unwrap() {
+                Some(FromChild::Checkpoint { seq, pages: changed }) => {
+                    enter(changed, &mut pages);
+                    attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
+                }
+                Some(FromChild::Progress { stage: Stage::Verifying, bytes_done, .. }) => {
+                    let began = *from.get_or_insert(bytes_done);
+                    if bytes_done >= began + 12 * MIB {
+                        break;
+                    }
+                }
+                Some(FromChild::Progress { .. }) => {}
+                told => {
+                    let _ = attempt.kill_and_wait().await;
+                    return (from.unwrap_or(0), told);
+                }
+            }
+        }
+        let from = from.unwrap();
+        assert!(from >= reached || meddled, "it goes on from {from}, and {reached} was reached");
+        reached = from;
+        attempt.kill_and_wait().await.unwrap();
+        if reached >= 12 * MIB && !meddled {
+            meddled = true;
+            meddle(&pages);
+        }
+    }
+    panic!("the read-back begins anew each time; it stands at {reached} bytes");
+}
+
+#[tokio::test]
+async fn a_read_back_of_an_image_that_is_killed_more_often_than_it_takes_ends() {
+    let (place, to) = (Place::new("rbd-kills-back"), Named::new("kills-back"));
+    dense(&place.path("disk.raw"), DISK, 5);
+    let (began, told) =
+        killed_while_reading_back(place.disk("disk.raw", Format::Raw), image(&to), |_| {}).await;
+    let source = fs::read(place.path("disk.raw")).unwrap();
+    assert_eq!(done(told).blake3, blake3::hash(&source).to_hex().to_string());
+    assert!(began >= 24 * MIB, "the last went on: {began}");
+    let notes = rbd(&["image-meta", "ls", &to.0]);
+    assert!(!notes.contains("longhaul.readback"), "{notes}");
+}
+
+/// Through librbd, as any client does it once it believes the one that was killed to be dead.
+fn write_as_another(pages: &Pages, to: &Named, at: u64) {
+    let clients: serde_json::Value = serde_json::from_slice(&pages[&CLIENTS_PAGE]).unwrap();
+    let (pool, name) = to.0.split_once('/').unwrap();
+    let pool = Pool::connect(&pool_named(pool)).unwrap();
+    for client in clients.as_array().unwrap() {
+        pool.shut_out(client["address"].as_str().unwrap()).unwrap();
+    }
+    let image = Image::open(&pool, name).unwrap();
+    image.lock().unwrap();
+    image.write(b"not what was copied", at).unwrap();
+    image.flush().unwrap();
+}
+
+#[tokio::test]
+async fn what_another_client_writes_between_two_attempts_in_what_was_read_back_is_found() {
+    let (place, to) = (Place::new("rbd-between"), Named::new("between"));
+    dense(&place.path("disk.raw"), DISK, 5);
+    let source = place.disk("disk.raw", Format::Raw);
+    let meddle = |pages: &Pages| write_as_another(pages, &to, 4096);
+    match failed(killed_while_reading_back(source, image(&to), meddle).await.1) {
+        DiskError::Mismatch { offset } => assert_eq!(offset, 4096),
+        other => panic!("{other:?}"),
     }
 }
 

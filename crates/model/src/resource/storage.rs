@@ -45,7 +45,7 @@ pub enum StorageState {
     Enabled,
     /// Takes no new volume.
     Disabled,
-    /// Takes no work at all.
+    /// Takes no work at all: copies from and to it are suspended until it is enabled.
     Maintenance,
 }
 

@@ -120,7 +120,8 @@ pub async fn change_state(app: &Arc<App>, called: &Called) -> Result<Answer, Fau
 }
 
 pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    storages::delete(&app.desk(), storage_id(called)?).await.map(|()| Answer::Empty)
+    let with_trash = called.call.params.text("deleteMode") == Some("Enforcing");
+    storages::delete(&app.desk(), storage_id(called)?, with_trash).await.map(|()| Answer::Empty)
 }
 
 pub async fn trash(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {

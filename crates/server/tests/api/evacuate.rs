@@ -137,7 +137,10 @@ fn all_but_what_is_in_use_is_moved_and_the_report_names_each() {
             "{row}"
         );
         let child = admin.job(row["jobUuid"].as_str().expect("a job")).expect("its job");
-        assert_eq!(child["state"], "Succeeded");
+        assert_eq!(
+            (&child["state"], &child["name"]),
+            (&json!("Succeeded"), &json!("evacuate pool: volume full"))
+        );
         let tags =
             admin.get(&format!("/system-tags?q=resourceUuid={}", row["jobUuid"].as_str().unwrap())).ok();
         assert_eq!(tags["inventories"][0]["tag"], format!("longhaul::parent::{job}").as_str(), "{tags}");
@@ -158,6 +161,46 @@ fn all_but_what_is_in_use_is_moved_and_the_report_names_each() {
     admin.wait_for(&job, "Succeeded");
     let told = report(&admin, &job);
     assert_eq!((&told["complete"], &told["moved"]), (&json!(true), &json!(1)), "{told}");
+    // And still tells what the run before moved, with its hashes and by which jobs.
+    let earlier = told["earlier"].as_array().expect("rows");
+    assert_eq!(earlier.len(), 3, "{told}");
+    for uuid in &moved {
+        let before = of(uuid);
+        let row = earlier.iter().find(|row| row["volumeUuid"] == uuid.as_str()).expect("its row");
+        for key in ["blake3", "jobUuid", "result", "name", "dstPrimaryStorageUuid"] {
+            assert_eq!(row[key], before[key], "{key}: {row}");
+        }
+        assert!(
+            told["markdown"].as_str().expect("markdown").contains(before["blake3"].as_str().expect("a hash"))
+        );
+    }
+}
+
+#[test]
+fn of_two_evacuations_in_a_circle_none_tells_a_storage_empty_that_is_not() {
+    let server = Server::start("fast", &["--set", "copy.bytesPerSecond=8388608"]);
+    let admin = server.admin();
+    let (a, b) = (admin.pool(&json!({})), admin.pool(&json!({})));
+    for pool in [&a, &b] {
+        admin.full_volume(pool, 12);
+    }
+    let jobs = [(start(&admin, &a, &[&b]), &a), (start(&admin, &b, &[&a]), &b)];
+    for (job, _) in &jobs {
+        admin.wait_for(job, "Succeeded");
+    }
+    assert_eq!(on(&admin, &a) + on(&admin, &b), 2, "no volume is lost");
+    let told = jobs.map(|(job, pool)| {
+        let told = report(&admin, &job);
+        let arrived = told["arrivedMeanwhile"].as_array().expect("a list");
+        assert_eq!(told["complete"] == false, !arrived.is_empty(), "{told}");
+        assert!(on(&admin, pool) == 0 || told["complete"] == false, "{told}");
+        for row in arrived {
+            assert!(row["name"] == "full" && row["volumeUuid"].is_string(), "{row}");
+            assert!(told["markdown"].as_str().expect("markdown").contains("Came to the storage meanwhile"));
+        }
+        told
+    });
+    assert!(told.iter().any(|told| told["complete"] == false), "{told:?}");
 }
 
 #[test]

@@ -51,6 +51,30 @@ fn moved(admin: &Caller, name: &str) -> (Pool, Pool, std::path::PathBuf) {
 }
 
 #[test]
+fn a_storage_with_trash_is_deleted_only_by_who_says_that_its_records_may_go() {
+    for server in Server::both(&[]) {
+        let admin = server.admin();
+        let (from, _to, path) = moved(&admin, "x.raw");
+        let one = format!("/primary-storage/{}", from.uuid);
+        for mode in ["", "?deleteMode=", "?deleteMode=Permissive"] {
+            let (_, details) = admin.delete(&format!("{one}{mode}")).error();
+            let told = ["1 items of 1048576 bytes in its trash", "clean them first", "Enforcing"];
+            assert!(told.iter().all(|words| details.contains(words)), "{mode}: {details}");
+            assert_eq!(trash(&admin, &from).len(), 1, "nothing was dropped");
+        }
+        admin.delete(&format!("{one}?deleteMode=Enforcing")).ok();
+        assert!(path.exists(), "no file is touched");
+        assert_eq!(admin.get(&one).ok()["inventories"], json!([]));
+    }
+    // Cleaned, it is deleted as ever.
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let (from, _to, _path) = moved(&admin, "x.raw");
+    clean(&admin, &from);
+    admin.delete(&format!("/primary-storage/{}", from.uuid)).ok();
+}
+
+#[test]
 fn what_is_adopted_out_of_the_trash_is_cleaned_no_more() {
     let server = Server::start("fast", &[]);
     let admin = server.admin();

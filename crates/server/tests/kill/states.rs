@@ -1,5 +1,5 @@
-//! Storages whose state changes while a volume moves onto them, over restarts: Disabled is about what is new,
-//! Maintenance puts off what is under way, and what is copied stays.
+//! Storages whose state changes while a volume moves from or onto them, over restarts too: Disabled is about what is new,
+//! Maintenance suspends what is under way, and what is copied stays.
 
 use crate::client::result;
 use crate::disks::Rig;
@@ -10,7 +10,9 @@ const RATE: u64 = 4 * MIB;
 /// A move under way with a checkpoint of some chunks.
 fn moving(test: &str) -> (Rig, String) {
     let rig = Rig::new(test, "raw", 32 * MIB, |_, plan| {
-        plan.set(&format!("copy.bytesPerSecond={RATE}")).set("copy.checkpointMillis=1000")
+        plan.set(&format!("copy.bytesPerSecond={RATE}"))
+            .set("copy.checkpointMillis=1000")
+            .set("storage.watchSeconds=1")
     });
     let job = rig.client().submit(crate::client::MIGRATE, &rig.data(), &[]);
     until("the copy is under way", PATIENCE, || {
@@ -43,4 +45,23 @@ fn maintenance_suspends_a_move_at_the_restart_until_the_storage_is_enabled_and_w
     rig.assert_moved(&ended);
     let (stage, _, total) = rig.client().progress(&ended);
     assert_eq!((stage.as_str(), total > 0), ("verifying", true));
+}
+
+#[test]
+fn maintenance_of_either_storage_suspends_a_running_move_until_it_is_enabled() {
+    let (rig, job) = moving("maintained-running");
+    for storage in [&rig.from_uuid, &rig.to_uuid] {
+        rig.client().set_storage(storage, "maintain");
+        until("it is suspended", PATIENCE, || (rig.client().state(&job) == "Suspended").then_some(()));
+        let told = result(&rig.client().job(&job)).to_string();
+        assert!(told.contains("Maintenance") && told.contains("the job goes on"), "{told}");
+        // The watch looks every second, and lets it wait.
+        let (_, copied, _) = rig.client().progress(&rig.client().job(&job));
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        assert_eq!(rig.client().state(&job), "Suspended", "as long as it is in Maintenance");
+        assert_eq!(rig.client().progress(&rig.client().job(&job)).1, copied, "nothing moves");
+        rig.client().set_storage(storage, "enable");
+        until("it goes on", PATIENCE, || (rig.client().state(&job) != "Suspended").then_some(()));
+    }
+    rig.assert_moved(&rig.client().final_job(&job, PATIENCE));
 }

@@ -206,7 +206,7 @@ pub(super) const ROWS: &[Operation] = &[
         summary: "Enable a primary storage, disable it, or put it into maintenance",
         params: &[
             STORAGE,
-            Param::text("stateEvent", "`enable`, `disable`: no new volumes, `maintain`: no work at all")
+            Param::text("stateEvent", "`enable`, `disable`: no new volumes, `maintain`: no work at all, copies that run stop and go on when it is enabled")
                 .required()
                 .one_of(&["enable", "disable", "maintain", "deleting"]),
         ],
@@ -222,7 +222,7 @@ pub(super) const ROWS: &[Operation] = &[
     Operation {
         admin_only: true,
         message_class: "org.zstack.header.storage.primary.APIDeletePrimaryStorageMsg",
-        summary: "Delete the record of a primary storage; its files stay",
+        summary: "Delete the record of a primary storage; its files stay. With trash only as Enforcing: its records go too",
         params: &[STORAGE, DELETE_MODE],
         ..Operation::new(
             Op::DeletePrimaryStorage,

@@ -92,7 +92,7 @@ pub struct EvacuationReport {
     /// Volumes that are moved at a time.
     #[schema(minimum = 1, maximum = 16)]
     pub parallel: u32,
-    /// Whether every volume left the storage.
+    /// Whether every volume left the storage, and none was there or on its way there when the job ended.
     pub complete: bool,
     /// Volumes that left the storage.
     #[schema(minimum = 0)]
@@ -115,6 +115,14 @@ pub struct EvacuationReport {
     /// Each volume.
     #[schema(max_items = 1000)]
     pub volumes: Vec<EvacuatedVolume>,
+    /// What was on the storage again when the job ended, or on its way there.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub arrived_meanwhile: Vec<ArrivedVolume>,
+    /// What earlier runs of the job moved, each with the job that did, as far as its record is still there.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub earlier: Vec<EvacuatedVolume>,
     /// The same for people, as markdown.
     #[serde(default)]
     #[schema(max_length = 2_097_152)]
@@ -159,6 +167,26 @@ pub struct EvacuatedVolume {
     pub detail: String,
 }
 
+/// What came to a storage while it was emptied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArrivedVolume {
+    /// The volume; absent where a job brings something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub volume_uuid: Option<String>,
+    /// Its name, or the job's.
+    #[schema(max_length = 255)]
+    pub name: String,
+    /// The job that was writing it to the storage; absent where it lies there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32, nullable = false)]
+    pub job_uuid: Option<String>,
+    /// What is known of it.
+    #[schema(max_length = 512)]
+    pub detail: String,
+}
+
 impl EvacuationReport {
     /// With what the job is and its markdown.
     #[must_use]
@@ -189,22 +217,41 @@ impl EvacuationReport {
         } else {
             ". The storage is not empty.\n"
         });
-        text.push_str("\n| volume | name | result | bytes | target | seconds | BLAKE3 | detail |\n");
-        text.push_str("|---|---|---|---:|---|---:|---|---|\n");
-        for volume in &self.volumes {
-            let cells = [
-                volume.volume_uuid.clone(),
-                cell(&volume.name),
-                volume.result.clone(),
-                volume.bytes.to_string(),
-                volume.dst_primary_storage_uuid.clone().unwrap_or_default(),
-                volume.seconds.map(|s| s.to_string()).unwrap_or_default(),
-                volume.blake3.clone().unwrap_or_default(),
-                cell(&volume.detail),
-            ];
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        table(&mut text, &self.volumes);
+        if !self.arrived_meanwhile.is_empty() {
+            text.push_str(
+                "\n## Came to the storage meanwhile\n\n| volume | name | job | detail |\n|---|---|---|---|\n",
+            );
+        }
+        for arrived in &self.arrived_meanwhile {
+            let id = |id: &Option<String>| id.clone().unwrap_or_default();
+            let (volume, job) = (id(&arrived.volume_uuid), id(&arrived.job_uuid));
+            let (name, detail) = (cell(&arrived.name), cell(&arrived.detail));
+            text.push_str(&format!("| {volume} | {name} | {job} | {detail} |\n"));
+        }
+        if !self.earlier.is_empty() {
+            text.push_str("\n## Moved by earlier runs\n");
+            table(&mut text, &self.earlier);
         }
         text
+    }
+}
+
+fn table(text: &mut String, volumes: &[EvacuatedVolume]) {
+    text.push_str("\n| volume | name | result | bytes | target | seconds | BLAKE3 | detail |\n");
+    text.push_str("|---|---|---|---:|---|---:|---|---|\n");
+    for volume in volumes {
+        let cells = [
+            volume.volume_uuid.clone(),
+            cell(&volume.name),
+            volume.result.clone(),
+            volume.bytes.to_string(),
+            volume.dst_primary_storage_uuid.clone().unwrap_or_default(),
+            volume.seconds.map(|s| s.to_string()).unwrap_or_default(),
+            volume.blake3.clone().unwrap_or_default(),
+            cell(&volume.detail),
+        ];
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
 }
 

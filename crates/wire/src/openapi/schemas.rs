@@ -76,6 +76,7 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<PlannedVolume>(&mut all, OWN_SINCE);
     of::<EvacuationReport>(&mut all, OWN_SINCE);
     of::<EvacuatedVolume>(&mut all, OWN_SINCE);
+    of::<ArrivedVolume>(&mut all, OWN_SINCE);
     of::<UploadImageJobDetails>(&mut all, OWN_SINCE);
     of::<UploadImageJobDetailsAnswer>(&mut all, OWN_SINCE);
     of::<ZqlAnswer>(&mut all, OWN_SINCE);
