@@ -360,10 +360,15 @@ impl Engine {
         error: StoreError,
         told: &watch::Receiver<Option<Stop>>,
     ) -> bool {
-        let fault = Fault::internal(format!(
+        let details = format!(
             "the work was done but its end could not be written: {error}; what it made was removed: look at \
              the resources that it names, then rerun it"
-        ));
+        );
+        let fault = match error {
+            // The world changed meanwhile, which is no fault of ours.
+            StoreError::NotFound | StoreError::Taken | StoreError::InUse(_) => Fault::failed(details),
+            _ => Fault::internal(details),
+        };
         let outcome = match ran {
             Some(Ran { context, handler }) => self.undo_and_fail(&context, &*handler, fault).await,
             None => failed(&fault, self.config.code_text),

@@ -123,7 +123,7 @@ pub fn job_type() -> JobType {
                     "backupStorageUuids": {"type": "array", "items": uuid, "maxItems": super::request::PLACES_MAX},
                     "resourceUuid": text("The uuid of the new image; the job's where absent.", 32),
                     "mediaType": {"type": "string", "enum": ["RootVolumeTemplate", "DataVolumeTemplate", "ISO"]},
-                    "format": {"type": "string", "enum": ["qcow2", "raw", "iso"], "description": "What the bytes say counts."},
+                    "format": {"type": "string", "enum": ["qcow2", "raw", "iso"], "description": "A mark in the bytes counts; bytes without one are raw, and are refused if another is said."},
                     "platform": text("Default Linux.", 32),
                     "architecture": text("Default the server's.", 32),
                     "guestOsType": text("For people.", 255),

@@ -3,6 +3,8 @@
 //!
 //! Source: resources.md 7.3; docs/differences.md.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::images::Shelf;
@@ -110,21 +112,68 @@ fn an_image_that_was_deleted_and_made_anew_by_another_job_is_not_finished_by_the
     let admin = server.admin();
     let (pool, shelf) = (admin.pool(&json!({})), Shelf::of(&admin));
     let (volume, id) = (admin.full_volume(&pool, 4), uuid());
-    let data =
-        json!({"volumeUuid": volume, "name": "i", "backupStorageUuids": [shelf.uuid], "resourceUuid": id});
-    let make =
-        |throttle: &str| submit(&admin, "APICreateDataVolumeTemplateFromVolumeMsg", &data, &[throttle]);
-    let first = make("longhaul::throttle::2097152");
+    let make = |name: &str| {
+        let data = json!({
+            "volumeUuid": volume, "name": name, "backupStorageUuids": [shelf.uuid], "resourceUuid": id,
+        });
+        submit(&admin, "APICreateDataVolumeTemplateFromVolumeMsg", &data, &["longhaul::throttle::1048576"])
+    };
+    let first = make("first");
     until("the first to begin", || (image(&admin, &id)["status"] == "Creating").then_some(()));
     admin.delete(&format!("/images/{id}")).ok();
-    let second = make("longhaul::throttle::1048576");
-    until("the second to begin", || (image(&admin, &id)["status"] == "Creating").then_some(()));
+    let second = make("second");
+    until("the second to begin", || (image(&admin, &id)["name"] == "second").then_some(()));
     admin.wait_for(&first, "Failed");
     let told = admin.job(&first).expect("the job")["jobResult"].to_string();
-    assert!(!told.contains("\"Ready\""), "{told}");
-    assert_eq!(image(&admin, &id)["status"], "Creating", "it is the second's: {told}");
+    assert!(told.contains("SYS.1006") && told.contains("its end could not be written"), "{told}");
+    assert_eq!(image(&admin, &id)["name"], "second", "it is the second's: {told}");
     admin.wait_for(&second, "Succeeded");
     let path = image(&admin, &id)["backupStorageRefs"][0]["installPath"].as_str().expect("a path").to_owned();
     assert!(path.contains(&second), "{path}");
     assert_eq!(shelf.files(), [path]);
+}
+
+/// Writes to the store as an earlier release left it: no image names its job, and the ledger knows nothing of `job`.
+fn as_an_earlier_release(server: &Server, job: &str) {
+    let script = "import sqlite3, sys\ns = sqlite3.connect(sys.argv[1], timeout=30)\n\
+                  print(s.execute('UPDATE image SET job = NULL').rowcount, \
+                  s.execute('DELETE FROM intent WHERE job = ?', sys.argv[2:]).rowcount)\ns.commit()";
+    let store = server.data_dir().join("longhaul.db");
+    let done = Command::new("python3").args(["-c", script]).arg(store).arg(job).output().expect("python3");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(told.trim(), "2 1", "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn an_image_that_an_earlier_release_began_goes_on_with_the_job_whose_ledger_tells_of_it() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let shelf = Shelf::of(&admin);
+    let begin = || {
+        let id = uuid();
+        let data = json!({
+            "name": "i", "url": "upload://i", "backupStorageUuids": [shelf.uuid], "resourceUuid": id,
+        });
+        let job = submit(&admin, "APIAddImageMsg", &data, &[]);
+        // Where to send to is shown after the ledger knows where the bytes go.
+        until("the job to show where to send to", || admin.job(&job)?["jobResult"].as_str().map(|_| ()));
+        (job, id)
+    };
+    let ((known, taken), (unknown, left)) = (begin(), begin());
+    as_an_earlier_release(&server, &unknown);
+    let server = server.killed_and_started_again(&[]);
+    let admin = server.admin();
+    refused(&admin, &unknown, &left);
+    assert_eq!(image(&admin, &left)["status"], "Downloading", "it is nobody's");
+    admin.delete(&format!("/images/{left}")).ok();
+    assert_eq!(image(&admin, &left), Value::Null);
+
+    until("the job to go on", || {
+        let shown = admin.job(&known)?;
+        (shown["state"] == "Running" && shown["jobResult"].is_string()).then_some(())
+    });
+    assert_eq!(image(&admin, &taken)["status"], "Downloading");
+    admin.act(&known, "cancelLongJob", &json!({})).ok();
+    admin.wait_for(&known, "Canceled");
+    assert_eq!(image(&admin, &taken), Value::Null, "it was the job's own again");
 }

@@ -200,8 +200,12 @@ pub(super) const ROWS: &[Operation] = &[
         params: &[
             PLACE_TOO,
             Param::url_of("ImageVO", "imageUuid", "The image's uuid"),
-            Param::text("exportFormat", "Take back the export of this format alone; absent: all of them")
-                .one_of(&["raw", "qcow2", "iso"]),
+            Param::query(
+                Type::Text,
+                "exportFormat",
+                "Take back the export of this format alone; absent: all",
+            )
+            .one_of(&["raw", "qcow2", "iso"]),
         ],
         ..Operation::new(
             Op::DeleteExportedImageFromBackupStorage,

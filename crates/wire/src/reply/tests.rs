@@ -52,7 +52,7 @@ fn a_failure_has_the_tables_status_for_plain_callers_of_fast_and_503_for_all_oth
         (Code::NodeGone, 503),
         (Code::Internal, 500),
         (Code::CannotCreate, 500),
-        (Code::CannotDelete, 500),
+        (Code::CannotDelete, 409),
         (Code::CannotChangeState, 500),
         (Code::Io, 500),
         (Code::OperationCanceled, 500),
