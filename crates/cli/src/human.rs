@@ -109,6 +109,15 @@ pub fn json_argument(text: &str) -> Result<String, ClientError> {
     Ok(data)
 }
 
+/// When it begins to move, and what it waits for, where something pauses it now.
+pub fn begins(plan: &serde_json::Value) -> Option<String> {
+    let why = plan["waitsFor"].as_str()?;
+    Some(match plan["beginsAt"].as_str() {
+        Some(at) => format!("at {at}, after {why}"),
+        None => format!("not before {why} gives it something"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ mod bandwidth;
 mod evacuate;
 
 use clap::{Subcommand, ValueEnum};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::inventory;
@@ -51,6 +52,9 @@ pub enum StorageCommand {
     Delete {
         /// The storage's uuid or name
         storage: String,
+        /// Drop the records of its trash with it; their files stay too, and are nobody's
+        #[arg(long)]
+        with_trash: bool,
     },
 }
 
@@ -216,9 +220,10 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
                 .done(&changed, &format!("storage {} {} is {}", view.uuid, view.name, view.state))?;
             Ok(Exit::Ok)
         }
-        StorageCommand::Delete { storage } => {
+        StorageCommand::Delete { storage, with_trash } => {
             let uuid = uuid_of(context, &storage).await?;
-            let answer = context.client.delete(&["primary-storage", &uuid]).await?;
+            let mode: &[(&str, &str)] = if with_trash { &[("deleteMode", "Enforcing")] } else { &[] };
+            let answer = context.client.call(Method::DELETE, &["primary-storage", &uuid], mode, None).await?;
             context
                 .console
                 .done(&answer, &format!("deleted the record of storage {uuid}; its files stay"))?;

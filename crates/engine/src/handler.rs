@@ -61,6 +61,8 @@ pub struct CheckRequest {
     pub target: Option<String>,
     /// `jobData`, parsed.
     pub data: Value,
+    /// The rate that its tags give it, bytes per second, 0 = unlimited; `None`: the server's default.
+    pub rate: Option<u64>,
     /// Only a plan is wanted: what stands in the way goes into it instead of failing the check.
     pub dry_run: bool,
 }

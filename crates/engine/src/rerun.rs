@@ -32,6 +32,7 @@ impl Engine {
                     admin: caller.admin,
                     target: job.target.clone(),
                     data: (self.config.parse_data)(&job.job_data)?,
+                    rate: None, // it says when, not whether
                     dry_run: false,
                 })
                 .await?;

@@ -17,6 +17,7 @@ use crate::hash::{Request, request_hash};
 use crate::redaction::Redaction;
 use crate::secrets;
 use crate::slots::Slot;
+use crate::throttle::own_rate;
 use crate::unknown::unknown_members;
 
 /// A submission as a caller states it.
@@ -89,6 +90,7 @@ impl Engine {
             admin: caller.admin,
             target: request.target.clone(),
             data: request.data.clone(),
+            rate: own_rate(request.system_tags.iter().map(String::as_str)),
             dry_run: request.dry_run,
         };
         let checked = match handler.check(&check).await {

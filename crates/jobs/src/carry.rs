@@ -3,6 +3,7 @@
 
 mod child;
 mod claimed;
+pub mod estimate;
 mod hold;
 mod place;
 mod rate;

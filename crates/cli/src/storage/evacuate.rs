@@ -173,7 +173,7 @@ async fn plan(
             "{} to move, {}, about {} at {rate} each ({}); {blocked} blocked{}",
             number("movable"),
             human::bytes(number("bytes")),
-            human::duration(number("estimateSeconds")),
+            plan["estimateSeconds"].as_u64().map_or("more than 60 days".to_owned(), human::duration),
             text(&plan, "rateFrom"),
             if not_taken > 0 {
                 format!(", {not_taken} beyond what one evacuation takes")
@@ -181,6 +181,9 @@ async fn plan(
                 String::new()
             },
         ));
+        if let Some(begins) = human::begins(&plan) {
+            context.console.note(&format!("begins {begins}"));
+        }
     }
     Ok(if blocked == 0 { Exit::Ok } else { Exit::Failed })
 }

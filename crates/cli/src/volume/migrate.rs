@@ -111,6 +111,7 @@ fn plan(context: &mut Context, answer: &Value, format_now: &str) -> Result<Exit,
         ("free", size("freeBytes")),
         ("estimate", estimate),
     ];
+    facts.extend(human::begins(plan).map(|told| ("begins", told)));
     facts.extend(snapshots(plan).map(|told| ("snapshots", told)));
     facts
         .push(("blockers", if blockers.is_empty() { "none".to_owned() } else { blockers.len().to_string() }));

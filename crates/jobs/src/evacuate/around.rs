@@ -71,8 +71,8 @@ impl Evacuate {
 
 /// Rows of what earlier runs of this job moved, the newest first, each volume once. Those of this run are not among them.
 pub(super) async fn earlier(context: &JobContext, board: &Board) -> Result<Vec<Row>, Fault> {
-    let limit = u32::try_from(VOLUMES_MAX).unwrap_or(u32::MAX);
     let own: BTreeSet<_> = board.rows().iter().filter_map(|row| row.job).collect();
+    let limit = u32::try_from(own.len() + VOLUMES_MAX).unwrap_or(u32::MAX);
     let mut volumes = BTreeSet::new();
     let mut rows = Vec::new();
     for id in context.children(limit).await? {

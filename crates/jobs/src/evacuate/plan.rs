@@ -9,17 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::board::{Row, State};
 use super::{Evacuate, Request};
+use crate::carry::estimate::{self, Speed};
 use crate::manage::volumes::{format_of, takes_volumes};
-use crate::migrate::MIGRATE;
+use crate::pace::forecast::Move;
 
 /// Volumes that are looked at at a time.
 const LOOKS_AT_ONCE: usize = 8;
-/// Bytes per second of one copy with its read-back, where nothing is known.
-pub const ASSUMED_BYTES_PER_S: u64 = 100 * 1024 * 1024;
-/// So many of the newest migrations are looked at for how fast they were.
-pub const MEASURED_JOBS: u32 = 20;
-/// A migration of fewer bytes says nothing about how fast the next one is.
-const MEASURED_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Room for the tables of an image, and at least so much, as a migration reckons.
 const TABLES_SHARE: u64 = 256;
 const TABLES_MIN: u64 = 4 * 1024 * 1024;
@@ -33,13 +28,6 @@ pub(super) struct Looked {
     pub needed: u64,
     /// What stands in its way.
     pub blockers: Vec<String>,
-}
-
-/// How fast copies are.
-struct Rate {
-    bytes_per_s: u64,
-    /// `measured`, `limit` or `assumed`.
-    from: &'static str,
 }
 
 /// Free bytes of a target that are not promised yet.
@@ -59,19 +47,26 @@ impl Evacuate {
     ) -> Result<Map<String, Value>, Fault> {
         let (volumes, not_taken) = self.volumes(source.id, &Default::default()).await?;
         let looked = self.survey(source, targets, request.account, volumes).await?;
-        let rate = self.rate().await?;
-        let seconds = |bytes: u64| bytes.div_ceil(rate.bytes_per_s);
-        let mut lanes = vec![0u64; wanted.parallel as usize];
+        let speed = Speed::of(&self.desk, &self.settings, None).await?;
+        let moves: Vec<Move> = looked
+            .iter()
+            .filter(|volume| volume.blockers.is_empty())
+            .map(|volume| {
+                speed.copy(volume.row.bytes, [Some(source.id), volume.row.target].into_iter().flatten())
+            })
+            .collect();
+        let now_ms = self.desk.inventory.runtime().now_ms();
+        let foreseen = self.settings.pacer.forecast(&moves, wanted.parallel as usize, now_ms);
+        let mut each = foreseen.each.iter();
         let (mut bytes, mut movable) = (0u64, 0u32);
         let mut blockers = Vec::new();
         let mut rows = Vec::new();
         for volume in &looked {
             let row = &volume.row;
+            let mut seconds = Some(speed.seconds(row.bytes));
             if volume.blockers.is_empty() {
                 (bytes, movable) = (bytes + row.bytes, movable + 1);
-                if let Some(lane) = lanes.iter_mut().min() {
-                    *lane += seconds(row.bytes);
-                }
+                seconds = each.next().copied().flatten();
             }
             blockers.extend(volume.blockers.iter().map(|why| format!("{}: {why}", row.name)));
             let mut shown = json!({
@@ -79,17 +74,19 @@ impl Evacuate {
                 "name": row.name,
                 "bytes": row.bytes,
                 "neededBytes": volume.needed,
-                "estimateSeconds": seconds(row.bytes),
                 "blockers": volume.blockers,
             });
+            if let Some(seconds) = seconds {
+                shown["estimateSeconds"] = Value::from(seconds);
+            }
             if let Some(target) = row.target {
                 shown["dstPrimaryStorageUuid"] = Value::from(target.to_string());
             }
             rows.push(shown);
         }
         blockers.truncate(BLOCKERS_MAX);
-        let estimate = lanes.into_iter().max().unwrap_or_default();
-        let evacuation = json!({
+        let time = estimate::told(&self.settings, speed, &moves, &foreseen);
+        let mut evacuation = json!({
             "primaryStorageUuid": source.id.to_string(),
             "dstPrimaryStorageUuids": wanted.targets.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "parallel": wanted.parallel,
@@ -97,18 +94,19 @@ impl Evacuate {
             "blocked": rows.len() as u64 - u64::from(movable),
             "notTaken": not_taken,
             "bytes": bytes,
-            "estimateSeconds": estimate,
-            "rateBytesPerSecond": rate.bytes_per_s,
-            "rateFrom": rate.from,
             "volumes": rows,
         });
-        Ok(Map::from_iter([
+        for (key, value) in &time {
+            evacuation[key] = value.clone();
+        }
+        let mut plan = Map::from_iter([
             ("srcPrimaryStorageUuid".to_owned(), Value::from(source.id.to_string())),
             ("bytes".to_owned(), Value::from(bytes)),
-            ("estimateSeconds".to_owned(), Value::from(estimate)),
             ("blockers".to_owned(), Value::from(blockers)),
             ("evacuation".to_owned(), evacuation),
-        ]))
+        ]);
+        plan.extend(time);
+        Ok(plan)
     }
 
     /// Looks at volumes: largest first, each with the target that had most room left, and what stands in its way.
@@ -181,6 +179,7 @@ impl Evacuate {
                 admin: true,
                 target: None,
                 data: json!({"volumeUuid": volume.id.to_string(), "dstPrimaryStorageUuid": against.to_string()}),
+                rate: None,
                 dry_run: true,
             };
             match self.migrate.check(&check).await {
@@ -212,29 +211,6 @@ impl Evacuate {
             row.because(State::Blocked, &blockers.join("; "));
         }
         Looked { row, needed, blockers }
-    }
-
-    /// How fast one volume moves, its read-back included.
-    async fn rate(&self) -> Result<Rate, Fault> {
-        let recent = self.desk.inventory.recent_results(MIGRATE, MEASURED_JOBS).await?;
-        let (mut bytes, mut seconds) = (0u64, 0u64);
-        for (result, took) in recent {
-            let result: Value = serde_json::from_str(&result).unwrap_or_default();
-            let moved = result["inventory"]["actualSize"].as_u64().unwrap_or(0);
-            if moved >= MEASURED_BYTES_MIN {
-                (bytes, seconds) = (bytes + moved, seconds + took.max(1));
-            }
-        }
-        let known = match bytes.checked_div(seconds) {
-            Some(measured) => Rate { bytes_per_s: measured.max(1), from: "measured" },
-            None => Rate { bytes_per_s: ASSUMED_BYTES_PER_S, from: "assumed" },
-        };
-        // What is copied at that rate is read back at that rate.
-        let limit = self.settings.limits().bytes_per_s / 2;
-        if limit > 0 && limit < known.bytes_per_s {
-            return Ok(Rate { bytes_per_s: limit, from: "limit" });
-        }
-        Ok(known)
     }
 }
 

@@ -176,6 +176,10 @@ impl Evacuate {
             row.because(State::Left, "it was moved by somebody else");
             return Ok(Ok(()));
         }
+        let source_now = self.desk.inventory.storage(source.id, "primaryStorageUuid").await?;
+        if let Err(fault) = lets_work_go_on(&source_now) {
+            return Ok(Err(Refused::Away(fault))); // it stands in the way of all, for a while
+        }
         if let Err(fault) = self.desk.inventory.refuse_worked_on(row.volume).await {
             return Ok(Err(Refused::Blocked(fault)));
         }

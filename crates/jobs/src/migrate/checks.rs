@@ -12,14 +12,12 @@ use serde_json::{Map, Value, json};
 use super::{Request, format, format_of};
 use crate::attempt_io::question::ImageFacts;
 use crate::carry::CopySettings;
+use crate::carry::estimate::{self, Speed};
 use crate::copy::run::Snapshots;
 use crate::manage::pool::refuse_unmovable;
 use crate::manage::volumes::{format_name, takes_volumes};
 use crate::manage::{Desk, blocking, open_root};
 use crate::storage::{self, DiskError, Layer};
-
-/// Bytes per second that a plan reckons with where no limit is set.
-const ESTIMATE_BYTES_PER_S: u64 = 200 * 1024 * 1024;
 
 /// Checks a submission. A dry run collects what stands in the way instead of failing at the first.
 pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest) -> Result<Checked, Fault> {
@@ -96,10 +94,13 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
             free
         }
     };
-    let rate = match settings.limits().bytes_per_s {
-        0 => ESTIMATE_BYTES_PER_S,
-        limit => limit,
-    };
+    let mut time = Map::new();
+    if request.dry_run {
+        let speed = Speed::of(desk, settings, request.rate).await?;
+        let moves = [speed.copy(bytes, [from.id, to.id])];
+        let foreseen = settings.pacer.forecast(&moves, 1, inventory.runtime().now_ms());
+        time = estimate::told(settings, speed, &moves, &foreseen);
+    }
     let mut plan = json!({
         "volumeUuid": volume.id.to_string(),
         "srcPrimaryStorageUuid": from.id.to_string(),
@@ -110,12 +111,15 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         "bytes": bytes,
         "neededBytes": needed,
         "freeBytes": free,
-        "estimateSeconds": bytes.div_ceil(rate),
         "blockers": blockers,
     });
+    for (key, value) in time {
+        plan[key] = value;
+    }
     if let (true, Value::Object(plan)) = (source.is_none(), &mut plan) {
         // The source could not be looked at: how much there is to copy, nobody knows.
-        plan.retain(|key, _| !["layers", "bytes", "neededBytes", "estimateSeconds"].contains(&key.as_str()));
+        let of_it = ["layers", "bytes", "neededBytes", "estimateSeconds", "rateBytesPerSecond", "rateFrom"];
+        plan.retain(|key, _| !of_it.contains(&key.as_str()));
     }
     if snapshots > 0 {
         plan["snapshots"] = json!(snapshots);

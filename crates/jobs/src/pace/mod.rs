@@ -1,7 +1,8 @@
-//! The bandwidth of storages: which budget is in force (`window`), how the running copies share it (`share`), and, here,
-//! who the copies are. A copy counts for the storage that it reads from and for the one that it writes to. Who obeys is
+//! The bandwidth of storages: which budget is in force (`window`), how the running copies share it (`share`), how long
+//! others would take (`forecast`), and, here, who the copies are. A copy counts for the storage that it reads from and for the one that it writes to. Who obeys is
 //! in `carry`; where the schedules come from, in the server. Each node shares among its own copies.
 
+pub mod forecast;
 pub mod share;
 pub mod window;
 

@@ -93,6 +93,24 @@ impl Schedule {
         InForce { budget, window: strictest }
     }
 
+    /// The moments after `from_ms` and until `to_ms` at which a window begins or ends, in no order.
+    pub fn changes(&self, from_ms: i64, to_ms: i64) -> Vec<i64> {
+        let at = |ms: i64| Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut day = self.zone.to_datetime(at(from_ms)).date().yesterday().ok();
+        let last = self.zone.to_datetime(at(to_ms)).date();
+        let mut moments = Vec::new();
+        while let Some(today) = day.filter(|today| !self.windows.is_empty() && *today <= last) {
+            for window in &self.windows {
+                let end = if window.to <= window.from { today.tomorrow().ok() } else { Some(today) };
+                moments.extend(self.moment(today, window.from, false));
+                moments.extend(end.and_then(|end| self.moment(end, window.to, true)));
+            }
+            day = today.tomorrow().ok();
+        }
+        let inside = |ms: &i64| *ms > from_ms && *ms <= to_ms;
+        moments.into_iter().map(Timestamp::as_millisecond).filter(inside).collect()
+    }
+
     /// When `window` ends, if it is open: it began today, or yesterday and lasts over midnight.
     fn open_until(&self, window: &Window, today: Date, now: Timestamp) -> Option<Timestamp> {
         let begins = [today.yesterday().ok(), Some(today)].into_iter().flatten();

@@ -165,3 +165,25 @@ fn a_window_is_told_as_it_is_written() {
         "mon,tue,wed,thu,fri 00:00-24:00"
     );
 }
+
+#[test]
+fn the_moments_of_change_are_those_at_which_another_budget_is_in_force() {
+    let schedule = berlin(vec![
+        window(ALL, "22:00", "06:00", Budget::Paused),
+        window(WORKDAYS, "05:00", "23:30", Budget::PerSecond(1)),
+    ]);
+    // Over the night on which the clocks go forward.
+    let start: Timestamp = "2026-03-26T12:00:00Z".parse().unwrap();
+    let (from, to) = (start.as_millisecond(), start.as_millisecond() + 5 * 86_400_000);
+    let mut moments = schedule.changes(from, to);
+    moments.sort_unstable();
+    moments.dedup();
+    let minutes = (from / 60_000..=to / 60_000).map(|minute| minute * 60_000);
+    for minute in minutes.filter(|ms| *ms > from) {
+        let changes = schedule.at(minute).budget != schedule.at(minute - 60_000).budget;
+        let in_it = moments.iter().any(|at| *at > minute - 60_000 && *at <= minute);
+        assert!(!changes || in_it, "{}", Timestamp::from_millisecond(minute).unwrap());
+    }
+    assert!(moments.len() >= 14, "{moments:?}");
+    assert!(berlin(vec![]).changes(from, to).is_empty());
+}

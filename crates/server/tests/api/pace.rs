@@ -294,3 +294,53 @@ fn a_budget_that_is_no_budget_stops_the_start_with_its_key() {
         "{told}"
     );
 }
+
+/// What moving a volume, and emptying its storage, would take: both plans.
+fn plans(admin: &Caller, volume: &str, from: &Pool, to: &Pool, tags: &[&str]) -> [Value; 2] {
+    let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to.uuid});
+    let tags: Vec<&str> = tags.iter().copied().chain(["validationOnly"]).collect();
+    let params = json!({"jobName": crate::support::disks::MIGRATE, "jobData": data.to_string()});
+    let one = admin.post("/longjobs", &json!({"params": params, "systemTags": tags})).ok()["plan"].clone();
+    let path = format!("/primary-storage/{}/evacuation-plan?dstPrimaryStorageUuids={}", from.uuid, to.uuid);
+    [one, admin.get(&path).ok()]
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a window around this moment")]
+fn plans_reckon_with_budgets_windows_and_the_rate_of_the_job() {
+    let config = Config::new(&format!("[storage.shared]\nbytes_per_second = {MIB}\n"));
+    let server = config.server(&[]);
+    let admin = server.admin();
+    let (from, to) = (admin.pool(&json!({})), named(&admin, "shared"));
+    let volume = admin.full_volume(&from, 4);
+    until("the name is known", || (bandwidth(&admin, &to)["bytesPerSecond"] == MIB).then_some(()));
+    for plan in plans(&admin, &volume, &from, &to, &[]) {
+        // Copied, and read back.
+        assert_eq!((&plan["estimateSeconds"], &plan["rateFrom"]), (&json!(8), &json!("budget")), "{plan}");
+        assert_eq!((&plan["rateBytesPerSecond"], &plan["beginsAt"]), (&json!(MIB / 2), &Value::Null));
+    }
+    let [plan, _] = plans(&admin, &volume, &from, &to, &["longhaul::throttle::262144"]);
+    assert_eq!((&plan["estimateSeconds"], &plan["rateFrom"]), (&json!(32), &json!("limit")), "{plan}");
+
+    let minute = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() / 60;
+    let clock = |minute: u64| format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
+    let (opens, ends) = (clock(minute - 60), clock(minute + 60));
+    config.says(&format!(
+        "[storage.shared]\ntime_zone = \"UTC\"\n[[storage.shared.window]]\nfrom = \"{opens}\"\nto = \"{ends}\"\npause = true\n"
+    ));
+    until("the window is known", || (bandwidth(&admin, &to)["paused"] == true).then_some(()));
+    for plan in plans(&admin, &volume, &from, &to, &[]) {
+        let estimate = plan["estimateSeconds"].as_u64().expect("an estimate");
+        assert!((59 * 60..=61 * 60).contains(&estimate), "{plan}");
+        assert!(plan["beginsAt"].as_str().expect("a time").contains(&format!("T{ends}:00+00:00")), "{plan}");
+        assert!(plan["waitsFor"].as_str().expect("why").contains("of storage shared"), "{plan}");
+    }
+    config.says(
+        "[storage.shared]\n[[storage.shared.window]]\nfrom = \"00:00\"\nto = \"24:00\"\npause = true\n",
+    );
+    until("all days are paused", || (bandwidth(&admin, &to)["window"] == "00:00-24:00").then_some(()));
+    for plan in plans(&admin, &volume, &from, &to, &[]) {
+        assert_eq!((&plan["estimateSeconds"], &plan["beginsAt"]), (&Value::Null, &Value::Null), "{plan}");
+        assert!(plan["waitsFor"].is_string(), "{plan}");
+    }
+}

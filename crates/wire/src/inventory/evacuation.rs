@@ -29,15 +29,25 @@ pub struct EvacuationPlan {
     /// Bytes to copy, of the volumes that could be moved.
     #[schema(minimum = 0)]
     pub bytes: u64,
-    /// How long it would take, in seconds, if `parallel` copies have `rateBytesPerSecond` each.
+    /// How long it would take from now on, in seconds, by the budgets and windows of the storages, `parallel` at a time.
+    /// Absent: not within 60 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub estimate_seconds: Option<u64>,
+    /// Bytes per second of the first volume, its read-back included, once it moves; 0 = it does not.
     #[schema(minimum = 0)]
-    pub estimate_seconds: u64,
-    /// Bytes per second of one volume, its read-back included.
-    #[schema(minimum = 1)]
     pub rate_bytes_per_second: u64,
-    /// Where the rate is from: `measured` of recent migrations, `limit` of copies, or `assumed`.
+    /// Where the rate is from: `measured` of recent migrations, `limit` of copies, `budget` of a storage, or `assumed`.
     #[schema(max_length = 16)]
     pub rate_from: String,
+    /// When the first begins to move, where something pauses it now; by the clocks of that storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, nullable = false)]
+    pub begins_at: Option<String>,
+    /// What it waits for until then: a window or a budget of a storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024, nullable = false)]
+    pub waits_for: Option<String>,
     /// Each volume, the largest first.
     #[schema(max_items = 1000)]
     pub volumes: Vec<PlannedVolume>,
@@ -63,9 +73,10 @@ pub struct PlannedVolume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32, nullable = false)]
     pub dst_primary_storage_uuid: Option<String>,
-    /// How long it would take, in seconds.
-    #[schema(minimum = 0)]
-    pub estimate_seconds: u64,
+    /// How long it would take from its turn on, in seconds. Absent: not within 60 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub estimate_seconds: Option<u64>,
     /// What stands in its way, for people; empty if nothing does.
     #[schema(max_items = 100)]
     pub blockers: Vec<String>,

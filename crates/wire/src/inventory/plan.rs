@@ -47,10 +47,27 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub free_bytes: Option<u64>,
-    /// How long the copy would take, in seconds, at the rate allowed now.
+    /// How long the job would take from now on, in seconds, its read-back included, by its own rate and the budgets and
+    /// windows of its storages. Absent: not within 60 days, or nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub estimate_seconds: Option<u64>,
+    /// Bytes per second, its read-back included, once it moves; 0 = it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub rate_bytes_per_second: Option<u64>,
+    /// Where the rate is from: `measured`, `limit`, `budget` or `assumed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 16, nullable = false)]
+    pub rate_from: Option<String>,
+    /// When it begins to move, where something pauses it now; by the clocks of that storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, nullable = false)]
+    pub begins_at: Option<String>,
+    /// What it waits for until then: a window or a budget of a storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024, nullable = false)]
+    pub waits_for: Option<String>,
     /// How long a simulated job would run, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
