@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need qemu-img qemu-utils
 need jq jq
 need pgrep procps
-kills=30 rate=12M mib=512
+kills=30 rate=8M mib=512
 RANDOM=${LONGHAUL_DEMO_SEED:-2017}
 
 start_server --set copy.checkpointMillis=100
@@ -39,7 +39,7 @@ for ((kill = 1; kill <= kills; kill++)); do
         sleep 0.02
     done
     sleep "$(printf '%d.%03d' $((RANDOM % 2)) $((300 + RANDOM % 600)))"
-    pid=$(copier)
+    pid=$(copier) || true
     [[ -n $pid ]] || untrue "the copying process was gone before kill $kill"
     ours=$((ours + $(written "$pid") + 0)) theirs=$((theirs + $(written "$beside_pid") + 0))
     if ((kill % 10 == 0)); then
