@@ -25,6 +25,9 @@ use crate::names::Names;
 use crate::run::Context;
 use crate::view::{Image, read, read_all};
 
+/// What an image is for unless something else is said.
+const ROOT: &str = "root";
+
 /// Commands on images.
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
@@ -80,7 +83,7 @@ pub struct ImageArgs {
 #[derive(Debug, Args)]
 pub struct Said {
     /// What it is for [default: root]
-    #[arg(long = "for", value_name = "USE", value_parser = ["root", "data", "iso"], default_value = "root")]
+    #[arg(long = "for", value_name = "USE", value_parser = [ROOT, "data", "iso"], default_value = ROOT)]
     media: String,
     /// Its format; what the bytes say counts
     #[arg(long, value_name = "FORMAT", value_parser = ["raw", "qcow2", "iso"])]
@@ -118,7 +121,7 @@ impl Said {
     /// The words of a command line that say it.
     fn words(&self) -> Vec<String> {
         let flags = [
-            ("--for", Some(&self.media)),
+            ("--for", Some(&self.media).filter(|media| *media != ROOT)),
             ("--format", self.format.as_ref()),
             ("--checksum", self.checksum.as_ref()),
             ("--description", self.description.as_ref()),

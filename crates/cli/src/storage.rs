@@ -207,7 +207,8 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             Ok(Exit::Ok)
         }
         StorageCommand::Delete { storage, with_trash } => {
-            let uuid = uuid_of(context, &storage).await?;
+            let view: Storage = read(&lookup::storage(&context.client, &storage).await?)?;
+            let (uuid, name) = (view.uuid, view.name);
             let items = trash::items(context, Of::Primary, &uuid).await?;
             let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
             if !items.is_empty() && !agreed(context, with_trash, &what, "--with-trash")? {
@@ -219,7 +220,7 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             let answer = context.client.call(Method::DELETE, &["primary-storage", &uuid], mode, None).await?;
             context
                 .console
-                .done(&answer, &format!("deleted the record of storage {uuid}; its files stay"))?;
+                .done(&answer, &format!("deleted the record of storage {uuid} {name}; its files stay"))?;
             Ok(Exit::Ok)
         }
     }

@@ -9,7 +9,6 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::job::{ending, join};
 use crate::run::Context;
-use crate::view::{Job, read};
 use crate::watch::Follow;
 
 /// The job type.
@@ -41,9 +40,8 @@ pub async fn add(context: &mut Context, args: AddArgs) -> Result<Exit, ClientErr
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
-    followed(context, &view.uuid, args.name).await
+    let uuid = join::followed(context, &job)?;
+    followed(context, &uuid, args.name).await
 }
 
 /// Follows a job that makes an image to its end, and prints what it made.

@@ -8,9 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::console::printable;
 use crate::human;
 use crate::pause::moment;
+use crate::watch::{WITH_BAR, fit};
 
-/// How it looks: as the bar of a job.
-const STYLE: &str = "{prefix} [{bar:24}] {wide_msg}";
 /// No rate is told of a shorter time.
 const RATE_AFTER: Duration = Duration::from_millis(500);
 
@@ -31,7 +30,8 @@ impl Bytes {
         let live = std::io::stderr().is_terminal() && !dumb;
         let bar = live.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template(WITH_BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(printable(label));
             bar
@@ -46,7 +46,7 @@ impl Bytes {
         let tenth = (done * 10).checked_div(self.total).unwrap_or(10);
         match &self.bar {
             Some(bar) => {
-                bar.set_message(text);
+                bar.set_message(fit(&self.label, &text));
                 bar.set_position(done);
             }
             None if self.told != tenth => {

@@ -13,7 +13,7 @@ use crate::human;
 use crate::job::{ending, join};
 use crate::lookup::{self, Want};
 use crate::run::Context;
-use crate::view::{Image, Job, read};
+use crate::view::{Image, read};
 use crate::watch::Follow;
 
 /// The job type.
@@ -52,10 +52,13 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
         data["exportFormat"] = Value::from(format);
     }
     let job = join::start(context, JOB_NAME, &format!("export image {}", image.name), &data).await?;
-    let job: Job = read(&job)?;
+    let job = join::followed(context, &job)?;
     let how = Follow { label: Some(image.name.clone()), ..Follow::default() };
-    let made = ending::to_end(&context.client, &mut context.console, &job.uuid, &how).await?;
-    let Some(made) = made else { return Ok(Exit::Interrupted) };
+    let made = ending::to_end(&context.client, &mut context.console, &job, &how).await?;
+    let Some(made) = made else {
+        context.console.note("the same command goes on with it, and fetches the file then");
+        return Ok(Exit::Interrupted);
+    };
     let exit = ending::outcome(&mut context.console, &made);
     if exit != Exit::Ok {
         return Ok(exit);

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::job::join;
 use crate::lookup::{self, Want};
 use crate::run::Context;
-use crate::view::{Job, Volume, read};
+use crate::view::{Volume, read};
 
 /// Flags of `image from-volume`.
 #[derive(Debug, Args)]
@@ -54,7 +54,6 @@ pub async fn from_volume(context: &mut Context, args: FromVolumeArgs) -> Result<
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
-    add::followed(context, &view.uuid, name).await
+    let uuid = join::followed(context, &job)?;
+    add::followed(context, &uuid, name).await
 }

@@ -9,8 +9,9 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::job::{ending, join};
 use crate::lookup::{self, Want};
+use crate::names::Names;
 use crate::run::Context;
-use crate::view::{Image, Job, Storage, read};
+use crate::view::{Image, Storage, read};
 use crate::watch::Follow;
 
 /// The job type.
@@ -52,22 +53,25 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(image.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {
         let now: Image = read(&lookup::image(&context.client, &image.uuid, Want::Any).await?)?;
         let copy = now.backup_storage_refs.into_iter().find(|copy| copy.backup_storage_uuid == to.uuid);
         let path = copy.map(|copy| copy.install_path).unwrap_or_default();
+        let places = Names::of(context, "backup-storage", [from.clone()]).await;
         context.console.facts(
             &Value::Null,
             &[
                 ("moved to", to.name),
                 ("path", path),
-                ("the old copy", format!("trash, see `longhaul image storage trash list {from}`")),
+                (
+                    "the old copy",
+                    format!("trash, see `longhaul image storage trash list {}`", places.short(&from)),
+                ),
             ],
         )?;
     }

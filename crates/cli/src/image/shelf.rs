@@ -91,14 +91,15 @@ pub async fn run(context: &mut Context, command: ShelfCommand) -> Result<Exit, C
         }
         ShelfCommand::Trash(command) => trash::run(context, Of::Backup, command).await,
         ShelfCommand::Delete { storage, yes } => {
-            let uuid = lookup::uuid(&lookup::image_storage(&context.client, &storage).await?)?;
+            let view: Storage = read(&lookup::image_storage(&context.client, &storage).await?)?;
+            let (uuid, name) = (view.uuid, view.name);
             let items = trash::items(context, Of::Backup, &uuid).await?;
             let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
             if !items.is_empty() && !agreed(context, yes, &what)? {
                 return Ok(Exit::Failed);
             }
             let answer = context.client.delete(&["backup-storage", &uuid]).await?;
-            let sentence = format!("deleted the record of image storage {uuid}; its files stay");
+            let sentence = format!("deleted the record of image storage {uuid} {name}; its files stay");
             context.console.done(&answer, &sentence)?;
             Ok(Exit::Ok)
         }

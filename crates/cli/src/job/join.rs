@@ -37,16 +37,11 @@ pub async fn go_on(context: &mut Context, job: Value) -> Result<Value, ClientErr
     if view.state == JobState::Suspended {
         let path = ["longjobs", view.uuid.as_str(), "actions"];
         let job = inventory(context.client.action(&path, "resumeLongJob", &json!({})).await?)?;
-        context
-            .console
-            .note(&format!("job {} was suspended and goes on; nothing new was started", view.uuid));
+        context.console.note("a job of an earlier run was suspended and goes on; nothing new was started");
         return Ok(job);
     }
-    context.console.note(&format!(
-        "job {} of an earlier run does this ({}); nothing new was started",
-        view.uuid,
-        view.state.name()
-    ));
+    let state = view.state.name();
+    context.console.note(&format!("a job of an earlier run does this ({state}); nothing new was started"));
     Ok(job)
 }
 
@@ -66,6 +61,13 @@ pub async fn start(
             inventory(submit::send(context, params, &[], &[]).await?)
         }
     }
+}
+
+/// Tells which job is followed.
+pub fn followed(context: &mut Context, job: &Value) -> Result<String, ClientError> {
+    let view: Job = read(job)?;
+    context.console.note(&format!("job {}", view.uuid));
+    Ok(view.uuid)
 }
 
 /// What is told of a job that is not waited for.

@@ -73,19 +73,19 @@ pub async fn evacuate(context: &mut Context, args: EvacuateArgs) -> Result<Exit,
             start(context, &name, &storage.uuid, &targets, args.parallel).await?
         }
     };
-    let view: Job = read(&job)?;
     if args.detach {
+        let view: Job = read(&job)?;
         context.console.done(&job, &format!("started job {} ({})", view.uuid, view.state.name()))?;
         return Ok(Exit::Ok);
     }
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(storage.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else {
         context.console.note("the same command again watches it too, and writes the report at its end");
         return Ok(Exit::Interrupted);
     };
-    let report = fetch(context, &view.uuid).await?;
+    let report = fetch(context, &uuid).await?;
     if let Some(file) = &args.report {
         write(context, file, &report)?;
     }

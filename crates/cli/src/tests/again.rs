@@ -53,7 +53,8 @@ async fn a_migration_that_is_run_again_follows_the_job_there_is_and_says_so() {
     let ran = run(&fake, &["volume", "migrate", "db", "--to", "fast"]).await;
     assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
     assert!(sent(&fake, "POST").is_empty(), "no second job");
-    assert!(ran.err.contains(&format!("job {JOB} of an earlier run does this (Running)")), "{}", ran.err);
+    assert!(ran.err.contains("a job of an earlier run does this (Running); nothing new"), "{}", ran.err);
+    assert!(ran.err.contains(&format!("job {JOB}\n")), "{}", ran.err);
     let looked = fake.asked().into_iter().find(|a| a.path.contains("/longjobs?")).expect("a look");
     for part in [&format!("targetResourceUuid%3D{VOLUME}"), "state%3F%3DWaiting%2CRunning%2CSuspended"] {
         assert!(looked.path.contains(part), "{part} in {}", looked.path);

@@ -12,7 +12,7 @@ use crate::human::parse_bytes;
 use crate::job::{ending, join};
 use crate::lookup::{self, Want};
 use crate::run::Context;
-use crate::view::{Image, Job, read};
+use crate::view::{Image, read};
 use crate::watch::Follow;
 
 /// The job type that makes a volume of an image.
@@ -79,10 +79,9 @@ async fn of_image(
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(args.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {

@@ -8,7 +8,6 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::job::{ending, join};
 use crate::run::Context;
-use crate::view::{Job, read};
 use crate::watch::Follow;
 
 /// The job type.
@@ -49,10 +48,9 @@ pub async fn import(context: &mut Context, args: ImportArgs) -> Result<Exit, Cli
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(args.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {

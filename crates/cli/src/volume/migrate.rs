@@ -73,10 +73,9 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     if args.no_wait {
         return join::not_waited(context, &job);
     }
-    let view: Job = read(&job)?;
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(volume.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {
