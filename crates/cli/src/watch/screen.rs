@@ -21,8 +21,6 @@ pub(crate) const WITH_BAR: &str = "{prefix} [{bar:24}] {msg}";
 const TEXT_ALONE: &str = "{msg}";
 /// Columns of the bar, its brackets and spaces.
 const BAR_COLUMNS: usize = 28;
-/// Columns that stay free on the right: what a terminal writes there for Ctrl-C would move the bar to a second line.
-const FREE_COLUMNS: usize = 3;
 
 /// Where progress is shown.
 pub trait Screen {
@@ -97,7 +95,7 @@ impl<W: Write> Screen for Lines<W> {
 pub(crate) fn fit(label: &str, text: &str) -> String {
     let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
     let bar = if columns < NARROW { 0 } else { label.chars().count() + BAR_COLUMNS };
-    cut(text, usize::from(columns).saturating_sub(bar + FREE_COLUMNS))
+    cut(text, usize::from(columns).saturating_sub(bar))
 }
 
 fn cut(text: &str, room: usize) -> String {
@@ -160,8 +158,12 @@ impl Screen for Bar {
 }
 
 impl Drop for Bar {
+    /// Dropped in the middle, by Ctrl-C, what the terminal wrote for it has moved the cursor behind the bar: to paint
+    /// the bar once more would be to paint it twice.
     fn drop(&mut self) {
-        self.close();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
