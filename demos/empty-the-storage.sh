@@ -52,7 +52,7 @@ for ((n = 1; n <= volumes; n++)); do
 done
 left=$(find "$scratch/to" -type f ! -name '.longhaul-storage' | wc -l)
 ((left == volumes)) || untrue "$left files lie on the target"
-longhaul storage trash clean from >/dev/null
+longhaul storage trash clean from --yes >/dev/null
 left=$(find "$scratch/from" -type f ! -name '.longhaul-storage' | wc -l)
 ((left == 0)) || untrue "$left files are left on the source"
 say "$volumes volumes moved, each with the bytes it had; nothing is left behind"

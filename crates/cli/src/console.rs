@@ -1,5 +1,5 @@
-//! What a command prints: tables or JSON on stdout, words for people on stderr. A reader that went away
-//! (`| head`) is no failure. Text that others chose can not steer the terminal.
+//! What a command prints: tables or JSON on stdout, words for people on stderr; of a failure, JSON where JSON was asked
+//! for. A reader that went away (`| head`) is no failure. Text that others chose can not steer the terminal.
 
 use std::io::{self, Write};
 
@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::error::ClientError;
+use crate::exit::Exit;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -55,6 +56,14 @@ impl Console {
     pub fn note(&mut self, text: &str) {
         // There is nowhere left to tell that stderr is gone.
         let _ = writeln!(self.err, "{text}");
+    }
+
+    /// A failure: words, or for programs one line of JSON, the last one of stderr.
+    pub fn error(&mut self, error: &ClientError, advice: Option<&str>, exit: Exit) {
+        match self.format {
+            Format::Table => self.note(&error.told_with(advice)),
+            Format::Json => self.note(&error.json(advice, exit).to_string()),
+        }
     }
 
     /// JSON, indented.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::console::printable;
 use crate::exit::Exit;
@@ -22,6 +22,12 @@ pub const USAGE: &str = "CLI.1004";
 pub const LOCAL: &str = "CLI.1005";
 /// Nobody is logged in.
 pub const NO_SESSION: &str = "CLI.1006";
+/// The time given to a wait is over.
+pub const WAIT_OVER: &str = "CLI.1007";
+/// A job stays Suspended until somebody acts.
+pub const STAYS_SUSPENDED: &str = "CLI.1008";
+/// What came is not what the server said it would be.
+pub const OTHER_BYTES: &str = "CLI.1009";
 /// What the API says of things that are not there.
 pub const NOT_FOUND: &str = "SYS.1003";
 
@@ -153,6 +159,11 @@ impl ClientError {
 
     /// The error as it is printed on stderr.
     pub fn told(&self) -> String {
+        self.told_with(self.advice())
+    }
+
+    /// The same with what is advised.
+    pub fn told_with(&self, advice: Option<&str>) -> String {
         let mut text = format!("error: {}{}", printable(&self.description), in_brackets(&self.code));
         for line in self.details.lines() {
             text.push_str(&format!("\n  {}", printable(line)));
@@ -171,10 +182,29 @@ impl ClientError {
             ));
             cause = error.cause.as_deref();
         }
-        if let Some(advice) = self.advice() {
+        if let Some(advice) = advice {
             text.push_str(&format!("\n  what to do: {advice}"));
         }
         text
+    }
+}
+
+impl ClientError {
+    /// The error for programs: the API's error object, with what is advised and how the command ends.
+    pub fn json(&self, advice: Option<&str>, exit: Exit) -> Value {
+        let mut told = json!({"error": self.object(), "exit": exit.code()});
+        if let Some(advice) = advice {
+            told["whatToDo"] = Value::from(advice);
+        }
+        told
+    }
+
+    fn object(&self) -> Value {
+        let mut object = json!({"code": self.code, "description": self.description, "details": self.details});
+        if let Some(cause) = &self.cause {
+            object["cause"] = cause.object();
+        }
+        object
     }
 }
 

@@ -57,11 +57,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The table as text, for the end of a `--help`.
+/// How a resource is named on a command line.
+pub const NAMING: &str = "A volume, image, storage, account or job is named by its uuid, by the first 8 or more digits of it, or by its name;\nwhat fits several is refused, with the candidates.";
+
+/// The naming of resources and the table as text, for the end of a `--help`.
 pub fn exit_help() -> String {
     let rows: Vec<String> =
         EXITS.iter().map(|(_, code, meaning)| format!("  {code:>3}  {meaning}")).collect();
-    format!("Exit codes:\n{}", rows.join("\n"))
+    format!("{NAMING}\n\nExit codes:\n{}", rows.join("\n"))
 }
 
 #[cfg(test)]

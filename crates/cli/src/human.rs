@@ -118,6 +118,16 @@ pub fn begins(plan: &serde_json::Value) -> Option<String> {
     })
 }
 
+/// A command line that a shell reads as these words.
+pub fn command(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +169,12 @@ mod tests {
         assert_eq!(duration(59), "59 s");
         assert_eq!(duration(184), "3 min 04 s");
         assert_eq!(duration(7_380), "2 h 03 min");
+    }
+
+    #[test]
+    fn a_command_that_is_told_can_be_pasted() {
+        let words = ["longhaul", "image", "my disk's.raw", "", "a=b"].map(str::to_owned);
+        assert_eq!(command(&words), r"longhaul image 'my disk'\''s.raw' '' a=b");
     }
 
     #[test]

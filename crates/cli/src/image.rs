@@ -1,22 +1,32 @@
-//! `image`: images. The short commands are here; what brings bytes in or out is in `add`, `upload` and `download`.
-//! Where they are kept is `image storage`, in `shelf`.
+//! `image`: images. The short commands are here; what brings bytes in is in `add`, `upload` and `from_volume`, what
+//! brings them out in `export`, elsewhere in `migrate`. Where they are kept is `image storage`, in `shelf`.
 
 mod add;
 mod bar;
+mod change;
 mod download;
+mod export;
+mod from_volume;
+mod migrate;
 mod shelf;
+mod tus;
 mod upload;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::client::inventory;
+use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
-use crate::lookup;
+use crate::lookup::{self, Want};
+use crate::names::Names;
 use crate::run::Context;
 use crate::view::{Image, read, read_all};
+
+/// What an image is for unless something else is said.
+const ROOT: &str = "root";
 
 /// Commands on images.
 #[derive(Debug, Subcommand)]
@@ -25,8 +35,14 @@ pub enum ImageCommand {
     Add(add::AddArgs),
     /// Send a file of this machine; run it again and it goes on where it was cut
     Upload(upload::UploadArgs),
+    /// Make an image of a volume, as a long job; run it again and it goes on
+    FromVolume(from_volume::FromVolumeArgs),
+    /// Move an image to another image storage, as a long job; run it again and it goes on
+    Migrate(migrate::MigrateArgs),
     /// Fetch an image into a file of this machine; run it again and it goes on where it was cut
-    Export(download::ExportArgs),
+    Export(export::ExportArgs),
+    /// Take an export that was kept back: its URL answers no more
+    Unexport(change::UnexportArgs),
     /// Image storages: where images are kept
     #[command(subcommand)]
     Storage(shelf::ShelfCommand),
@@ -38,6 +54,16 @@ pub enum ImageCommand {
     },
     /// Show an image
     Show(ImageArgs),
+    /// Change an image's name, description, or what it is for
+    Update(change::UpdateArgs),
+    /// Let new things be made of an image, or no more
+    State {
+        #[command(flatten)]
+        image: ImageArgs,
+        /// What to do
+        #[arg(value_enum)]
+        event: change::Switch,
+    },
     /// Delete an image; its bytes are kept until it is expunged
     Delete(ImageArgs),
     /// Bring a deleted image back
@@ -56,11 +82,8 @@ pub struct ImageArgs {
 /// What is said of a new image.
 #[derive(Debug, Args)]
 pub struct Said {
-    /// The image storage to keep it on, by uuid or name; may be repeated
-    #[arg(long, value_name = "STORAGE", required = true)]
-    to: Vec<String>,
     /// What it is for [default: root]
-    #[arg(long = "for", value_name = "USE", value_parser = ["root", "data", "iso"], default_value = "root")]
+    #[arg(long = "for", value_name = "USE", value_parser = [ROOT, "data", "iso"], default_value = ROOT)]
     media: String,
     /// Its format; what the bytes say counts
     #[arg(long, value_name = "FORMAT", value_parser = ["raw", "qcow2", "iso"])]
@@ -75,16 +98,14 @@ pub struct Said {
 
 impl Said {
     /// `jobData` of the image of that name that comes from `url`.
-    async fn data(&self, context: &Context, name: &str, url: &str) -> Result<Value, ClientError> {
-        let mut places = Vec::new();
-        for place in &self.to {
-            places.push(lookup::uuid(&lookup::image_storage(&context.client, place).await?)?);
-        }
-        let media = match self.media.as_str() {
-            "data" => "DataVolumeTemplate",
-            "iso" => "ISO",
-            _ => "RootVolumeTemplate",
-        };
+    async fn data(
+        &self,
+        context: &Context,
+        places: &[String],
+        name: &str,
+        url: &str,
+    ) -> Result<Value, ClientError> {
+        let (places, media) = (storages(context, places).await?, media_type(&self.media));
         let mut data = json!({"name": name, "url": url, "backupStorageUuids": places, "mediaType": media});
         for (key, value) in [("format", &self.format), ("description", &self.description)] {
             if let Some(value) = value {
@@ -96,6 +117,51 @@ impl Said {
         }
         Ok(data)
     }
+
+    /// The words of a command line that say it.
+    fn words(&self) -> Vec<String> {
+        let flags = [
+            ("--for", Some(&self.media).filter(|media| *media != ROOT)),
+            ("--format", self.format.as_ref()),
+            ("--checksum", self.checksum.as_ref()),
+            ("--description", self.description.as_ref()),
+        ];
+        let told = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?.clone()]));
+        told.flatten().collect()
+    }
+}
+
+/// What the API calls it.
+fn media_type(word: &str) -> &'static str {
+    match word {
+        "data" => "DataVolumeTemplate",
+        "iso" => "ISO",
+        _ => "RootVolumeTemplate",
+    }
+}
+
+/// The uuids of these image storages.
+async fn storages(context: &Context, places: &[String]) -> Result<Vec<String>, ClientError> {
+    let mut uuids = Vec::new();
+    for place in places {
+        uuids.push(lookup::uuid(&lookup::image_storage(&context.client, place).await?)?);
+    }
+    Ok(uuids)
+}
+
+/// The image storage whose copy of the image is meant: the one that is named, else the first where it is complete.
+async fn place_of(context: &Context, image: &Image, named: Option<&str>) -> Result<String, ClientError> {
+    if let Some(named) = named {
+        return lookup::uuid(&lookup::image_storage(&context.client, named).await?);
+    }
+    let ready = image.backup_storage_refs.iter().find(|copy| copy.status == "Ready");
+    let ready = ready.ok_or_else(|| {
+        ClientError::usage(format!(
+            "the image {} is complete on no image storage ({})",
+            image.name, image.status
+        ))
+    })?;
+    Ok(ready.backup_storage_uuid.clone())
 }
 
 /// Runs one.
@@ -103,27 +169,33 @@ pub async fn run(context: &mut Context, command: ImageCommand) -> Result<Exit, C
     match command {
         ImageCommand::Add(args) => add::add(context, args).await,
         ImageCommand::Upload(args) => upload::upload(context, args).await,
-        ImageCommand::Export(args) => download::export(context, args).await,
+        ImageCommand::FromVolume(args) => from_volume::from_volume(context, args).await,
+        ImageCommand::Migrate(args) => migrate::migrate(context, args).await,
+        ImageCommand::Export(args) => export::export(context, args).await,
+        ImageCommand::Unexport(args) => change::unexport(context, args).await,
         ImageCommand::Storage(command) => shelf::run(context, command).await,
         ImageCommand::List { q } => list(context, &q).await,
         ImageCommand::Show(args) => show(context, &args.image).await,
+        ImageCommand::Update(args) => change::update(context, args).await,
+        ImageCommand::State { image, event } => change::state(context, &image.image, event).await,
         ImageCommand::Delete(args) => {
-            let uuid = uuid_of(context, &args.image, false).await?;
+            let (uuid, name) = named(context, &args.image, Want::Any).await?;
             let answer = context.client.delete(&["images", &uuid]).await?;
-            let sentence = format!("deleted image {uuid}; `longhaul image recover {uuid}` brings it back");
+            let sentence =
+                format!("deleted image {uuid} {name}; `longhaul image recover {uuid}` brings it back");
             context.console.done(&answer, &sentence)?;
             Ok(Exit::Ok)
         }
         ImageCommand::Recover(args) => {
-            let uuid = uuid_of(context, &args.image, true).await?;
+            let (uuid, name) = named(context, &args.image, Want::Deleted).await?;
             let image = inventory(act(context, &uuid, "recoverImage").await?)?;
-            context.console.done(&image, &format!("recovered image {uuid}"))?;
+            context.console.done(&image, &format!("recovered image {uuid} {name}"))?;
             Ok(Exit::Ok)
         }
         ImageCommand::Expunge(args) => {
-            let uuid = uuid_of(context, &args.image, true).await?;
+            let (uuid, name) = named(context, &args.image, Want::Deleted).await?;
             let answer = act(context, &uuid, "expungeImage").await?;
-            context.console.done(&answer, &format!("expunged image {uuid}"))?;
+            context.console.done(&answer, &format!("expunged image {uuid} {name}"))?;
             Ok(Exit::Ok)
         }
     }
@@ -133,8 +205,10 @@ async fn act(context: &Context, uuid: &str, key: &str) -> Result<Value, ClientEr
     context.client.action(&["images", uuid, "actions"], key, &json!({})).await
 }
 
-async fn uuid_of(context: &Context, image: &str, deleted: bool) -> Result<String, ClientError> {
-    lookup::uuid(&lookup::image(&context.client, image, deleted).await?)
+/// The uuid and the name of the image that is meant.
+async fn named(context: &Context, image: &str, want: Want) -> Result<(String, String), ClientError> {
+    let found = lookup::image(&context.client, image, want).await?;
+    Ok((lookup::uuid(&found)?, read::<Image>(&found)?.name))
 }
 
 async fn list(context: &mut Context, conditions: &[String]) -> Result<Exit, ClientError> {
@@ -142,18 +216,25 @@ async fn list(context: &mut Context, conditions: &[String]) -> Result<Exit, Clie
     query.push(("sort", "+name"));
     let images = context.client.list_all(&["images"], &query).await?;
     let views: Vec<Image> = read_all(&images)?;
+    let copies = views.iter().flat_map(|image| &image.backup_storage_refs);
+    let copies: Vec<String> = copies.map(|copy| copy.backup_storage_uuid.clone()).collect();
+    let names = match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => Names::of(context, "backup-storage", copies).await,
+    };
     let rows = views.into_iter().map(|i| {
+        let on: Vec<_> = i.backup_storage_refs.iter().map(|c| names.short(&c.backup_storage_uuid)).collect();
         let (size, stored) = (human::bytes(i.size), human::bytes(i.actual_size));
-        vec![i.uuid, i.name, i.status, i.media_type, i.format, size, stored]
+        vec![i.uuid, i.name, i.status, i.media_type, i.format, size, stored, on.join(", ")]
     });
     let rows = rows.collect();
-    let header = ["uuid", "name", "status", "for", "format", "size", "stored"];
+    let header = ["uuid", "name", "status", "for", "format", "size", "stored", "on"];
     context.console.rows(&Value::Array(images), &header, rows)?;
     Ok(Exit::Ok)
 }
 
 async fn show(context: &mut Context, image: &str) -> Result<Exit, ClientError> {
-    let image = lookup::image(&context.client, image, false).await?;
+    let image = lookup::image(&context.client, image, Want::Any).await?;
     let i: Image = read(&image)?;
     let mut facts = vec![
         ("uuid", i.uuid),
@@ -169,7 +250,18 @@ async fn show(context: &mut Context, image: &str) -> Result<Exit, ClientError> {
         ("from", i.url),
         ("created", i.create_date),
     ];
-    facts.extend(i.backup_storage_refs.into_iter().map(|copy| ("path", copy.install_path)));
+    let names = match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => {
+            let places = i.backup_storage_refs.iter().map(|copy| copy.backup_storage_uuid.clone());
+            Names::of(context, "backup-storage", places).await
+        }
+    };
+    for copy in i.backup_storage_refs {
+        facts.push(("on", format!("{}, {}", names.long(&copy.backup_storage_uuid), copy.status)));
+        facts.push(("path", copy.install_path));
+        facts.push(("exported at", copy.export_url));
+    }
     context.console.facts(&image, &facts)?;
     Ok(Exit::Ok)
 }

@@ -2,6 +2,7 @@
 //! have files of their own.
 
 pub mod ending;
+pub mod join;
 mod list;
 mod members;
 mod show;
@@ -17,6 +18,7 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
 use crate::human::{parse_duration, parse_rate};
+use crate::lookup;
 use crate::run::Context;
 use crate::view::{Job, JobType, read, read_all};
 use crate::watch::{Follow, Show, find_job};
@@ -88,8 +90,15 @@ pub enum JobCommand {
 /// The job that is meant.
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// The job's uuid
-    uuid: String,
+    /// The job's uuid or name
+    job: String,
+}
+
+impl JobArgs {
+    /// Its uuid.
+    async fn uuid(&self, context: &Context) -> Result<String, ClientError> {
+        lookup::job(&context.client, &self.job).await
+    }
 }
 
 /// Runs one.
@@ -97,51 +106,66 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
     match command {
         JobCommand::Submit(args) => submit::submit(context, args).await,
         JobCommand::List(args) => list::list(context, args).await,
-        JobCommand::Show(args) => show::show(context, &args.uuid).await,
-        JobCommand::Watch(args) => ending::follow(context, &args.uuid, &Follow::default()).await,
+        JobCommand::Show(args) => show::show(context, &args.uuid(context).await?).await,
+        JobCommand::Watch(args) => {
+            let uuid = args.uuid(context).await?;
+            ending::follow(context, &uuid, &Follow::default()).await
+        }
         JobCommand::Wait { job, timeout } => {
             let how = Follow { show: Show::Nothing, timeout, ..Follow::default() };
-            ending::follow(context, &job.uuid, &how).await
+            let uuid = job.uuid(context).await?;
+            ending::follow(context, &uuid, &how).await
         }
         JobCommand::Cancel(args) => {
-            context.client.action(&actions(&args.uuid), "cancelLongJob", &json!({})).await?;
+            let uuid = args.uuid(context).await?;
+            context.client.action(&actions(&uuid), "cancelLongJob", &json!({})).await?;
             // The answer says that the cancel is accepted; the state says whether it is done.
-            let job = find_job(&context.client, &args.uuid).await?;
+            let job = find_job(&context.client, &uuid).await?;
             let view: Job = read(&job)?;
             context.console.done(&job, &format!("job {} is {}", view.uuid, view.state.name()))?;
             Ok(Exit::Ok)
         }
-        JobCommand::Rerun { job, watch } => act(context, &job.uuid, "rerunLongJob", watch).await,
-        JobCommand::Resume { job, watch } => act(context, &job.uuid, "resumeLongJob", watch).await,
+        JobCommand::Rerun { job, watch } => {
+            let uuid = job.uuid(context).await?;
+            act(context, &uuid, "rerunLongJob", watch).await
+        }
+        JobCommand::Resume { job, watch } => {
+            let uuid = job.uuid(context).await?;
+            act(context, &uuid, "resumeLongJob", watch).await
+        }
         JobCommand::Throttle { job, rate } => {
+            let uuid = job.uuid(context).await?;
             let params = json!({"bytesPerSecond": rate});
-            let answer = context.client.action(&actions(&job.uuid), "throttleLongJob", &params).await?;
+            let answer = context.client.action(&actions(&uuid), "throttleLongJob", &params).await?;
             let told = match rate {
                 0 => "has no rate of its own".to_owned(),
                 rate => format!("copies at most {} per second", human::bytes(rate)),
             };
-            context.console.done(&inventory(answer)?, &format!("job {} {told}", job.uuid))?;
+            context.console.done(&inventory(answer)?, &format!("job {uuid} {told}"))?;
             Ok(Exit::Ok)
         }
         JobCommand::Clean(args) => {
-            let answer = context.client.action(&actions(&args.uuid), "cleanLongJob", &json!({})).await?;
-            context.console.done(&answer, &format!("job {} is being cleaned", args.uuid))?;
+            let uuid = args.uuid(context).await?;
+            let answer = context.client.action(&actions(&uuid), "cleanLongJob", &json!({})).await?;
+            context.console.done(&answer, &format!("job {uuid} is being cleaned"))?;
             Ok(Exit::Ok)
         }
         JobCommand::Delete(args) => {
-            let answer = context.client.delete(&["longjobs", &args.uuid]).await?;
-            context.console.done(&answer, &format!("deleted job {}", args.uuid))?;
+            let uuid = args.uuid(context).await?;
+            let answer = context.client.delete(&["longjobs", &uuid]).await?;
+            context.console.done(&answer, &format!("deleted job {uuid}"))?;
             Ok(Exit::Ok)
         }
         JobCommand::Update { job, name, description } => {
+            let uuid = job.uuid(context).await?;
             let mut params = json!({});
             for (key, value) in [("name", name), ("description", description)] {
                 if let Some(value) = value {
                     params[key] = Value::from(value);
                 }
             }
-            let answer = context.client.action(&actions(&job.uuid), "updateLongJob", &params).await?;
-            context.console.done(&inventory(answer)?, &format!("updated job {}", job.uuid))?;
+            let answer = context.client.action(&actions(&uuid), "updateLongJob", &params).await?;
+            context.console.done(&inventory(answer)?, &format!("updated job {uuid}"))?;
             Ok(Exit::Ok)
         }
         JobCommand::Types => types(context).await,

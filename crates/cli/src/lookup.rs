@@ -1,17 +1,29 @@
-//! From what a user types to one resource: a uuid, or a name that fits only one.
+//! From what a user types to one resource: a uuid, the first digits of one, or a name, that fit only one.
 
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::ClientError;
 
-/// Which volumes a name may mean.
+/// Fewest digits that are taken for the beginning of a uuid.
+pub const PREFIX_MIN: usize = 8;
+/// Most candidates that are told where several fit.
+const CANDIDATES_MAX: usize = 10;
+
+/// Which volumes and images a name may mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     /// Any; those that are not deleted come first.
     Any,
     /// Deleted ones only.
     Deleted,
+}
+
+/// What it was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Uuid,
+    Name,
 }
 
 /// Whether the text has the form of a uuid.
@@ -21,37 +33,36 @@ pub fn is_uuid(text: &str) -> bool {
 
 /// The storage of that uuid or name.
 pub async fn storage(client: &Client, text: &str) -> Result<Value, ClientError> {
-    one("primary storage", find(client, "primary-storage", text).await?, text)
+    one("primary storage", find(client, "primary-storage", text).await?.0, text)
 }
 
 /// The account of that uuid or name.
 pub async fn account(client: &Client, text: &str) -> Result<Value, ClientError> {
-    one("account", find(client, "accounts", text).await?, text)
+    one("account", find(client, "accounts", text).await?.0, text)
 }
 
 /// The volume of that uuid or name.
 pub async fn volume(client: &Client, text: &str, want: Want) -> Result<Value, ClientError> {
-    let mut found = find(client, "volumes", text).await?;
-    if !is_uuid(text) {
-        let is_deleted = |volume: &Value| volume["status"] == "Deleted";
-        let live = found.iter().any(|v| !is_deleted(v));
-        found.retain(|v| is_deleted(v) == (want == Want::Deleted || !live));
-    }
-    one("volume", found, text)
+    one("volume", wanted(find(client, "volumes", text).await?, want), text)
 }
 
 /// The image storage of that uuid or name.
 pub async fn image_storage(client: &Client, text: &str) -> Result<Value, ClientError> {
-    one("image storage", find(client, "backup-storage", text).await?, text)
+    one("image storage", find(client, "backup-storage", text).await?.0, text)
 }
 
-/// The image of that uuid or name; `deleted`: of those that are.
-pub async fn image(client: &Client, text: &str, deleted: bool) -> Result<Value, ClientError> {
-    let mut found = find(client, "images", text).await?;
-    if !is_uuid(text) {
-        found.retain(|image| (image["status"] == "Deleted") == deleted);
+/// The image of that uuid or name.
+pub async fn image(client: &Client, text: &str, want: Want) -> Result<Value, ClientError> {
+    one("image", wanted(find(client, "images", text).await?, want), text)
+}
+
+/// The uuid of the job of that uuid or name. A whole uuid is not looked up: the call that follows does.
+pub async fn job(client: &Client, text: &str) -> Result<String, ClientError> {
+    let digits = digits(text);
+    if is_uuid(&digits) {
+        return Ok(digits);
     }
-    one("image", found, text)
+    uuid(&one("job", find(client, "longjobs", text).await?.0, text)?)
 }
 
 /// The uuid in an object.
@@ -60,9 +71,16 @@ pub fn uuid(object: &Value) -> Result<String, ClientError> {
     uuid.map(str::to_owned).ok_or_else(|| ClientError::bad_answer("an object has no uuid"))
 }
 
-async fn find(client: &Client, path: &str, text: &str) -> Result<Vec<Value>, ClientError> {
-    if is_uuid(text) {
-        return client.list(&[path], &[("q", &format!("uuid={text}"))]).await;
+/// As uuids are written on the wire: tools print dashes and capitals.
+fn digits(text: &str) -> String {
+    text.replace('-', "").to_ascii_lowercase()
+}
+
+async fn find(client: &Client, path: &str, text: &str) -> Result<(Vec<Value>, By), ClientError> {
+    let digits = digits(text);
+    if is_uuid(&digits) {
+        let found = client.list(&[path], &[("q", &format!("uuid={digits}"))]).await?;
+        return Ok((found, By::Uuid));
     }
     let mut found = if fits_a_condition(text) {
         client.list(&[path], &[("q", &format!("name={text}")), ("limit", "100")]).await?
@@ -74,12 +92,29 @@ async fn find(client: &Client, path: &str, text: &str) -> Result<Vec<Value>, Cli
     if found.iter().any(|row| row["name"] == text) {
         found.retain(|row| row["name"] == text);
     }
-    Ok(found)
+    let is_prefix = (PREFIX_MIN..32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if !found.is_empty() || !is_prefix {
+        return Ok((found, By::Name));
+    }
+    let begins = format!("uuid~={digits}%");
+    let mut found = client.list(&[path], &[("q", &begins), ("limit", "100")]).await?;
+    found.retain(|row| row["uuid"].as_str().is_some_and(|uuid| uuid.starts_with(&digits)));
+    Ok((found, By::Uuid))
+}
+
+/// Those of a name that are meant; a uuid says which one it means.
+fn wanted((mut found, by): (Vec<Value>, By), want: Want) -> Vec<Value> {
+    if by == By::Name {
+        let is_deleted = |row: &Value| row["status"] == "Deleted";
+        let live = found.iter().any(|row| !is_deleted(row));
+        found.retain(|row| is_deleted(row) == (want == Want::Deleted || !live));
+    }
+    found
 }
 
 /// Whether `name=TEXT` is read as such: the API splits a condition at the first operator of its list that is
 /// anywhere in the text.
-fn fits_a_condition(text: &str) -> bool {
+pub fn fits_a_condition(text: &str) -> bool {
     !text.starts_with('=') && !["!=", ">=", "<=", "~=", "?="].iter().any(|op| text.contains(op))
 }
 
@@ -87,12 +122,17 @@ fn one(kind: &str, mut found: Vec<Value>, text: &str) -> Result<Value, ClientErr
     match found.len() {
         0 => Err(ClientError::not_found(format!("no {kind} is `{text}`"))),
         1 => Ok(found.remove(0)),
-        _ => {
-            let uuids: Vec<&str> = found.iter().filter_map(|row| row["uuid"].as_str()).take(10).collect();
-            Err(ClientError::usage(format!(
-                "`{text}` is the name of several: {}; say which by its uuid",
-                uuids.join(", ")
-            )))
+        count => {
+            let mut told = format!("`{text}` fits {count} of the kind {kind}; say which by its uuid:");
+            for row in found.iter().take(CANDIDATES_MAX) {
+                let of = |key: &str| row[key].as_str().unwrap_or_default();
+                let state = if row["status"].is_string() { of("status") } else { of("state") };
+                told.push_str(&format!("\n{}  {}  {state}  {}", of("uuid"), of("name"), of("createDate")));
+            }
+            if count > CANDIDATES_MAX {
+                told.push_str(&format!("\nand {} more", count - CANDIDATES_MAX));
+            }
+            Err(ClientError::usage(told))
         }
     }
 }

@@ -5,7 +5,7 @@ use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
 use crate::error;
-use crate::exit::EXITS;
+use crate::exit::{EXITS, NAMING};
 
 /// How a shell and `man` get to know the commands. The example is run by the tests of the documents.
 const SHELL: &str = "\n## Completions and manual pages\n\n\
@@ -26,7 +26,13 @@ pub fn reference_markdown(program: &Command) -> String {
     let mut program = program.clone();
     program.build();
     let mut text = format!("# `{}`: the command line\n\n", program.get_name());
-    text.push_str("Generated from the commands themselves; do not edit. `--help` says the same.\n");
+    text.push_str("Generated from the commands themselves; do not edit. `--help` says the same.\n\n");
+    text.push_str(&format!("{}\n\n", NAMING.replace('\n', " ")));
+    text.push_str(
+        "With `-o json`, stdout has the API's objects, and a failure is one line of JSON, the last of stderr:\n\
+         `{\"error\":{\"code\":…,\"description\":…,\"details\":…},\"exit\":…,\"whatToDo\":…}`. Mistakes in the command line itself\n\
+         are told in words.\n",
+    );
     command(&mut text, &mut program, &mut Vec::new());
     text.push_str(SHELL);
     exits(&mut text);
@@ -113,6 +119,9 @@ fn codes(text: &mut String) {
         (error::USAGE, "the command line is wrong"),
         (error::LOCAL, "something on this machine failed"),
         (error::NO_SESSION, "nobody is logged in"),
+        (error::WAIT_OVER, "the time given to a wait is over"),
+        (error::STAYS_SUSPENDED, "the job that was waited for stays Suspended until somebody acts"),
+        (error::OTHER_BYTES, "an exported image came with another MD5 than the server told"),
         ("HTTP.nnn", "the server answered that status with text instead of an error object"),
     ] {
         text.push_str(&format!("| `{code}` | {} |\n", cell(meaning)));

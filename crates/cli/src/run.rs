@@ -136,6 +136,6 @@ fn connect(env: &Env, globals: &Globals) -> Result<(Client, Sessions), ClientErr
 }
 
 fn told(console: &mut Console, error: &ClientError) -> Exit {
-    console.note(&error.told());
+    console.error(error, error.advice(), error.exit());
     error.exit()
 }

@@ -1,4 +1,5 @@
-//! `storage`: primary storages, what is on them, and their trash.
+//! `storage`: primary storages and what is on them. Emptying one is in `evacuate`, one with its bandwidth in
+//! `bandwidth`, trash in `crate::trash`.
 
 mod bandwidth;
 mod evacuate;
@@ -8,12 +9,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::inventory;
+use crate::confirm::agreed;
+use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
 use crate::lookup;
+use crate::names::Names;
 use crate::run::Context;
-use crate::view::{ScanItem, Storage, Trash, read, read_all};
+use crate::trash::{self, Of, TrashCommand};
+use crate::view::{ScanItem, Storage, read, read_all};
 
 /// Commands on primary storages.
 #[derive(Debug, Subcommand)]
@@ -40,7 +45,7 @@ pub enum StorageCommand {
     /// What was moved away or deleted and is still there
     #[command(subcommand)]
     Trash(TrashCommand),
-    /// Let a storage take new volumes, or no more (admin)
+    /// Let a storage take new volumes and work, or no more (admin)
     State {
         /// The storage's uuid or name
         storage: String,
@@ -48,11 +53,11 @@ pub enum StorageCommand {
         #[arg(value_enum)]
         event: StateEvent,
     },
-    /// Drop the record of a storage; its files stay (admin)
+    /// Drop the record of a storage, and those of its trash; its files stay (admin)
     Delete {
         /// The storage's uuid or name
         storage: String,
-        /// Drop the records of its trash with it; their files stay too, and are nobody's
+        /// Drop the records of its trash with it, and do not ask; their files stay too, and are nobody's
         #[arg(long)]
         with_trash: bool,
     },
@@ -152,24 +157,6 @@ impl PoolArgs {
     }
 }
 
-/// Commands on trash.
-#[derive(Debug, Subcommand)]
-pub enum TrashCommand {
-    /// List a storage's trash (admin)
-    List {
-        /// The storage's uuid or name
-        storage: String,
-    },
-    /// Delete a storage's trash for good (admin)
-    Clean {
-        /// The storage's uuid or name
-        storage: String,
-        /// Only the item of this number
-        #[arg(long, value_name = "NUMBER")]
-        id: Option<u64>,
-    },
-}
-
 /// A change of state.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum StateEvent {
@@ -201,8 +188,7 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
         StorageCommand::Scan { storage } => scan(context, &storage).await,
         StorageCommand::Evacuate(args) => evacuate::evacuate(context, args).await,
         StorageCommand::Evacuation(args) => evacuate::report(context, args).await,
-        StorageCommand::Trash(TrashCommand::List { storage }) => trash(context, &storage).await,
-        StorageCommand::Trash(TrashCommand::Clean { storage, id }) => clean(context, &storage, id).await,
+        StorageCommand::Trash(command) => trash::run(context, Of::Primary, command).await,
         StorageCommand::State { storage, event } => {
             let uuid = uuid_of(context, &storage).await?;
             let event = match event {
@@ -221,12 +207,20 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             Ok(Exit::Ok)
         }
         StorageCommand::Delete { storage, with_trash } => {
-            let uuid = uuid_of(context, &storage).await?;
-            let mode: &[(&str, &str)] = if with_trash { &[("deleteMode", "Enforcing")] } else { &[] };
+            let view: Storage = read(&lookup::storage(&context.client, &storage).await?)?;
+            let (uuid, name) = (view.uuid, view.name);
+            let items = trash::items(context, Of::Primary, &uuid).await?;
+            let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
+            if !items.is_empty() && !agreed(context, with_trash, &what, "--with-trash")? {
+                return Ok(Exit::Failed);
+            }
+            // What nobody agreed to is not forgotten, whatever came there meanwhile.
+            let mode: &[(&str, &str)] =
+                if with_trash || !items.is_empty() { &[("deleteMode", "Enforcing")] } else { &[] };
             let answer = context.client.call(Method::DELETE, &["primary-storage", &uuid], mode, None).await?;
             context
                 .console
-                .done(&answer, &format!("deleted the record of storage {uuid}; its files stay"))?;
+                .done(&answer, &format!("deleted the record of storage {uuid} {name}; its files stay"))?;
             Ok(Exit::Ok)
         }
     }
@@ -283,9 +277,14 @@ async fn scan(context: &mut Context, storage: &str) -> Result<Exit, ClientError>
     let items = context.client.list(&["primary-storage", &uuid, "scan"], &[]).await?;
     let views: Vec<ScanItem> = read_all(&items)?;
     let nothing = views.is_empty();
+    let names = match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => Names::of(context, "volumes", views.iter().map(|i| i.volume_uuid.clone())).await,
+    };
     let rows = views.into_iter().map(|i| {
+        let volume = names.long(&i.volume_uuid);
         let size = |bytes: Option<u64>| bytes.map(human::bytes).unwrap_or_default();
-        vec![i.status, i.install_path, i.format, size(i.size), size(i.actual_size), i.volume_uuid, i.detail]
+        vec![i.status, i.install_path, i.format, size(i.size), size(i.actual_size), volume, i.detail]
     });
     let rows = rows.collect();
     let header = ["found", "path", "format", "size", "on disk", "volume", "detail"];
@@ -294,45 +293,4 @@ async fn scan(context: &mut Context, storage: &str) -> Result<Exit, ClientError>
         context.console.note("every file has its record, and every record its file");
     }
     Ok(Exit::Ok)
-}
-
-async fn trash(context: &mut Context, storage: &str) -> Result<Exit, ClientError> {
-    let uuid = uuid_of(context, storage).await?;
-    let items = context.client.list(&["primary-storage", "trash"], &[("uuid", &uuid)]).await?;
-    let views: Vec<Trash> = read_all(&items)?;
-    let rows = views.into_iter().map(|t| {
-        let size = human::bytes(t.size);
-        vec![t.trash_id.to_string(), t.trash_type, t.resource_uuid, size, t.create_date, t.install_path]
-    });
-    let rows = rows.collect();
-    let header = ["id", "why", "resource", "size", "since", "path"];
-    context.console.rows(&Value::Array(items), &header, rows)?;
-    Ok(Exit::Ok)
-}
-
-async fn clean(context: &mut Context, storage: &str, id: Option<u64>) -> Result<Exit, ClientError> {
-    let uuid = uuid_of(context, storage).await?;
-    if let Some(id) = id {
-        // To the server, what is gone already is a success.
-        let items = context.client.list(&["primary-storage", "trash"], &[("uuid", &uuid)]).await?;
-        if !items.iter().any(|item| item["trashId"] == id) {
-            return Err(ClientError::not_found(format!(
-                "there is no item {id} in the trash of {storage}; storage trash list {storage} shows what there is"
-            )));
-        }
-    }
-    let params = id.map_or_else(|| json!({}), |id| json!({"trashId": id}));
-    let path = ["primary-storage", &uuid, "trash", "actions"];
-    let answer = context.client.action(&path, "cleanUpTrashOnPrimaryStorage", &params).await?;
-    let items = answer["results"].as_array().cloned().unwrap_or_default();
-    let (gone, kept): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["success"] != false);
-    let freed = answer["result"]["size"].as_u64().unwrap_or(0);
-    let items = if gone.len() == 1 { "item" } else { "items" };
-    let sentence = format!("deleted {} {items}, {} freed", gone.len(), human::bytes(freed));
-    context.console.done(&answer, &sentence)?;
-    for item in &kept {
-        let error = ClientError::of_object(&item["error"]);
-        context.console.note(&format!("item {} stays\n{}", item["trashId"], error.told()));
-    }
-    Ok(if kept.is_empty() { Exit::Ok } else { Exit::Failed })
 }

@@ -1,10 +1,16 @@
 //! Tests of whole commands against a fake server: what is sent, what is printed, how they end.
 
+mod again;
+mod asking;
+mod breaks;
 mod calls;
 mod commands;
+mod exports;
 mod fake;
 mod following;
+mod image_records;
 mod images;
+mod naming;
 mod pages;
 mod sessions;
 

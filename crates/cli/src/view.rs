@@ -240,6 +240,8 @@ lenient! {
         backup_storage_uuid: String,
         install_path: String,
         status: String,
+        #[serde(deserialize_with = "or_empty")]
+        export_url: String,
     }
     /// A finding of a scan.
     ScanItem {

@@ -1,5 +1,7 @@
-//! `volume`: volumes. The short commands are here; moving one is in `migrate`.
+//! `volume`: volumes. The short commands are here; making one is in `create`, taking one in in `import`, moving one in
+//! `migrate`.
 
+mod create;
 mod import;
 mod migrate;
 
@@ -7,31 +9,20 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::client::inventory;
+use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
-use crate::human::{self, parse_bytes};
+use crate::human;
 use crate::lookup::{self, Want};
+use crate::names::Names;
 use crate::run::Context;
-use crate::view::{Storage, Volume, read, read_all};
+use crate::view::{Volume, read, read_all};
 
 /// Commands on volumes.
 #[derive(Debug, Subcommand)]
 pub enum VolumeCommand {
-    /// Create an empty volume
-    Create {
-        /// Its name
-        #[arg(long, value_name = "NAME")]
-        name: String,
-        /// Its size, as 512M or 10G
-        #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
-        size: u64,
-        /// The storage's uuid or name; without it the volume is only recorded
-        #[arg(long, value_name = "STORAGE")]
-        storage: Option<String>,
-        /// For people
-        #[arg(long, value_name = "TEXT")]
-        description: Option<String>,
-    },
+    /// Create a volume: an empty one, or one of an image, as a long job; run it again and it goes on
+    Create(create::CreateArgs),
     /// Make a file below a storage's root a volume, without copying a byte (admin)
     Adopt {
         /// The storage's uuid or name
@@ -50,7 +41,7 @@ pub enum VolumeCommand {
         #[arg(long, value_name = "ACCOUNT")]
         account: Option<String>,
     },
-    /// Copy a file of the server's machine into a new volume, as a long job (admin)
+    /// Copy a file of the server's machine into a new volume, as a long job; run it again and it goes on (admin)
     Import(import::ImportArgs),
     /// List volumes
     List {
@@ -71,7 +62,7 @@ pub enum VolumeCommand {
     Recover(VolumeArgs),
     /// Remove a deleted volume and its bytes for good
     Expunge(VolumeArgs),
-    /// Move a volume to another storage, as a long job
+    /// Move a volume to another storage, as a long job; run it again and it goes on
     Migrate(migrate::MigrateArgs),
 }
 
@@ -85,16 +76,7 @@ pub struct VolumeArgs {
 /// Runs one.
 pub async fn run(context: &mut Context, command: VolumeCommand) -> Result<Exit, ClientError> {
     match command {
-        VolumeCommand::Create { name, size, storage, description } => {
-            let mut params = json!({"name": name, "diskSize": size});
-            if let Some(storage) = storage {
-                params["primaryStorageUuid"] = Value::from(storage_uuid(context, &storage).await?);
-            }
-            describe(&mut params, description);
-            let volume =
-                inventory(context.client.post(&["volumes", "data"], &json!({"params": params})).await?)?;
-            print_one(context, &volume, "created")
-        }
+        VolumeCommand::Create(args) => create::create(context, args).await,
         VolumeCommand::Adopt { storage, path, name, description, account } => {
             let storage = storage_uuid(context, &storage).await?;
             let mut params = json!({"primaryStorageUuid": storage, "installPath": path, "name": name});
@@ -111,27 +93,28 @@ pub async fn run(context: &mut Context, command: VolumeCommand) -> Result<Exit, 
         VolumeCommand::List { storage, q } => list(context, storage, q).await,
         VolumeCommand::Show(args) => show(context, &args.volume).await,
         VolumeCommand::Forget(args) => {
-            let uuid = uuid_of(context, &args.volume, Want::Any).await?;
+            let (uuid, name) = named(context, &args.volume, Want::Any).await?;
             let answer = act(context, &uuid, "forgetVolume").await?;
-            context.console.done(&answer, &format!("forgot volume {uuid}; its file is as it was"))?;
+            context.console.done(&answer, &format!("forgot volume {uuid} {name}; its file is as it was"))?;
             Ok(Exit::Ok)
         }
         VolumeCommand::Delete(args) => {
-            let uuid = uuid_of(context, &args.volume, Want::Any).await?;
+            let (uuid, name) = named(context, &args.volume, Want::Any).await?;
             let answer = context.client.delete(&["volumes", &uuid]).await?;
-            let sentence = format!("deleted volume {uuid}; `longhaul volume recover {uuid}` brings it back");
+            let sentence =
+                format!("deleted volume {uuid} {name}; `longhaul volume recover {uuid}` brings it back");
             context.console.done(&answer, &sentence)?;
             Ok(Exit::Ok)
         }
         VolumeCommand::Recover(args) => {
-            let uuid = uuid_of(context, &args.volume, Want::Deleted).await?;
+            let (uuid, _) = named(context, &args.volume, Want::Deleted).await?;
             let volume = inventory(act(context, &uuid, "recoverDataVolume").await?)?;
             print_one(context, &volume, "recovered")
         }
         VolumeCommand::Expunge(args) => {
-            let uuid = uuid_of(context, &args.volume, Want::Deleted).await?;
+            let (uuid, name) = named(context, &args.volume, Want::Deleted).await?;
             let answer = act(context, &uuid, "expungeDataVolume").await?;
-            context.console.done(&answer, &format!("expunged volume {uuid}"))?;
+            context.console.done(&answer, &format!("expunged volume {uuid} {name}"))?;
             Ok(Exit::Ok)
         }
         VolumeCommand::Migrate(args) => migrate::migrate(context, args).await,
@@ -148,8 +131,10 @@ async fn act(context: &Context, uuid: &str, key: &str) -> Result<Value, ClientEr
     context.client.action(&["volumes", uuid, "actions"], key, &json!({})).await
 }
 
-async fn uuid_of(context: &Context, volume: &str, want: Want) -> Result<String, ClientError> {
-    lookup::uuid(&lookup::volume(&context.client, volume, want).await?)
+/// The uuid and the name of the volume that is meant.
+async fn named(context: &Context, volume: &str, want: Want) -> Result<(String, String), ClientError> {
+    let found = lookup::volume(&context.client, volume, want).await?;
+    Ok((lookup::uuid(&found)?, read::<Volume>(&found)?.name))
 }
 
 async fn storage_uuid(context: &Context, storage: &str) -> Result<String, ClientError> {
@@ -174,10 +159,15 @@ async fn list(
     query.push(("sort", "+name"));
     let volumes = context.client.list_all(&["volumes"], &query).await?;
     let views: Vec<Volume> = read_all(&volumes)?;
-    let storages: Vec<Storage> = read_all(&context.client.list_all(&["primary-storage"], &[]).await?)?;
+    let names = match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => {
+            let storages = views.iter().map(|v| v.primary_storage_uuid.clone());
+            Names::of(context, "primary-storage", storages.collect::<Vec<_>>()).await
+        }
+    };
     let rows = views.into_iter().map(|v| {
-        let storage = storages.iter().find(|s| s.uuid == v.primary_storage_uuid);
-        let storage = storage.map_or(v.primary_storage_uuid, |s| s.name.clone());
+        let storage = names.short(&v.primary_storage_uuid);
         let used = v.actual_size.map(human::bytes).unwrap_or_default();
         vec![v.uuid, v.name, v.status, v.format, human::bytes(v.size), used, storage]
     });
@@ -190,6 +180,10 @@ async fn list(
 async fn show(context: &mut Context, volume: &str) -> Result<Exit, ClientError> {
     let volume = lookup::volume(&context.client, volume, Want::Any).await?;
     let v: Volume = read(&volume)?;
+    let names = match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => Names::of(context, "primary-storage", [v.primary_storage_uuid.clone()]).await,
+    };
     context.console.facts(
         &volume,
         &[
@@ -201,7 +195,7 @@ async fn show(context: &mut Context, volume: &str) -> Result<Exit, ClientError> 
             ("format", v.format),
             ("size", format!("{} ({} bytes)", human::bytes(v.size), v.size)),
             ("on disk", v.actual_size.map(human::bytes).unwrap_or_default()),
-            ("storage", v.primary_storage_uuid),
+            ("storage", names.long(&v.primary_storage_uuid)),
             ("path", v.install_path),
             ("created", v.create_date),
             ("changed", v.last_op_date),

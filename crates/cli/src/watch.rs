@@ -14,7 +14,7 @@ use crate::pause::{Growing, moment, pause};
 use crate::view::{Job, Progress, read};
 #[cfg(test)]
 pub(crate) use screen::Lines;
-pub(crate) use screen::Screen;
+pub(crate) use screen::{Screen, WITH_BAR, fit};
 
 /// Pauses between two looks grow from the first to the last.
 const LOOK_FIRST: Duration = Duration::from_millis(50);

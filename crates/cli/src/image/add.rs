@@ -1,16 +1,14 @@
 //! `image add`: the server fetches an image, as a long job that is followed.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Said;
-use crate::client::inventory;
 use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
-use crate::job::{ending, submit};
+use crate::job::{ending, join};
 use crate::run::Context;
-use crate::view::{Job, read};
 use crate::watch::Follow;
 
 /// The job type.
@@ -25,6 +23,9 @@ pub struct AddArgs {
     // Not under the id of the global --url: the session would be sent to where the image lies.
     #[arg(id = "from", value_name = "URL")]
     from: String,
+    /// The image storage to keep it on, by uuid or name; may be repeated
+    #[arg(long, value_name = "STORAGE", required = true)]
+    to: Vec<String>,
     #[command(flatten)]
     said: Said,
     /// Only submit the job
@@ -34,21 +35,13 @@ pub struct AddArgs {
 
 /// Adds an image.
 pub async fn add(context: &mut Context, args: AddArgs) -> Result<Exit, ClientError> {
-    let data = args.said.data(context, &args.name, &args.from).await?;
-    let params = json!({"name": named("add", &args.name), "jobName": JOB_NAME, "jobData": data.to_string()});
-    let job = inventory(submit::send(context, params, &[], &[]).await?)?;
-    let view: Job = read(&job)?;
+    let data = args.said.data(context, &args.to, &args.name, &args.from).await?;
+    let job = join::start(context, JOB_NAME, &format!("add image {}", args.name), &data).await?;
     if args.no_wait {
-        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
-        return Ok(Exit::Ok);
+        return join::not_waited(context, &job);
     }
-    context.console.note(&format!("job {}", view.uuid));
-    followed(context, &view.uuid, args.name).await
-}
-
-/// The name of a job for people.
-pub fn named(verb: &str, image: &str) -> String {
-    format!("{verb} image {image}").chars().take(255).collect()
+    let uuid = join::followed(context, &job)?;
+    followed(context, &uuid, args.name).await
 }
 
 /// Follows a job that makes an image to its end, and prints what it made.

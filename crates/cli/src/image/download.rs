@@ -1,93 +1,24 @@
-//! `image export`: an export of the image is made, fetched into a file, and taken back. A fetch that was cut goes on
-//! from `FILE.part`; what came is compared with the export's MD5 by the server's entity tag alone, so a changed export
-//! starts over.
+//! How an export is fetched: into `FILE.part`, in ranges over breaks, from where an earlier run was cut. What came gets
+//! its name when it has the MD5 that the server told; else it is removed, since no further fetch would mend it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use md5::{Digest, Md5};
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::bar::Bytes;
-use crate::error::{ClientError, LOST};
-use crate::exit::Exit;
-use crate::lookup;
+use crate::error::{ClientError, LOST, OTHER_BYTES};
 use crate::pause::pause;
-use crate::run::Context;
-use crate::view::{Image, read};
 
 /// How often a fetch that breaks off without a byte is tried.
 const TRIES_MAX: u32 = 10;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Flags of `image export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// The image's uuid or name
-    image: String,
-    /// The file to write; it must not exist
-    #[arg(long, value_name = "FILE")]
-    to: PathBuf,
-    /// The image storage to read, by uuid or name [default: the first that has it]
-    #[arg(long, value_name = "STORAGE")]
-    from: Option<String>,
-    /// The format to export [default: as it is stored]
-    #[arg(long, value_name = "FORMAT", value_parser = ["raw", "qcow2"])]
-    format: Option<String>,
-    /// Leave the export there afterwards, and print its URL
-    #[arg(long)]
-    keep: bool,
-}
-
-/// Exports an image.
-pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, ClientError> {
-    if args.to.exists() {
-        return Err(ClientError::usage(format!("{} exists; give another name", args.to.display())));
-    }
-    let image = lookup::image(&context.client, &args.image, false).await?;
-    let view: Image = read(&image)?;
-    let place = match &args.from {
-        Some(place) => lookup::uuid(&lookup::image_storage(&context.client, place).await?)?,
-        None => {
-            let ready = view.backup_storage_refs.iter().find(|copy| copy.status == "Ready");
-            let ready = ready.ok_or_else(|| ClientError::usage("the image is complete nowhere"))?;
-            ready.backup_storage_uuid.clone()
-        }
-    };
-    let mut params = json!({"imageUuid": view.uuid});
-    // Said each time, or an export that was left there in another format would be taken for it.
-    let format = args.format.as_deref().unwrap_or(&view.format);
-    if ["raw", "qcow2"].contains(&format) {
-        params["exportFormat"] = Value::from(format);
-    }
-    let path = ["backup-storage", place.as_str(), "actions"];
-    let answer = context.client.action(&path, "exportImageFromBackupStorage", &params).await?;
-    let url = answer["imageUrl"].as_str().unwrap_or_default().to_owned();
-    let fetched = tokio::select! {
-        fetched = fetch(&url, &args.to, &view.name) => Some(fetched?),
-        _ = tokio::signal::ctrl_c() => None,
-    };
-    let Some(bytes) = fetched else {
-        context.console.note("stopped; the same command goes on from what came");
-        return Ok(Exit::Interrupted);
-    };
-    // What was there before is left there: somebody else may be fetching it.
-    if !args.keep && answer["existed"] != true {
-        let path = ["backup-storage", &place, "exported-images", &view.uuid];
-        let only = url.rsplit_once('.').map(|(_, format)| ("exportFormat", format));
-        let query = only.into_iter().filter(|(_, format)| ["raw", "qcow2", "iso"].contains(format));
-        context.client.call(Method::DELETE, &path, &query.collect::<Vec<_>>(), None).await?;
-    }
-    let size = crate::human::bytes(bytes);
-    let url = if args.keep { format!("; it is also at {url}") } else { String::new() };
-    let sentence = format!("exported image {} to {} ({size}){url}", view.uuid, args.to.display());
-    context.console.done(&answer, &sentence)?;
-    Ok(Exit::Ok)
-}
+/// Bytes that are read at a time to be compared.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// `FILE` with something behind its name.
 fn beside(file: &Path, what: &str) -> PathBuf {
@@ -96,9 +27,18 @@ fn beside(file: &Path, what: &str) -> PathBuf {
     name.into()
 }
 
-/// Fetches `url` to a file, going on from what came before; answers how many bytes it has.
-async fn fetch(url: &str, file: &Path, label: &str) -> Result<u64, ClientError> {
-    let (part, tag_file) = (beside(file, ".part"), beside(file, ".part.tag"));
+/// Where what came of a file is until it is whole.
+pub fn part(file: &Path) -> PathBuf {
+    beside(file, ".part")
+}
+
+/// Fetches `url` to a file, going on from what came before; answers how many bytes it has. Its MD5 must be `md5`, where
+/// that is told.
+///
+/// # Errors
+/// The server does not give it, this machine does not take it, or other bytes came.
+pub async fn fetch(url: &str, file: &Path, label: &str, md5: &str) -> Result<u64, ClientError> {
+    let (part, tag_file) = (part(file), beside(file, ".part.tag"));
     let local = |why: std::io::Error| ClientError::local(format!("{}: {why}", part.display()));
     let http = reqwest::Client::new();
     let mut tries = 0;
@@ -107,6 +47,13 @@ async fn fetch(url: &str, file: &Path, label: &str) -> Result<u64, ClientError> 
         let tag = tokio::fs::read_to_string(&tag_file).await.ok();
         match piece(&http, url, &part, &tag_file, had, tag.as_deref(), label).await {
             Ok(bytes) => {
+                if let Err(error) = compare(&part, bytes, label, md5).await {
+                    if error.code == OTHER_BYTES {
+                        let _ = tokio::fs::remove_file(&part).await; // it is of use to nobody
+                        let _ = tokio::fs::remove_file(&tag_file).await;
+                    }
+                    return Err(error);
+                }
                 tokio::fs::rename(&part, file).await.map_err(local)?;
                 let _ = tokio::fs::remove_file(&tag_file).await; // it is of use to nobody now
                 return Ok(bytes);
@@ -122,6 +69,32 @@ async fn fetch(url: &str, file: &Path, label: &str) -> Result<u64, ClientError> 
             }
         }
     }
+}
+
+/// Reads what came and compares it.
+async fn compare(part: &Path, bytes: u64, label: &str, md5: &str) -> Result<(), ClientError> {
+    if md5.is_empty() {
+        return Ok(());
+    }
+    let local = |why: std::io::Error| ClientError::local(format!("{}: {why}", part.display()));
+    let mut file = tokio::fs::File::open(part).await.map_err(local)?;
+    let (mut digest, mut block, mut done) = (Md5::new(), vec![0; BLOCK_BYTES], 0);
+    let mut bar = Bytes::new(&format!("{label}, compared"), bytes);
+    loop {
+        let count = file.read(&mut block).await.map_err(local)?;
+        if count == 0 {
+            break;
+        }
+        digest.update(&block[..count]);
+        done += count as u64;
+        bar.at(done);
+    }
+    let came: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    if came.eq_ignore_ascii_case(md5) {
+        return Ok(());
+    }
+    let details = format!("the server told the MD5 {md5}, what came has {came}; it was removed");
+    Err(ClientError::new(OTHER_BYTES, "Other bytes came than were exported", details))
 }
 
 async fn piece(

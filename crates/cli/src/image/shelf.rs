@@ -3,13 +3,16 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::change::Switch;
 use crate::client::inventory;
+use crate::confirm::agreed;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
 use crate::lookup;
 use crate::run::Context;
 use crate::storage::{Naming, PoolArgs};
+use crate::trash::{self, Of, TrashCommand};
 use crate::view::{Storage, read, read_all};
 
 /// Commands on image storages.
@@ -20,10 +23,24 @@ pub enum ShelfCommand {
     Add(AddCommand),
     /// List the image storages
     List,
-    /// Drop the record of an image storage that holds no image; its files stay (admin)
+    /// Let an image storage take new images, or no more (admin)
+    State {
+        /// The image storage's uuid or name
+        storage: String,
+        /// What to do
+        #[arg(value_enum)]
+        event: Switch,
+    },
+    /// What images left behind that moved away and is still there
+    #[command(subcommand)]
+    Trash(TrashCommand),
+    /// Drop the record of an image storage that holds no image, and those of its trash; its files stay (admin)
     Delete {
         /// The image storage's uuid or name
         storage: String,
+        /// Do not ask where records of trash go too
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -61,10 +78,28 @@ pub async fn run(context: &mut Context, command: ShelfCommand) -> Result<Exit, C
             add(context, "ceph", pool.params("poolName"), naming).await
         }
         ShelfCommand::List => list(context).await,
-        ShelfCommand::Delete { storage } => {
+        ShelfCommand::State { storage, event } => {
             let uuid = lookup::uuid(&lookup::image_storage(&context.client, &storage).await?)?;
+            let path = ["backup-storage", &uuid, "actions"];
+            let params = json!({"stateEvent": event.event()});
+            let changed = context.client.action(&path, "changeBackupStorageState", &params).await?;
+            let changed = inventory(changed)?;
+            let view: Storage = read(&changed)?;
+            let sentence = format!("image storage {} {} is {}", view.uuid, view.name, view.state);
+            context.console.done(&changed, &sentence)?;
+            Ok(Exit::Ok)
+        }
+        ShelfCommand::Trash(command) => trash::run(context, Of::Backup, command).await,
+        ShelfCommand::Delete { storage, yes } => {
+            let view: Storage = read(&lookup::image_storage(&context.client, &storage).await?)?;
+            let (uuid, name) = (view.uuid, view.name);
+            let items = trash::items(context, Of::Backup, &uuid).await?;
+            let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
+            if !items.is_empty() && !agreed(context, yes, &what)? {
+                return Ok(Exit::Failed);
+            }
             let answer = context.client.delete(&["backup-storage", &uuid]).await?;
-            let sentence = format!("deleted the record of image storage {uuid}; its files stay");
+            let sentence = format!("deleted the record of image storage {uuid} {name}; its files stay");
             context.console.done(&answer, &sentence)?;
             Ok(Exit::Ok)
         }

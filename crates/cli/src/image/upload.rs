@@ -1,36 +1,30 @@
-//! `image upload`: a long job that waits for the bytes, and the bytes by tus 1.0 to the URL that it tells. The job's
-//! uuid is made of the image's name and the file's, so the same command run again finds its job and goes on at the
-//! server's offset.
-//!
-//! Source: <https://tus.io/protocols/resumable-upload> (1.0.0).
+//! `image upload`: a long job that waits for the bytes, and the bytes to the URL that it tells. The job is found again by
+//! a tag made of the image's name and the file's, so the same command run again goes on at the server's offset. What is
+//! left after a break is told, with the commands that go on and that take it back. How bytes are sent is in `tus`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use longhaul_model::JobState;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::Said;
-use super::add::{JOB_NAME, followed, named};
+use super::add::{JOB_NAME, followed};
 use super::bar::Bytes;
+use super::{Said, tus};
 use crate::client::inventory;
 use crate::error::ClientError;
 use crate::exit::Exit;
+use crate::human;
 use crate::job::submit;
 use crate::pause::{Growing, moment, pause};
 use crate::run::Context;
 use crate::view::{Job, read};
+use crate::watch::find_job;
 
-/// Bytes of one request: what is sent again, at most, when a connection breaks.
-pub const PIECE_BYTES: u64 = 16 << 20;
-/// How long the server may be away, or give no URL, before the command ends; run again it goes on.
+/// How long a job may give no URL before the command ends; run again it goes on.
 const AWAY: Duration = Duration::from_secs(60);
-const VERSION: &str = "1.0.0";
 
 /// Flags of `image upload`.
 #[derive(Debug, Args)]
@@ -40,45 +34,136 @@ pub struct UploadArgs {
     /// The image's name [default: the file's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// The image storage to keep it on, by uuid or name: one, which is a directory
+    #[arg(long, value_name = "STORAGE")]
+    to: String,
     #[command(flatten)]
     said: Said,
 }
 
+/// The file, as it was when the command began.
+pub struct Source {
+    /// To read from.
+    pub file: tokio::fs::File,
+    /// Its length, in bytes.
+    pub size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Source {
+    /// Opens a file that can be sent.
+    ///
+    /// # Errors
+    /// It cannot be read, is none, or is empty.
+    async fn open(path: &Path) -> Result<Self, ClientError> {
+        let local = |why: std::io::Error| {
+            ClientError::local(format!("{} cannot be read: {why}; nothing was submitted", path.display()))
+        };
+        // A pipe would be waited for.
+        let kind = tokio::fs::metadata(path).await.map_err(local)?;
+        if !kind.is_file() {
+            return Err(ClientError::usage(format!(
+                "{} is no regular file; `qemu-img convert` makes one of a device. Nothing was submitted",
+                path.display()
+            )));
+        }
+        let file = tokio::fs::File::open(path).await.map_err(local)?;
+        let meta = file.metadata().await.map_err(local)?;
+        if meta.len() == 0 {
+            return Err(ClientError::usage(format!("{} is empty; nothing was submitted", path.display())));
+        }
+        Ok(Self { file, size: meta.len(), modified: meta.modified().ok() })
+    }
+
+    /// The error if it was written to since.
+    ///
+    /// # Errors
+    /// It was, or cannot be looked at.
+    pub async fn unchanged(&self) -> Result<(), ClientError> {
+        let now = self.file.metadata().await;
+        let now = now.map_err(|why| ClientError::local(format!("the file cannot be read: {why}")))?;
+        if (now.len(), now.modified().ok()) == (self.size, self.modified) {
+            return Ok(());
+        }
+        Err(ClientError::local("the file was changed while it was sent, so what the server has is no image"))
+    }
+}
+
 /// Uploads a file.
 pub async fn upload(context: &mut Context, args: UploadArgs) -> Result<Exit, ClientError> {
-    let local = |why: std::io::Error| ClientError::local(format!("{}: {why}", args.file.display()));
-    let mut file = tokio::fs::File::open(&args.file).await.map_err(local)?;
-    let size = file.metadata().await.map_err(local)?.len();
+    let mut source = Source::open(&args.file).await?;
     let of_file = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = args.name.clone().unwrap_or(of_file);
-    let id = identity(context, &args.file, size, &name);
+    let id = identity(context, &args.file, &source, &name);
     let job = match waiting_job(context, &id).await? {
-        Some(job) => job,
-        None => begin(context, &args, &name, &id).await?,
+        Some(job) => {
+            context.console.note(&format!("job {job} of an earlier run goes on from what the server has"));
+            job
+        }
+        None => {
+            let job = begin(context, &args, &name, &id).await?;
+            context.console.note(&format!("job {job}"));
+            job
+        }
     };
-    context.console.note(&format!("job {job}; run the same command again to go on after a break"));
     let sent = async {
         let Some(url) = upload_url(context, &job).await? else { return Ok(()) };
-        let mut bar = Bytes::new(&name, size);
-        send(&reqwest::Client::new(), &url, &mut file, size, &mut bar).await
+        let mut bar = Bytes::new(&name, source.size);
+        tus::send(&url, &mut source, &mut bar).await
     };
-    tokio::select! {
-        sent = sent => sent?,
+    let stopped = tokio::select! {
+        sent = sent => sent.err(),
         _ = tokio::signal::ctrl_c() => {
-            context.console.note("stopped; the same command goes on from what the server has");
+            context.console.note(&format!("stopped; {}", left(context, &args, &job, true)));
             return Ok(Exit::Interrupted);
         }
+    };
+    let Some(mut error) = stopped else { return followed(context, &job, name).await };
+    // A job that is over says better why nobody takes the bytes.
+    if let Ok(row) = find_job(&context.client, &job).await
+        && read::<Job>(&row)?.state.is_final()
+    {
+        return followed(context, &job, name).await;
     }
-    followed(context, &job, name).await
+    let goes_on = source.unchanged().await.is_ok();
+    error.details = format!("{}\n{}", error.details, left(context, &args, &job, goes_on));
+    Err(error)
+}
+
+/// What a break leaves, and what can be done with it.
+fn left(context: &Context, args: &UploadArgs, job: &str, goes_on: bool) -> String {
+    let mut told = format!("the job {job} waits for the rest, and keeps what came and the image's record");
+    if goes_on {
+        told.push_str(&format!("\n  to go on: {}", again(context, args)));
+    }
+    told.push_str(&format!("\n  to take it back: longhaul job cancel {job}"));
+    told
+}
+
+/// The command that goes on.
+fn again(context: &Context, args: &UploadArgs) -> String {
+    let mut words = ["longhaul", "image", "upload"].map(str::to_owned).to_vec();
+    if context.sessions.current.as_deref().unwrap_or(crate::config::DEFAULT_URL) != context.client.base() {
+        words.extend(["--url".to_owned(), context.client.base().to_owned()]);
+    }
+    words.push(args.file.display().to_string());
+    words.extend(args.name.iter().flat_map(|name| ["--name".to_owned(), name.clone()]));
+    words.extend(["--to".to_owned(), args.to.clone()]);
+    words.extend(args.said.words());
+    human::command(&words)
 }
 
 /// What the upload of this file under this name to this server is known by: its tag, 64 digits.
-fn identity(context: &Context, file: &Path, size: u64, name: &str) -> String {
+fn identity(context: &Context, file: &Path, source: &Source, name: &str) -> String {
     let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let modified = path.metadata().and_then(|m| m.modified()).ok();
-    let modified = modified.and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
-    let text =
-        format!("{}\n{}\n{size}\n{}\n{name}", context.client.base(), path.display(), modified.as_nanos());
+    let modified = source.modified.and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok());
+    let text = format!(
+        "{}\n{}\n{}\n{}\n{name}",
+        context.client.base(),
+        path.display(),
+        source.size,
+        modified.unwrap_or_default().as_nanos()
+    );
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -110,8 +195,13 @@ async fn begin(
     id: &str,
 ) -> Result<String, ClientError> {
     let file = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let data = args.said.data(context, name, &format!("upload://{file}")).await?;
-    let params = json!({"name": named("upload", name), "jobName": JOB_NAME, "jobData": data.to_string()});
+    let places = std::slice::from_ref(&args.to);
+    let data = args.said.data(context, places, name, &format!("upload://{file}")).await?;
+    let params = json!({
+        "name": submit::job_name(&format!("upload image {name}")),
+        "jobName": JOB_NAME,
+        "jobData": data.to_string(),
+    });
     let tags = [format!("uploadImage::{id}")];
     let job: Job = read(&inventory(submit::send(context, params, &tags, &[]).await?)?)?;
     Ok(job.uuid)
@@ -137,144 +227,5 @@ async fn upload_url(context: &Context, job: &str) -> Result<Option<String>, Clie
             return Err(ClientError::new(crate::error::LOST, "The upload cannot begin", details));
         }
         pause(pauses.step()).await;
-    }
-}
-
-/// Sends what the server has not, piece after piece, however often the connection breaks.
-async fn send(
-    http: &reqwest::Client,
-    url: &str,
-    file: &mut tokio::fs::File,
-    size: u64,
-    bar: &mut Bytes,
-) -> Result<(), ClientError> {
-    let (mut reached, mut pauses) =
-        (moment(), Growing::new(Duration::from_millis(100), Duration::from_secs(2)));
-    let mut created = false;
-    loop {
-        let why = match round(http, url, file, size, bar, &mut created).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => {
-                reached = moment();
-                pauses = Growing::new(Duration::from_millis(100), Duration::from_secs(2));
-                continue;
-            }
-            Err(Broke::For(error)) => return Err(*error),
-            Err(Broke::Again(why)) => why,
-        };
-        if reached.elapsed() > AWAY {
-            let details = format!("{why}; run the command again and it goes on");
-            return Err(ClientError::new(crate::error::LOST, "The upload was cut", details));
-        }
-        pause(pauses.step()).await;
-    }
-}
-
-/// Why a request did not do.
-enum Broke {
-    /// It may at a later try.
-    Again(String),
-    /// It will not.
-    For(Box<ClientError>),
-}
-
-/// Asks where the server stands and sends one piece; whether that was the last.
-async fn round(
-    http: &reqwest::Client,
-    url: &str,
-    file: &mut tokio::fs::File,
-    size: u64,
-    bar: &mut Bytes,
-    created: &mut bool,
-) -> Result<bool, Broke> {
-    if !*created {
-        let asked = http.request(Method::POST, url).header("Upload-Length", size);
-        // 409: it was created before.
-        let answer = asked.header("Tus-Resumable", VERSION).header("Content-Length", 0).send().await;
-        let answer = answer.map_err(|e| Broke::Again(e.without_url().to_string()))?;
-        if answer.status() != StatusCode::CONFLICT {
-            done(answer).await?;
-        }
-        *created = true;
-    }
-    let asked = http.head(url).header("Tus-Resumable", VERSION).send().await;
-    let answer = done(asked.map_err(|e| Broke::Again(e.without_url().to_string()))?).await?;
-    let offset = number(&answer, "upload-offset")?;
-    if number(&answer, "upload-length").is_ok_and(|length| length != size) || offset > size {
-        let details = "the file is not the one whose upload began; give another name, or cancel the job";
-        return Err(Broke::For(Box::new(ClientError::usage(details))));
-    }
-    bar.at(offset);
-    if offset == size {
-        return Ok(true);
-    }
-    let mut piece = vec![0; usize::try_from((size - offset).min(PIECE_BYTES)).unwrap_or(0)];
-    let read = async {
-        file.seek(std::io::SeekFrom::Start(offset)).await?;
-        file.read_exact(&mut piece).await
-    };
-    read.await.map_err(|e| Broke::For(Box::new(ClientError::local(format!("the file: {e}")))))?;
-    let digest = Sha256::digest(&piece);
-    let sent = http
-        .patch(url)
-        .header("Tus-Resumable", VERSION)
-        .header("Upload-Offset", offset)
-        .header("Upload-Checksum", format!("sha256 {}", base64(&digest)))
-        .header("Content-Type", "application/offset+octet-stream")
-        .body(piece)
-        .send()
-        .await;
-    let answer = done(sent.map_err(|e| Broke::Again(e.without_url().to_string()))?).await?;
-    let offset = number(&answer, "upload-offset")?;
-    bar.at(offset);
-    Ok(offset == size)
-}
-
-/// The answer of a success; others may become one, or not.
-async fn done(answer: Response) -> Result<Response, Broke> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let text = answer.text().await.unwrap_or_default();
-    let again = status.is_server_error() || [409, 423, 429, 460].contains(&status.as_u16()); // another holds it, or a piece came broken
-    if again {
-        return Err(Broke::Again(format!("the server answered {}", status.as_u16())));
-    }
-    Err(Broke::For(Box::new(ClientError::of_answer(status.as_u16(), &text))))
-}
-
-fn number(answer: &Response, name: &str) -> Result<u64, Broke> {
-    let headers: &HeaderMap = answer.headers();
-    let found = headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    found.ok_or_else(|| Broke::For(Box::new(ClientError::bad_answer(format!("it has no {name}")))))
-}
-
-/// Standard base64, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let group =
-            three.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
     }
 }

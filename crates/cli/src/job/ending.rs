@@ -4,7 +4,7 @@ use longhaul_model::JobState;
 
 use crate::client::Client;
 use crate::console::{Console, Format};
-use crate::error::ClientError;
+use crate::error::{ClientError, STAYS_SUSPENDED, WAIT_OVER};
 use crate::exit::Exit;
 use crate::human;
 use crate::run::Context;
@@ -53,33 +53,29 @@ pub fn conclude(console: &mut Console, followed: &Followed) -> Result<Exit, Clie
 pub fn outcome(console: &mut Console, followed: &Followed) -> Exit {
     let job = &followed.job;
     let uuid = &job.uuid;
-    match (followed.end, job.state) {
-        (End::TimedOut, _) => {
-            console.note(&format!(
-                "error: the time is over, the job goes on\n  what to do: `longhaul job watch {uuid}`, or `longhaul job cancel {uuid}`"
-            ));
-            Exit::TimedOut
-        }
-        (End::Suspended, _) => {
-            console.note(&format!(
-                "error: the job {uuid} stays Suspended\n  what to do: `longhaul job show {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
-            ));
-            Exit::JobSuspended
-        }
-        (End::Final, JobState::Succeeded) => Exit::Ok,
-        (End::Final, JobState::Canceled) => Exit::JobCanceled,
-        (End::Final, _) => {
-            console.note(&format!(
-                "{}\n  what to do: `longhaul job show {uuid}` shows what happened; `longhaul job rerun {uuid}` runs it afresh",
-                plain(job.failure())
-            ));
-            Exit::JobFailed
-        }
-    }
-}
-
-/// Without the advice for calls: the job's own follows.
-fn plain(error: ClientError) -> String {
-    let told = error.told();
-    told.split("\n  what to do: ").next().unwrap_or_default().to_owned()
+    let (exit, error, advice) = match (followed.end, job.state) {
+        (End::Final, JobState::Succeeded) => return Exit::Ok,
+        (End::Final, JobState::Canceled) => return Exit::JobCanceled,
+        (End::TimedOut, _) => (
+            Exit::TimedOut,
+            ClientError::new(WAIT_OVER, "the time is over, the job goes on", ""),
+            format!("`longhaul job watch {uuid}`, or `longhaul job cancel {uuid}`"),
+        ),
+        (End::Suspended, _) => (
+            Exit::JobSuspended,
+            ClientError::new(STAYS_SUSPENDED, &format!("the job {uuid} stays Suspended"), ""),
+            format!(
+                "`longhaul job show {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
+            ),
+        ),
+        (End::Final, _) => (
+            Exit::JobFailed,
+            job.failure(),
+            format!(
+                "`longhaul job show {uuid}` shows what happened; `longhaul job rerun {uuid}` runs it afresh"
+            ),
+        ),
+    };
+    console.error(&error, Some(&advice), exit);
+    exit
 }

@@ -6,6 +6,7 @@ use crate::console::{Format, printable};
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
+use crate::names::Names;
 use crate::run::Context;
 use crate::view::{Job, Progress, TimelineRow, read, read_all};
 use crate::watch::find_job;
@@ -27,7 +28,12 @@ pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError
         }))?;
         return Ok(Exit::Ok);
     }
-    facts(context, &inventory, &job, Progress::of_rows(&progress).as_ref())?;
+    let mut names = Names::default();
+    for path in ["volumes", "images", "primary-storage"] {
+        names.add(context, path, [job.target_resource_uuid.clone()]).await;
+    }
+    let target = names.long(&job.target_resource_uuid);
+    facts(context, &inventory, &job, target, Progress::of_rows(&progress).as_ref())?;
     block(context, "data", &serde_json::from_str(&job.job_data).unwrap_or(Value::Null))?;
     block(context, "result", &job.result().unwrap_or(Value::Null))?;
     if !timeline.is_empty() {
@@ -47,6 +53,7 @@ fn facts(
     context: &mut Context,
     inventory: &Value,
     job: &Job,
+    target: String,
     progress: Option<&Progress>,
 ) -> Result<(), ClientError> {
     let progress = progress.filter(|_| !job.state.is_final());
@@ -68,7 +75,7 @@ fn facts(
             ("state", job.state.name().to_owned()),
             ("progress", progress.unwrap_or_default()),
             ("limit", limit),
-            ("target", job.target_resource_uuid.clone()),
+            ("target", target),
             ("node", job.management_node_uuid.clone()),
             ("created", job.create_date.clone()),
             ("changed", job.last_op_date.clone()),

@@ -1,7 +1,7 @@
 //! `job submit`: any job type. Storage and volume commands submit theirs through `send` too.
 
 use clap::Args;
-use longhaul_model::JobId;
+use longhaul_model::{JobId, NAME_MAX};
 use serde_json::{Value, json};
 
 use super::{ending, members};
@@ -102,6 +102,16 @@ pub async fn send(
     }
     let console = &mut context.console;
     context.client.submit(&body, &mut |text| console.note(text)).await
+}
+
+/// A job's name, cut to what the API takes: UTF-16 units.
+pub fn job_name(text: &str) -> String {
+    let mut units = 0;
+    let fits = |c: &char| {
+        units += c.len_utf16();
+        units <= NAME_MAX
+    };
+    text.chars().take_while(fits).collect()
 }
 
 /// A uuid as the API wants it: people's tools print dashes and capitals. Whether it is one is the server's to say.

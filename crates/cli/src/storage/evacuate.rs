@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::uuid_of;
 use crate::client::inventory;
 use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
-use crate::job::ending;
+use crate::job::{ending, join, submit};
 use crate::lookup;
+use crate::names::Names;
 use crate::run::Context;
 use crate::view::{Job, Storage, read};
 use crate::watch::{End, Follow};
@@ -47,7 +47,7 @@ pub struct EvacuateArgs {
 /// Flags of `storage evacuation`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The uuid of the evacuation's job
+    /// The evacuation's job, by uuid or name
     job: String,
     /// Write it there, as markdown
     #[arg(long, value_name = "FILE")]
@@ -57,35 +57,35 @@ pub struct ReportArgs {
 /// Empties a storage; one that is being emptied already is only watched.
 pub async fn evacuate(context: &mut Context, args: EvacuateArgs) -> Result<Exit, ClientError> {
     let storage: Storage = read(&lookup::storage(&context.client, &args.storage).await?)?;
-    let mut targets = Vec::new();
+    let (mut targets, mut names) = (Vec::new(), Vec::new());
     for target in &args.to {
-        targets.push(uuid_of(context, target).await?);
+        let target: Storage = read(&lookup::storage(&context.client, target).await?)?;
+        targets.push(target.uuid);
+        names.push(target.name);
     }
     if args.plan {
         return plan(context, &storage.uuid, &targets, args.parallel).await;
     }
     let job = match under_way(context, &storage.uuid).await? {
-        Some(job) => {
-            context
-                .console
-                .note(&format!("job {} empties this storage already; nothing was started", uuid(&job)));
-            job
+        Some(job) => join::go_on(context, job).await?,
+        None => {
+            let name = format!("evacuate {} to {}", storage.name, names.join(", "));
+            start(context, &name, &storage.uuid, &targets, args.parallel).await?
         }
-        None => start(context, &storage.uuid, &targets, args.parallel).await?,
     };
-    let view: Job = read(&job)?;
     if args.detach {
+        let view: Job = read(&job)?;
         context.console.done(&job, &format!("started job {} ({})", view.uuid, view.state.name()))?;
         return Ok(Exit::Ok);
     }
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(storage.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else {
         context.console.note("the same command again watches it too, and writes the report at its end");
         return Ok(Exit::Interrupted);
     };
-    let report = fetch(context, &view.uuid).await?;
+    let report = fetch(context, &uuid).await?;
     if let Some(file) = &args.report {
         write(context, file, &report)?;
     }
@@ -98,13 +98,15 @@ pub async fn evacuate(context: &mut Context, args: EvacuateArgs) -> Result<Exit,
 
 /// Tells what an evacuation did, or has done so far.
 pub async fn report(context: &mut Context, args: ReportArgs) -> Result<Exit, ClientError> {
-    let report = fetch(context, &args.job).await?;
+    let job = lookup::job(&context.client, &args.job).await?;
+    let report = fetch(context, &job).await?;
+    let names = names_of(context, &report).await;
     if let Some(file) = &args.report {
         write(context, file, &report)?;
     }
     let rows = volumes(&report).map(|row| {
         let seconds = row["seconds"].as_u64().map(human::duration).unwrap_or_default();
-        let target = text(row, "dstPrimaryStorageUuid");
+        let target = names.short(&text(row, "dstPrimaryStorageUuid"));
         vec![
             text(row, "name"),
             text(row, "result"),
@@ -124,18 +126,30 @@ pub async fn report(context: &mut Context, args: ReportArgs) -> Result<Exit, Cli
     Ok(Exit::Ok)
 }
 
+/// Names of the storages that volumes go to, where they are shown.
+async fn names_of(context: &Context, answer: &Value) -> Names {
+    match context.console.format {
+        Format::Json => Names::default(),
+        Format::Table => {
+            let targets: Vec<_> = volumes(answer).map(|row| text(row, "dstPrimaryStorageUuid")).collect();
+            Names::of(context, "primary-storage", targets).await
+        }
+    }
+}
+
 async fn start(
-    context: &Context,
+    context: &mut Context,
+    name: &str,
     storage: &str,
     targets: &[String],
     parallel: Option<u32>,
 ) -> Result<Value, ClientError> {
-    let mut params = json!({"dstPrimaryStorageUuids": targets});
+    let mut data = json!({"primaryStorageUuid": storage, "dstPrimaryStorageUuids": targets});
     if let Some(parallel) = parallel {
-        params["parallel"] = Value::from(parallel);
+        data["parallel"] = Value::from(parallel);
     }
-    let path = ["primary-storage", storage, "actions"];
-    inventory(context.client.action(&path, "evacuatePrimaryStorage", &params).await?)
+    let params = json!({"name": submit::job_name(name), "jobName": JOB_NAME, "jobData": data.to_string()});
+    inventory(submit::send(context, params, &[], &[]).await?)
 }
 
 /// The evacuation of the storage that is not over, if there is one.
@@ -157,11 +171,13 @@ async fn plan(
         targets.iter().map(|t| ("dstPrimaryStorageUuids", t.as_str())).collect();
     query.extend(parallel.as_deref().map(|n| ("parallel", n)));
     let plan = context.client.get(&["primary-storage", storage, "evacuation-plan"], &query).await?;
+    let names = names_of(context, &plan).await;
     let rows = volumes(&plan).map(|row| {
+        let to = names.short(&text(row, "dstPrimaryStorageUuid"));
         let blockers: Vec<_> =
             row["blockers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let time = row["estimateSeconds"].as_u64().map(human::duration).unwrap_or_default();
-        vec![text(row, "name"), size(row), text(row, "dstPrimaryStorageUuid"), time, blockers.join("; ")]
+        vec![text(row, "name"), size(row), to, time, blockers.join("; ")]
     });
     let rows = rows.collect();
     context.console.rows(&plan, &["volume", "size", "to", "time", "blockers"], rows)?;
@@ -237,8 +253,4 @@ fn text(row: &Value, key: &str) -> String {
 
 fn size(row: &Value) -> String {
     row["bytes"].as_u64().map(human::bytes).unwrap_or_default()
-}
-
-fn uuid(job: &Value) -> &str {
-    job["uuid"].as_str().unwrap_or_default()
 }

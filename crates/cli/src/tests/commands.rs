@@ -242,7 +242,7 @@ async fn trash_that_stays_is_told_and_ends_with_1() {
         let results = json!([{"trashId": 1, "success": true, "size": 1024}, kept]);
         Reply::Json(200, json!({"result": {"size": 1024}, "results": results, "success": true}))
     });
-    let ran = run(&fake, &["storage", "trash", "clean", "fast"]).await;
+    let ran = run(&fake, &["storage", "trash", "clean", "fast", "--yes"]).await;
     assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, "deleted 1 item, 1 KiB freed\n"));
     assert!(ran.err.contains("item 2 stays\nerror: d (SYS.1006)\n  in use"), "{}", ran.err);
 }

@@ -13,19 +13,22 @@ use super::{Fake, JOB, Reply, job, rows, run};
 use crate::exit::Exit;
 
 const SHELF: &str = "70a0618804864b3dabe8be9824c8028c";
-const IMAGE: &str = "45a53d3d93384433add8ead7616586cf";
 
 /// A server that holds one file: takes it by tus, gives it in ranges, and breaks off where it was told.
 #[derive(Default)]
-struct Store {
-    bytes: Vec<u8>,
-    size: u64,
+pub struct Store {
+    pub bytes: Vec<u8>,
+    pub size: u64,
     /// The number of bytes after which a request's connection breaks, one for each request with a body.
-    breaks: Vec<usize>,
-    methods: Vec<String>,
+    pub breaks: Vec<usize>,
+    pub methods: Vec<String>,
+    /// What a POST does to somebody's file before it is answered.
+    pub meanwhile: Option<Box<dyn Fn() + Send>>,
+    /// Answered to a PATCH in place of taking it.
+    pub refuses: Option<&'static str>,
 }
 
-fn serve(store: Store) -> (String, Arc<Mutex<Store>>) {
+pub fn serve(store: Store) -> (String, Arc<Mutex<Store>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/upload/token", listener.local_addr().expect("its address"));
     let store = Arc::new(Mutex::new(store));
@@ -59,9 +62,19 @@ fn answer(mut stream: &TcpStream, store: &mut Store) -> Option<()> {
     }
     let done = |status: &str, more: String| format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n");
     let head = match method.as_str() {
-        "POST" => done("201", "Content-Length: 0\r\n".to_owned()),
+        "POST" => {
+            if let Some(meanwhile) = &store.meanwhile {
+                meanwhile();
+            }
+            done("201", "Content-Length: 0\r\n".to_owned())
+        }
         "HEAD" => {
             done("200", format!("Upload-Offset: {}\r\nUpload-Length: {}\r\n", store.bytes.len(), store.size))
+        }
+        "PATCH" if store.refuses.is_some() => {
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            done(store.refuses.unwrap_or_default(), "Content-Length: 0\r\n".to_owned())
         }
         "PATCH" => {
             assert_eq!(offset, store.bytes.len(), "from where the server is");
@@ -89,13 +102,13 @@ fn answer(mut stream: &TcpStream, store: &mut Store) -> Option<()> {
     stream.write_all(head.as_bytes()).ok()
 }
 
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
+pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("longhaul-cli-{}-{name}", std::process::id()));
     std::fs::write(&path, bytes).expect("written");
     path
 }
 
-fn disk(mib: usize) -> Vec<u8> {
+pub fn disk(mib: usize) -> Vec<u8> {
     (0..mib << 20).map(|n| (n % 251) as u8).collect()
 }
 
@@ -169,62 +182,6 @@ async fn an_upload_whose_job_still_waits_is_gone_on_with() {
     assert!(store.lock().expect("no panic before").bytes == bytes);
     let resumed = fake.asked().into_iter().find(|a| a.method == "PUT").expect("a resume");
     assert!(resumed.path.ends_with(&format!("/longjobs/{JOB}/actions")), "{}", resumed.path);
-}
-
-#[tokio::test]
-async fn an_export_goes_on_with_what_came_before() {
-    let bytes = disk(3);
-    let (url, store) = serve(Store { bytes: bytes.clone(), breaks: vec![1 << 20], ..Store::default() });
-    let fake = Fake::start(move |asked, _| match asked.method.as_str() {
-        "PUT" => Reply::Json(200, json!({"imageUrl": url, "exportMd5Sum": "x", "success": true})),
-        "DELETE" => Reply::Json(200, json!({})),
-        _ => rows(vec![json!({
-            "uuid": IMAGE, "name": "disk", "status": "Ready",
-            "backupStorageRefs": [{"backupStorageUuid": SHELF, "status": "Ready"}],
-        })]),
-    });
-    let to = file("down", b"");
-    let words = ["image", "export", "disk", "--to", &to.display().to_string()];
-    assert_eq!(run(&fake, &words).await.exit, Exit::Usage, "what is there is not written over");
-    std::fs::remove_file(&to).expect("removed");
-    let ran = run(&fake, &words).await;
-    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
-    assert!(std::fs::read(&to).expect("the file") == bytes);
-    std::fs::remove_file(&to).expect("removed");
-    assert_eq!(store.lock().expect("no panic before").methods, ["GET", "GET"]);
-    let last = fake.asked().pop().expect("a call");
-    assert!(last.is("DELETE", &format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}")));
-}
-
-#[tokio::test]
-async fn an_export_names_the_stored_format_and_takes_back_only_what_it_made() {
-    let bytes = disk(1);
-    for (existed, deleted) in [(false, 1), (true, 0)] {
-        let (url, _store) = serve(Store { bytes: bytes.clone(), ..Store::default() });
-        let url = format!("{url}.qcow2");
-        let told = json!({"imageUrl": url, "exportMd5Sum": "x", "existed": existed, "success": true});
-        let fake = Fake::start(move |asked, _| match asked.method.as_str() {
-            "PUT" => Reply::Json(200, told.clone()),
-            "DELETE" => Reply::Json(200, json!({})),
-            _ => rows(vec![json!({
-                "uuid": IMAGE, "name": "disk", "status": "Ready", "format": "qcow2",
-                "backupStorageRefs": [{"backupStorageUuid": SHELF, "status": "Ready"}],
-            })]),
-        });
-        let to = file("left", b"");
-        std::fs::remove_file(&to).expect("removed");
-        let ran = run(&fake, &["image", "export", "disk", "--to", &to.display().to_string()]).await;
-        assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
-        std::fs::remove_file(&to).expect("removed");
-        let asked = fake.asked();
-        let export = asked.iter().find(|asked| asked.method == "PUT").expect("an export");
-        // Without it, an export that was left there in another format would be taken for this one.
-        assert_eq!(export.body["exportImageFromBackupStorage"]["exportFormat"], "qcow2");
-        let path = format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}?exportFormat=qcow2");
-        let taken_back: Vec<_> = asked.iter().filter(|asked| asked.method == "DELETE").collect();
-        assert_eq!(taken_back.len(), deleted);
-        assert!(taken_back.iter().all(|asked| asked.path == path), "{:?}", taken_back[0].path);
-    }
 }
 
 #[tokio::test]

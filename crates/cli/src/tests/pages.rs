@@ -8,11 +8,11 @@ use clap::CommandFactory;
 use super::{Scratch, TestCli, run_with};
 use crate::exit::Exit;
 
-/// Every command with its page's name, `longhaul-job-submit`.
-fn commands(command: &clap::Command, name: &str, into: &mut Vec<(String, clap::Command)>) {
-    into.push((name.to_owned(), command.clone()));
+/// Every command with how it is called, `longhaul job submit`.
+fn commands(command: &clap::Command, called: &str, into: &mut Vec<(String, clap::Command)>) {
+    into.push((called.to_owned(), command.clone()));
     for below in command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
-        commands(below, &format!("{name}-{}", below.get_name()), into);
+        commands(below, &format!("{called} {}", below.get_name()), into);
     }
 }
 
@@ -37,7 +37,8 @@ async fn every_command_has_a_manual_page_with_its_name_and_its_synopsis() {
         ran.err
     );
     assert_eq!(std::fs::read_dir(&directory).expect("the directory").count(), expected.len());
-    for (name, command) in expected {
+    for (called, command) in expected {
+        let name = called.replace(' ', "-");
         let page = std::fs::read_to_string(directory.join(format!("{name}.1"))).expect("its page");
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let plain = |line: &str| line.replace("\\-", "-").replace("\\*(Aq", "'");
@@ -46,7 +47,7 @@ async fn every_command_has_a_manual_page_with_its_name_and_its_synopsis() {
         assert_eq!((is, does), (name.as_str(), about.as_str()));
         let synopsis = lines_of(&page, "SYNOPSIS").concat();
         let (bold, _) = synopsis.strip_prefix("\\fB").and_then(|s| s.split_once("\\fR")).expect("a synopsis");
-        assert_eq!(plain(bold), name.replace('-', " "), "{synopsis}");
+        assert_eq!(plain(bold), called, "{synopsis}");
         for option in command.get_opts().filter_map(clap::Arg::get_long) {
             assert!(plain(&page).contains(&format!("\\fB--{option}\\fR")), "{name} --{option}");
         }

@@ -3,14 +3,15 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::client::inventory;
 use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
-use crate::job::ending;
+use crate::job::{ending, join};
 use crate::run::Context;
-use crate::view::{Job, read};
 use crate::watch::Follow;
+
+/// The job type.
+const JOB_NAME: &str = "APIImportVolumeMsg";
 
 /// Flags of `volume import`.
 #[derive(Debug, Args)]
@@ -38,20 +39,18 @@ pub struct ImportArgs {
 /// Imports a file.
 pub async fn import(context: &mut Context, args: ImportArgs) -> Result<Exit, ClientError> {
     let storage = super::storage_uuid(context, &args.storage).await?;
-    let mut params = json!({"primaryStorageUuid": storage, "path": args.path, "name": args.name});
-    super::describe(&mut params, args.description);
+    let mut data = json!({"primaryStorageUuid": storage, "path": args.path, "name": args.name});
+    super::describe(&mut data, args.description);
     if let Some(format) = args.format {
-        params["format"] = Value::from(format);
+        data["format"] = Value::from(format);
     }
-    let job = inventory(context.client.post(&["volumes", "import"], &json!({"params": params})).await?)?;
-    let view: Job = read(&job)?;
+    let job = join::start(context, JOB_NAME, &format!("import {}", args.name), &data).await?;
     if args.no_wait {
-        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
-        return Ok(Exit::Ok);
+        return join::not_waited(context, &job);
     }
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(args.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {

@@ -8,7 +8,7 @@ use crate::console::Format;
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human::{self, parse_bytes};
-use crate::job::{ending, submit};
+use crate::job::{ending, join, submit};
 use crate::lookup::{self, Want};
 use crate::run::Context;
 use crate::view::{Job, Storage, Volume, read};
@@ -54,7 +54,7 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
         data["snapshots"] = json!("drop");
     }
     let params = json!({
-        "name": format!("migrate {} to {}", volume.name, target.name).chars().take(255).collect::<String>(),
+        "name": submit::job_name(&format!("migrate {} to {}", volume.name, target.name)),
         "jobName": JOB_NAME,
         "jobData": data.to_string(),
         "targetResourceUuid": volume.uuid,
@@ -66,21 +66,55 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
         let answer = submit::send(context, params, &tags, &[]).await?;
         return plan(context, &answer, &volume.format);
     }
-    let job = inventory(submit::send(context, params, &tags, &[]).await?)?;
-    let view: Job = read(&job)?;
+    let job = match under_way(context, &volume, &target, &data).await? {
+        Some(job) => again(context, job, args.rate).await?,
+        None => inventory(submit::send(context, params, &tags, &[]).await?)?,
+    };
     if args.no_wait {
-        context.console.done(&job, &format!("submitted job {} ({})", view.uuid, view.state.name()))?;
-        return Ok(Exit::Ok);
+        return join::not_waited(context, &job);
     }
-    context.console.note(&format!("job {}", view.uuid));
+    let uuid = join::followed(context, &job)?;
     let how = Follow { label: Some(volume.name), ..Follow::default() };
-    let followed = ending::to_end(&context.client, &mut context.console, &view.uuid, &how).await?;
+    let followed = ending::to_end(&context.client, &mut context.console, &uuid, &how).await?;
     let Some(followed) = followed else { return Ok(Exit::Interrupted) };
     let exit = ending::conclude(&mut context.console, &followed)?;
     if exit == Exit::Ok && context.console.format == Format::Table {
         moved(context, &followed.job, &target.name)?;
     }
     Ok(exit)
+}
+
+/// The move of this volume to there that is not over: a second one would wait for it, only to fail.
+async fn under_way(
+    context: &Context,
+    volume: &Volume,
+    target: &Storage,
+    data: &Value,
+) -> Result<Option<Value>, ClientError> {
+    let of_volume = [format!("targetResourceUuid={}", volume.uuid)];
+    let to_there = |theirs: &Value| theirs["dstPrimaryStorageUuid"] == target.uuid.as_str();
+    let Some(job) = join::under_way(context, JOB_NAME, &of_volume, to_there).await? else { return Ok(None) };
+    let view: Job = read(&job)?;
+    let theirs: Value = serde_json::from_str(&view.job_data).unwrap_or_default();
+    let wanted = |data: &Value, key: &str, default: &str| data[key].as_str().unwrap_or(default).to_owned();
+    for (key, default) in [("format", volume.format.as_str()), ("snapshots", "keep")] {
+        if wanted(data, key, default) != wanted(&theirs, key, default) {
+            return Err(ClientError::usage(format!(
+                "the job {0} moves {1} to {2} already, with another {key}; `longhaul job watch {0}` follows it, \
+                 `longhaul job cancel {0}` undoes it",
+                view.uuid, volume.name, target.name
+            )));
+        }
+    }
+    Ok(Some(job))
+}
+
+/// Goes on with a job of an earlier run, at the rate that was said now.
+async fn again(context: &mut Context, job: Value, rate: Option<u64>) -> Result<Value, ClientError> {
+    let job = join::go_on(context, job).await?;
+    let Some(rate) = rate else { return Ok(job) };
+    let path = ["longjobs", job["uuid"].as_str().unwrap_or_default(), "actions"];
+    inventory(context.client.action(&path, "throttleLongJob", &json!({"bytesPerSecond": rate})).await?)
 }
 
 fn plan(context: &mut Context, answer: &Value, format_now: &str) -> Result<Exit, ClientError> {

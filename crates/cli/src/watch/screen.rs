@@ -15,10 +15,12 @@ use crate::view::{Job, Progress};
 const LABEL_MAX: usize = 40;
 /// Columns of a terminal below which there is only text.
 const NARROW: u16 = 72;
-/// A bar of one width does not jump with the text behind it; what does not fit is cut off on the right.
-const WITH_BAR: &str = "{prefix} [{bar:24}] {wide_msg}";
+/// A bar of one width does not jump with the text behind it.
+pub(crate) const WITH_BAR: &str = "{prefix} [{bar:24}] {msg}";
 /// On a narrow terminal.
-const TEXT_ALONE: &str = "{wide_msg}";
+const TEXT_ALONE: &str = "{msg}";
+/// Columns of the bar, its brackets and spaces.
+const BAR_COLUMNS: usize = 28;
 
 /// Where progress is shown.
 pub trait Screen {
@@ -89,6 +91,20 @@ impl<W: Write> Screen for Lines<W> {
     fn close(&mut self) {}
 }
 
+/// As much of a text as fits beside a bar with this label on this terminal; what does not is cut off on the right.
+pub(crate) fn fit(label: &str, text: &str) -> String {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+    let bar = if columns < NARROW { 0 } else { label.chars().count() + BAR_COLUMNS };
+    cut(text, usize::from(columns).saturating_sub(bar))
+}
+
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// A live bar.
 #[derive(Default)]
 pub struct Bar {
@@ -112,8 +128,9 @@ impl Bar {
 
 impl Screen for Bar {
     fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>) {
+        let label = printable(&label.chars().take(LABEL_MAX).collect::<String>());
         let bar = self.bar();
-        bar.set_prefix(printable(&label.chars().take(LABEL_MAX).collect::<String>()));
+        bar.set_prefix(label.clone());
         let percent = match (job.state, progress) {
             (JobState::Succeeded, _) => Some(100),
             (_, Some(progress)) => Some(progress.percent),
@@ -121,7 +138,7 @@ impl Screen for Bar {
         };
         // The percent is part of the text, so that both are painted at once.
         let shown = percent.map(|p| format!("{p:>3}%  ")).unwrap_or_default();
-        bar.set_message(printable(&format!("{shown}{}", told(job, progress))));
+        bar.set_message(fit(&label, &printable(&format!("{shown}{}", told(job, progress)))));
         if let Some(percent) = percent {
             bar.set_position(percent);
         }
@@ -141,8 +158,12 @@ impl Screen for Bar {
 }
 
 impl Drop for Bar {
+    /// Dropped in the middle, by Ctrl-C, what the terminal wrote for it has moved the cursor behind the bar: to paint
+    /// the bar once more would be to paint it twice.
     fn drop(&mut self) {
-        self.close();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
@@ -178,4 +199,16 @@ pub fn told(job: &Job, progress: Option<&Progress>) -> String {
     }
     parts.extend(progress.limit());
     parts.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn what_does_not_fit_beside_a_bar_is_cut_and_says_so() {
+        assert_eq!(cut("copying  1 s left", 17), "copying  1 s left");
+        assert_eq!(cut("copying  1 s left", 10), "copying  …");
+        assert_eq!(cut("copying", 0), "…");
+    }
 }

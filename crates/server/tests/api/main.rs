@@ -8,6 +8,7 @@ mod access_keys;
 mod bad_input;
 mod ceph;
 mod ceph_images;
+mod cli_images;
 mod conversions;
 mod credential_images;
 mod credential_rows;
