@@ -361,16 +361,12 @@ impl Layers {
     /// # Errors
     /// A value is out of its bounds; key, source and meaning are named.
     pub fn settings(&self) -> Result<Settings> {
-        if !self.text("store").is_empty() {
-            bail!(
-                "store = {:?}: this release keeps jobs in the embedded store only; leave the setting empty",
-                self.text("store")
-            );
+        let store = self.text("store");
+        if !store.is_empty() {
+            bail!("store = {store:?}: this release keeps jobs in the embedded store only; leave it empty");
         }
-        let listen: SocketAddr = self
-            .text("listen")
-            .parse()
-            .map_err(|_| self.wrong("listen", "an address and a port, as 127.0.0.1:8080"))?;
+        let listen = self.text("listen").parse::<SocketAddr>();
+        let listen = listen.map_err(|_| self.wrong("listen", "an address and a port, as 127.0.0.1:8080"))?;
         let demo = self.flag("demo")?;
         if demo && !listen.ip().is_loopback() {
             bail!(
