@@ -53,7 +53,7 @@ pub enum StorageCommand {
         #[arg(value_enum)]
         event: StateEvent,
     },
-    /// Drop the record of a storage, and those of its trash; its files stay (admin)
+    /// Drop the record of a storage; its files stay (admin)
     Delete {
         /// The storage's uuid or name
         storage: String,
@@ -214,7 +214,7 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             if !items.is_empty() && !agreed(context, with_trash, &what, "--with-trash")? {
                 return Ok(Exit::Failed);
             }
-            // What nobody agreed to is not forgotten, whatever came there meanwhile.
+            // Where there was none to agree to, none that comes meanwhile is forgotten.
             let mode: &[(&str, &str)] =
                 if with_trash || !items.is_empty() { &[("deleteMode", "Enforcing")] } else { &[] };
             let answer = context.client.call(Method::DELETE, &["primary-storage", &uuid], mode, None).await?;

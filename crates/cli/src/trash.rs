@@ -132,7 +132,7 @@ async fn clean(
             )));
         }
     }
-    if !found.is_empty() && !agreed(context, yes, &format!("delete {} for good", summed(&found)))? {
+    if !found.is_empty() && !agreed(context, yes, &format!("delete {} for good", summed(&found)), "--yes")? {
         return Ok(Exit::Failed);
     }
     let params = id.map_or_else(|| json!({}), |id| json!({"trashId": id}));

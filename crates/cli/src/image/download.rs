@@ -7,6 +7,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
+use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::bar::Bytes;
@@ -17,6 +18,8 @@ use crate::pause::pause;
 const TRIES_MAX: u32 = 10;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(1);
+/// What stands behind the name of a file for the note that its export was made for it.
+const MADE: &str = ".part.made";
 /// Bytes that are read at a time to be compared.
 const BLOCK_BYTES: usize = 1 << 20;
 
@@ -30,6 +33,26 @@ fn beside(file: &Path, what: &str) -> PathBuf {
 /// Where what came of a file is until it is whole.
 pub fn part(file: &Path) -> PathBuf {
     beside(file, ".part")
+}
+
+/// Whether the export at `url` is this command's to take back: the server made it now, or for an earlier run that was
+/// cut, which noted so beside the file. The note has a digest, since the URL is a secret.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn is_ours(file: &Path, url: &str, existed: bool) -> Result<bool, ClientError> {
+    let note = beside(file, MADE);
+    let digest: String = Sha256::digest(url.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    if existed {
+        return Ok(std::fs::read_to_string(&note).is_ok_and(|noted| noted == digest));
+    }
+    std::fs::write(&note, digest).map_err(|e| ClientError::local(format!("{}: {e}", note.display())))?;
+    Ok(true)
+}
+
+/// Removes the note.
+pub fn forget(file: &Path) {
+    let _ = std::fs::remove_file(beside(file, MADE)); // an old note is of no export that there is
 }
 
 /// Fetches `url` to a file, going on from what came before; answers how many bytes it has. Its MD5 must be `md5`, where

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{download, place_of};
@@ -66,6 +67,8 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
     let result = made.job.result().unwrap_or_default();
     let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
     let (url, md5) = (text("imageUrl"), text("exportMd5Sum"));
+    // What was there before is left there: somebody else may be fetching it. An earlier run's is ours.
+    let ours = !args.keep && download::is_ours(&args.to, &url, result["existed"] == true)?;
     let fetched = tokio::select! {
         fetched = download::fetch(&url, &args.to, &image.name, &md5) => Some(fetched?),
         _ = tokio::signal::ctrl_c() => None,
@@ -80,8 +83,12 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
         ));
         return Ok(Exit::Interrupted);
     };
-    if !args.keep {
-        context.client.delete(&["backup-storage", &place, "exported-images", &image.uuid]).await?;
+    if ours {
+        let path = ["backup-storage", &place, "exported-images", &image.uuid];
+        let only = url.rsplit_once('.').map(|(_, format)| ("exportFormat", format));
+        let query = only.into_iter().filter(|(_, format)| ["raw", "qcow2", "iso"].contains(format));
+        context.client.call(Method::DELETE, &path, &query.collect::<Vec<_>>(), None).await?;
+        download::forget(&args.to);
     }
     let kept = if args.keep { format!("; it is also at {url}") } else { String::new() };
     let checked = if md5.is_empty() { "no MD5 told".to_owned() } else { format!("MD5 {md5}") };

@@ -34,13 +34,13 @@ pub enum ShelfCommand {
     /// What images left behind that moved away and is still there
     #[command(subcommand)]
     Trash(TrashCommand),
-    /// Drop the record of an image storage that holds no image, and those of its trash; its files stay (admin)
+    /// Drop the record of an image storage that holds no image; its files stay (admin)
     Delete {
         /// The image storage's uuid or name
         storage: String,
-        /// Do not ask where records of trash go too
+        /// Drop the records of its trash with it, and do not ask; their files stay too, and are nobody's
         #[arg(long)]
-        yes: bool,
+        with_trash: bool,
     },
 }
 
@@ -90,12 +90,12 @@ pub async fn run(context: &mut Context, command: ShelfCommand) -> Result<Exit, C
             Ok(Exit::Ok)
         }
         ShelfCommand::Trash(command) => trash::run(context, Of::Backup, command).await,
-        ShelfCommand::Delete { storage, yes } => {
+        ShelfCommand::Delete { storage, with_trash } => {
             let view: Storage = read(&lookup::image_storage(&context.client, &storage).await?)?;
             let (uuid, name) = (view.uuid, view.name);
             let items = trash::items(context, Of::Backup, &uuid).await?;
             let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
-            if !items.is_empty() && !agreed(context, yes, &what)? {
+            if !items.is_empty() && !agreed(context, with_trash, &what, "--with-trash")? {
                 return Ok(Exit::Failed);
             }
             let answer = context.client.delete(&["backup-storage", &uuid]).await?;

@@ -52,7 +52,7 @@ async fn a_storage_whose_trash_is_forgotten_with_it_goes_only_after_that_was_tol
         assert_eq!(ran.exit, Exit::Usage);
         assert!(ran.err.contains("also forget 3 items of trash (3 MiB), whose files stay"), "{}", ran.err);
         assert!(fake.asked().iter().all(|a| a.method == "GET"), "nothing was deleted");
-        assert_eq!(run(&fake, &[words.as_slice(), &["--yes"]].concat()).await.exit, Exit::Ok);
+        assert_eq!(run(&fake, &[words.as_slice(), &["--with-trash"]].concat()).await.exit, Exit::Ok);
         assert_eq!(run(&with_trash(0), &words).await.exit, Exit::Ok, "nothing else goes");
     }
 }

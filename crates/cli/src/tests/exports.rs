@@ -14,11 +14,17 @@ fn md5(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A server whose export of the image is at `url`, with this MD5.
+/// A server whose export of the image is at `url`, with this MD5, made now.
 fn exporting(url: String, md5: String) -> Fake {
+    exporting_as(url, md5, false)
+}
+
+/// The same; whether it was there before.
+fn exporting_as(url: String, md5: String, existed: bool) -> Fake {
     Fake::start(move |asked, _| {
         let mut done = job("Succeeded");
-        done["jobResult"] = json!({"imageUrl": url, "exportMd5Sum": md5, "success": true}).to_string().into();
+        done["jobResult"] =
+            json!({"imageUrl": url, "exportMd5Sum": md5, "existed": existed}).to_string().into();
         match asked.method.as_str() {
             "POST" => Reply::Json(200, json!({"inventory": job("Running")})),
             "DELETE" => Reply::Json(200, json!({})),
@@ -111,4 +117,30 @@ async fn an_export_that_was_kept_is_taken_back_where_there_is_one() {
     assert!(deletes[0].is("DELETE", &format!("/zstack/v1/backup-storage/{SHELF}/exported-images/{IMAGE}")));
     let none = Fake::start(|_, _| rows(vec![json!({"uuid": IMAGE, "name": "disk", "status": "Ready"})]));
     assert_eq!(run(&none, &["image", "unexport", "disk"]).await.exit, Exit::NotFound);
+}
+
+#[tokio::test]
+async fn an_export_that_was_there_before_is_left_there_unless_an_earlier_run_made_it() {
+    let bytes = disk(1);
+    let to = file("left", b"");
+    std::fs::remove_file(&to).expect("removed");
+    let words = ["image", "export", "disk", "--to", &to.display().to_string()];
+    let (url, store) = serve(Store { bytes: bytes.clone(), ..Store::default() });
+    let url = format!("{url}.qcow2");
+    let deletes = |fake: &Fake| fake.asked().into_iter().filter(|a| a.method == "DELETE").collect::<Vec<_>>();
+    let there = exporting_as(url.clone(), md5(&bytes), true);
+    assert_eq!(run(&there, &words).await.exit, Exit::Ok);
+    assert!(deletes(&there).is_empty(), "somebody else's");
+    std::fs::remove_file(&to).expect("removed");
+    // A run that makes it and is cut: here by bytes that are others.
+    let made = exporting(url.clone(), md5(b"other"));
+    assert_eq!(run(&made, &words).await.exit, Exit::Failed);
+    let again = exporting_as(url, md5(&bytes), true);
+    assert_eq!(run(&again, &words).await.exit, Exit::Ok);
+    let taken_back = deletes(&again);
+    assert_eq!(taken_back.len(), 1, "the run before made it");
+    assert!(taken_back[0].path.ends_with("?exportFormat=qcow2"), "only this one: {}", taken_back[0].path);
+    std::fs::remove_file(&to).expect("removed");
+    assert!(!std::path::Path::new(&format!("{}.part.made", to.display())).exists());
+    assert_eq!(store.lock().expect("no panic before").methods.len(), 3);
 }
