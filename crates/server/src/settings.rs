@@ -148,7 +148,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         images::EGRESS_KEY,
         "public,private",
-        "Where images may be fetched from, written as for egress.webhooks; the same addresses need a rule of their own.",
+        "Where images may be fetched from, written as for egress.webhooks; the same addresses need a rule of their own. A demo has one for loopback.",
     ),
     setting(
         images::FILE_ROOTS_KEY,

@@ -67,7 +67,11 @@ pub async fn evacuate(context: &mut Context, args: EvacuateArgs) -> Result<Exit,
         return plan(context, &storage.uuid, &targets, args.parallel).await;
     }
     let job = match under_way(context, &storage.uuid).await? {
-        Some(job) => join::go_on(context, job).await?,
+        Some(job) => {
+            let view: Job = read(&job)?;
+            refuse_another(&view, &storage.name, &targets, args.parallel)?;
+            join::go_on(context, job).await?
+        }
         None => {
             let name = format!("evacuate {} to {}", storage.name, names.join(", "));
             start(context, &name, &storage.uuid, &targets, args.parallel).await?
@@ -150,6 +154,28 @@ async fn start(
     }
     let params = json!({"name": submit::job_name(name), "jobName": JOB_NAME, "jobData": data.to_string()});
     inventory(submit::send(context, params, &[], &[]).await?)
+}
+
+/// The evacuation that is under way goes where it was told to go, and not elsewhere because somebody asks again.
+fn refuse_another(
+    job: &Job,
+    storage: &str,
+    targets: &[String],
+    parallel: Option<u32>,
+) -> Result<(), ClientError> {
+    let theirs: Value = serde_json::from_str(&job.job_data).unwrap_or_default();
+    let differs = if theirs["dstPrimaryStorageUuids"] != json!(targets) {
+        "to other storages"
+    } else if parallel.is_some_and(|n| theirs["parallel"].as_u64() != Some(n.into())) {
+        "with another --parallel"
+    } else {
+        return Ok(());
+    };
+    Err(ClientError::usage(format!(
+        "the job {0} ({1}) empties {storage} already, {differs}; `longhaul job watch {0}` follows it, `longhaul job cancel \
+         {0}` ends it",
+        job.uuid, job.name
+    )))
 }
 
 /// The evacuation of the storage that is not over, if there is one.

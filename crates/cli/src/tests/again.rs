@@ -79,6 +79,30 @@ async fn a_migration_to_elsewhere_or_of_another_type_of_job_is_started() {
         let ran = run(&fake, &["volume", "migrate", "db", "--to", "fast"]).await;
         assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Ok, 1), "{}", ran.err);
     }
+    let fake = with_job("Running", MIGRATE, moves(ELSEWHERE));
+    let ran = run(&fake, &["volume", "migrate", "db", "--to", "fast"]).await;
+    assert!(
+        ran.err.contains(&format!("the job {JOB} (")) && ran.err.contains("waits for its end"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn an_evacuation_to_elsewhere_or_with_another_width_is_told_and_not_followed_as_if_it_were_ours() {
+    let data = json!({"primaryStorageUuid": STORAGE, "dstPrimaryStorageUuids": [ELSEWHERE], "parallel": 2});
+    let fake = with_job("Running", "APIEvacuatePrimaryStorageMsg", data);
+    for words in [
+        vec!["storage", "evacuate", "fast", "--to", "fast"],
+        vec!["storage", "evacuate", "fast", "--to", "slow", "--parallel", "3"],
+    ] {
+        let ran = run(&fake, &words).await;
+        assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Usage, 0), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains(&format!("longhaul job cancel {JOB}")), "{}", ran.err);
+    }
+    let same = ["storage", "evacuate", "fast", "--to", "slow", "--parallel", "2", "--detach"];
+    let ran = run(&fake, &same).await;
+    assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Ok, 0), "{}", ran.err);
 }
 
 #[tokio::test]
@@ -140,7 +164,8 @@ async fn what_is_made_of_an_image_or_a_volume_is_made_once() {
 
 #[tokio::test]
 async fn an_evacuation_is_named_by_its_storages_and_goes_on_when_it_was_suspended() {
-    let fake = with_job("Suspended", "APIEvacuatePrimaryStorageMsg", json!({}));
+    let fake =
+        with_job("Suspended", "APIEvacuatePrimaryStorageMsg", json!({"dstPrimaryStorageUuids": [ELSEWHERE]}));
     let words = ["storage", "evacuate", "fast", "--to", "slow", "--detach"];
     let ran = run(&fake, &words).await;
     assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Ok, 0), "{}", ran.err);

@@ -86,14 +86,23 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
 
 /// The move of this volume to there that is not over: a second one would wait for it, only to fail.
 async fn under_way(
-    context: &Context,
+    context: &mut Context,
     volume: &Volume,
     target: &Storage,
     data: &Value,
 ) -> Result<Option<Value>, ClientError> {
     let of_volume = [format!("targetResourceUuid={}", volume.uuid)];
     let to_there = |theirs: &Value| theirs["dstPrimaryStorageUuid"] == target.uuid.as_str();
-    let Some(job) = join::under_way(context, JOB_NAME, &of_volume, to_there).await? else { return Ok(None) };
+    let Some(job) = join::under_way(context, JOB_NAME, &of_volume, to_there).await? else {
+        if let Some(other) = join::under_way(context, JOB_NAME, &of_volume, |_| true).await? {
+            let other: Job = read(&other)?;
+            context.console.note(&format!(
+                "the job {} ({}) has this volume; this one waits for its end, and moves the volume on then",
+                other.uuid, other.name
+            ));
+        }
+        return Ok(None);
+    };
     let view: Job = read(&job)?;
     let theirs: Value = serde_json::from_str(&view.job_data).unwrap_or_default();
     let wanted = |data: &Value, key: &str, default: &str| data[key].as_str().unwrap_or(default).to_owned();

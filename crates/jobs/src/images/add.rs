@@ -21,7 +21,8 @@ use super::record;
 use super::request::Request;
 use super::source::{self, Closed, Opened, Source};
 use crate::carry::{self, CopySettings};
-use crate::manage::{Desk, backup_storages};
+use crate::manage::backup_storages::open_place;
+use crate::manage::{Desk, backup_storages, blocking};
 use crate::upload::SCHEME;
 
 /// `jobName`.
@@ -162,6 +163,16 @@ impl JobHandler for AddImage {
         Ok(Checked { target: Some(wanted.image.to_string()), plan })
     }
 
+    async fn ready(&self, job: longhaul_model::JobId, data: &Value) -> Result<(), Fault> {
+        for id in Request::read(data, job)?.places {
+            let place = self.desk.inventory.backup_storage(id, "backupStorageUuids").await?;
+            if place.directory().is_some() && place.host.is_none_or(|host| host == self.settings.host) {
+                blocking(move || open_place(&place).map(|_| ())).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         if let Some(upload) = self.upload(context.data()) {
             return upload.run(context).await;
@@ -182,8 +193,15 @@ impl JobHandler for AddImage {
         }
         let came = progress.staged.iter().chain(&progress.copies).find(|copy| copy.place == place.id);
         let came = came.ok_or_else(|| Fault::internal("an image that came to no place"))?.path.clone();
-        copies::to_others(context, &self.settings.copy, image.id, (&first, &came), &places, &mut progress)
-            .await?;
+        copies::to_others(
+            context,
+            &self.settings.copy,
+            image.id,
+            (&first, &came, true),
+            &places,
+            &mut progress,
+        )
+        .await?;
         if let Some(staged) = &progress.staged {
             intake::drop_staged(&first, &staged.path).await?;
         }

@@ -153,7 +153,8 @@ pub async fn carry(
     Ok((Copied { place: to.id, path, intents: carried.intents.clone() }, carried))
 }
 
-/// Makes the copies on those of `places` that have none yet, from the one at `path` of `from`.
+/// Makes the copies on those of `places` that have none yet, from the one at `path` of `from`. With `proven` the facts
+/// of `progress` are those of that very file, and it must still be what they say.
 ///
 /// # Errors
 /// The attempt is to stop, or a copy cannot be made.
@@ -161,7 +162,7 @@ pub async fn to_others(
     context: &JobContext,
     settings: &CopySettings,
     image: ImageId,
-    (from, path): (&BackupStorage, &str),
+    (from, path, proven): (&BackupStorage, &str, bool),
     places: &[BackupStorage],
     progress: &mut Progress,
 ) -> Result<(), Ended> {
@@ -174,7 +175,8 @@ pub async fn to_others(
         let copied = match (from.directory(), place.directory()) {
             (Some(root), Some(_)) => {
                 let relative = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
-                bytewise(context, from, relative, place, image).await?
+                let expected = Some(facts.md5.as_str()).filter(|md5| proven && *md5 != NOT_CALCULATED);
+                bytewise(context, (from, relative, expected), place, image).await?
             }
             _ => {
                 let source = disk_of(from, path, &facts.format);
@@ -190,16 +192,25 @@ pub async fn to_others(
     Ok(())
 }
 
-/// A file to a file; both are read again afterwards.
+/// A file to a file; both are read again afterwards. `md5` is what the file was when it came, where that is known.
 async fn bytewise(
     context: &JobContext,
-    from: &BackupStorage,
-    relative: &Path,
+    (from, relative, md5): (&BackupStorage, &Path, Option<&str>),
     to: &BackupStorage,
     image: ImageId,
 ) -> Result<Copied, Ended> {
     let artifact = spread::copy(context, from, relative, to, image).await?;
     let (_, source) = digests(context, from, relative).await?;
+    if let Some(md5) = md5.filter(|md5| !md5.eq_ignore_ascii_case(&source.md5)) {
+        return Err(Fault::failed(format!(
+            "{} on backup storage[uuid:{}] is no longer what came: its MD5 is {}, not {md5}; somebody wrote to it, or \
+             its disk returns other bytes than were written",
+            relative.display(),
+            from.id,
+            source.md5
+        ))
+        .into());
+    }
     let (_, target) = digests(context, to, &artifact.relative).await?;
     if target != source {
         return Err(Fault::failed(format!(

@@ -3,6 +3,7 @@
 //! is in `fill`.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::copy::checkpoint::FIRST_OTHER_PAGE;
 use crate::manage::backup_storages::open_place;
 use crate::manage::blocking;
 use crate::storage::{self, Access, DiskError, Root};
+use crate::upload::FileId;
 
 /// The page of the checkpoint that it is kept in; the copier's are others.
 pub(super) const PAGE: u32 = FIRST_OTHER_PAGE;
@@ -32,12 +34,15 @@ pub(super) struct Saved {
     /// How many there are to be, if that was told; earlier releases kept none.
     #[serde(default)]
     pub(super) total: Option<u64>,
+    /// Which file they are in; earlier releases did not say.
+    #[serde(default)]
+    file: Option<FileId>,
 }
 
 impl Saved {
     /// The same file with nothing in it.
     pub(super) fn emptied(&self) -> Self {
-        Self { path: self.path.clone(), ..Self::default() }
+        Self { path: self.path.clone(), file: self.file, ..Self::default() }
     }
 }
 
@@ -107,11 +112,16 @@ pub async fn create(
     let path = absolute.to_string_lossy().into_owned();
     let intent = context.intend(IntentKind::ImageArtifact { backup_storage: place.id, path }, None).await?;
     let (wanted, below) = (place.clone(), relative.clone());
-    let file = blocking(move || {
+    let (file, id) = blocking(move || {
         let root = open_place(&wanted)?;
         root.create_parent(&below)?;
         let file = match root.open_file(&below, Access::Create) {
-            Err(DiskError::Exists(_)) => root.open_file(&below, Access::Write)?, // of this very claim
+            Err(DiskError::Exists(_)) => {
+                // Of this very claim, or put there by somebody: the name goes, whatever it was of.
+                storage::delete_artifact(&root, &below)?;
+                root.create_parent(&below)?;
+                root.open_file(&below, Access::Create)?
+            }
             other => other?,
         };
         root.sync_parent(&below)?;
@@ -121,12 +131,11 @@ pub async fn create(
                 "another attempt still writes to it; resume the job",
             ));
         }
-        let io = |e| DiskError::io("truncate", &root.full(&below), e);
-        file.set_len(0).map_err(io)?;
-        Ok(file)
+        let (id, _) = FileId::of(&file, &root.full(&below))?;
+        Ok((file, id))
     })
     .await?;
-    let saved = Saved { path: absolute.clone(), ..Saved::default() };
+    let saved = Saved { path: absolute.clone(), file: Some(id), ..Saved::default() };
     Ok(Artifact { relative, absolute, intents: vec![intent.id], file: Arc::new(file), saved })
 }
 
@@ -152,8 +161,11 @@ async fn reopen(place: &BackupStorage, path: PathBuf, saved: Option<Saved>) -> R
         if !lock(&file) {
             return Ok(Left::Held);
         }
-        let len = file.metadata().map_err(|e| DiskError::io("stat", &path, e))?.len();
-        match saved.filter(|saved| saved.offset <= len) {
+        let (now, len) = FileId::of(&file, &path)?;
+        let names = file.metadata().map_err(|e| DiskError::io("stat", &path, e))?.nlink();
+        // Another file may be another image: not a byte is written to it, and only this name of it goes.
+        let is_it = |saved: &Saved| saved.file.map_or(names == 1, |id| id == now);
+        match saved.filter(|saved| saved.offset <= len && is_it(saved)) {
             Some(saved) => Ok(Left::Goes(Arc::new(file), relative, path, saved)),
             None => storage::delete_artifact(&root, &relative).map(|()| Left::Removed),
         }

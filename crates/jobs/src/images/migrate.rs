@@ -181,8 +181,15 @@ impl JobHandler for MigrateImage {
         progress.facts.get_or_insert_with(|| image.facts());
         copies::wait_for(context, &self.desk, &from, &path).await?;
         let places = [to.clone()];
-        copies::to_others(context, &self.settings.copy, image.id, (&from, &path), &places, &mut progress)
-            .await?;
+        copies::to_others(
+            context,
+            &self.settings.copy,
+            image.id,
+            (&from, &path, false),
+            &places,
+            &mut progress,
+        )
+        .await?;
         let copied = progress.copies.first().ok_or_else(|| Fault::internal("an image that moved nowhere"))?;
         // Right before the switch-over: nobody has deleted or moved it meanwhile.
         let mut shown = self.desk.inventory.image(request.image, "imageUuid").await?;

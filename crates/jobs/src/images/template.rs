@@ -265,8 +265,15 @@ impl JobHandler for CreateTemplate {
             self.first(context, &wanted, first, &mut progress).await?;
         }
         let made = progress.copies.iter().find(|copy| copy.place == first.id).ok_or_else(gone)?.path.clone();
-        copies::to_others(context, &self.settings.copy, image.id, (first, &made), &places, &mut progress)
-            .await?;
+        copies::to_others(
+            context,
+            &self.settings.copy,
+            image.id,
+            (first, &made, false),
+            &places,
+            &mut progress,
+        )
+        .await?;
         let facts = progress.facts.clone().ok_or_else(gone)?;
         let mut shown = self.desk.inventory.find_image(image.id).await?.ok_or_else(gone)?;
         let effects = progress.effects(&mut shown, &facts, context.runtime().now_ms());

@@ -38,7 +38,14 @@ pub fn open_place(place: &BackupStorage) -> Result<Root, DiskError> {
     let Some(directory) = place.directory() else {
         return Err(DiskError::bad_image(Path::new(&place.url), "it is a pool and has no directory"));
     };
-    let root = Root::open(Path::new(directory))?;
+    let root = Root::open(Path::new(directory)).map_err(|error| match error {
+        DiskError::NotFound(path) => DiskError::Away {
+            path,
+            reason: "its directory is not there; mount it, or put it back, and its jobs go on by themselves"
+                .to_owned(),
+        },
+        other => other,
+    })?;
     if place.host.is_none() {
         shared::check_mark(&root, &place.id.to_string())?;
     }

@@ -1,6 +1,7 @@
 //! The bytes of one attempt: what was received is opened and lent to the server's routes, watched while it grows, and
 //! read back when nothing is missing. What comes before and after is in `intake`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +39,9 @@ pub(super) struct Done {
     pub bytes: u64,
     pub md5: String,
     pub blake3: String,
+    /// What the file was then: another text after any write to it, or another file. Earlier releases kept none.
+    #[serde(default)]
+    mark: String,
 }
 
 /// Where the bytes of an upload are.
@@ -134,6 +138,17 @@ impl Intake {
             })
         });
         loop {
+            // At once: what was told last is how far the coming of the bytes was, a while ago.
+            let done = read.load(Ordering::Relaxed);
+            let percent = RECEIVED_PERCENT as u8 + part(done, total, 99 - RECEIVED_PERCENT);
+            context.progress(Report {
+                parts: None,
+                stage: "verifying".to_owned(),
+                bytes_done: done,
+                bytes_total: total,
+                bytes_after: 0,
+                percent: Some(percent),
+            });
             let slept = match select(&mut work, std::pin::pin!(context.sleep(TICK))).await {
                 Either::Left((Ok(done), _)) => return done.map_err(|error| fault_of(error).into()),
                 Either::Left((Err(_), _)) => {
@@ -148,16 +163,6 @@ impl Intake {
                 let _ = work.await; // it is the stop that is told
                 return Err(stopped.into());
             }
-            let done = read.load(Ordering::Relaxed);
-            let percent = RECEIVED_PERCENT as u8 + part(done, total, 99 - RECEIVED_PERCENT);
-            context.progress(Report {
-                parts: None,
-                stage: "verifying".to_owned(),
-                bytes_done: done,
-                bytes_total: total,
-                bytes_after: 0,
-                percent: Some(percent),
-            });
         }
     }
 
@@ -193,6 +198,7 @@ impl Intake {
                         bytes: image.actual_size,
                         md5: md5.to_ascii_lowercase(),
                         blake3,
+                        mark: mark(place).await?.unwrap_or_default(),
                     }));
                 }
                 // Then the bytes are sent, as they would be without the other image.
@@ -216,7 +222,7 @@ impl Intake {
         let known = known.and_then(|page| serde_json::from_slice::<Done>(page).ok());
         // What was read back and is gone since then is to be sent again.
         if let Some(done) = known
-            && still_there(place, done.bytes).await?
+            && mark(place).await?.is_some_and(|now| now == done.mark)
         {
             return Ok(done);
         }
@@ -241,7 +247,7 @@ impl Intake {
         }
         self.received(context, &upload, image).await?;
         let Content { bytes, md5, blake3 } = self.content(context, &upload).await?;
-        let done = Done { bytes, md5, blake3 };
+        let done = Done { bytes, md5, blake3, mark: mark(place).await?.unwrap_or_default() };
         self.keep(context, &done).await?;
         drop(entered);
         Ok(done)
@@ -254,18 +260,18 @@ fn part(done: u64, total: u64, whole: u64) -> u8 {
     u8::try_from(part.min(u128::from(whole))).unwrap_or(0)
 }
 
-/// Whether there is a file of so many bytes.
-async fn still_there(place: &Place, bytes: u64) -> Result<bool, Fault> {
+/// Which file is there, how long it is, and when it was last written to or changed; `None` where there is none.
+async fn mark(place: &Place) -> Result<Option<String>, Fault> {
     let place = place.clone();
     blocking(move || {
         let root = open_place(&place.storage)?;
         match root.open_file(&place.relative, Access::Read) {
             Ok(file) => {
-                let meta =
-                    file.metadata().map_err(|e| DiskError::io("stat", &root.full(&place.relative), e))?;
-                Ok(meta.len() == bytes)
+                let m = file.metadata().map_err(|e| DiskError::io("stat", &root.full(&place.relative), e))?;
+                let (mtime, ctime) = ((m.mtime(), m.mtime_nsec()), (m.ctime(), m.ctime_nsec()));
+                Ok(Some(format!("{}:{}:{mtime:?}:{ctime:?}", m.ino(), m.len())))
             }
-            Err(DiskError::NotFound(_)) => Ok(false),
+            Err(DiskError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     })

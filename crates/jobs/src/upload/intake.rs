@@ -165,7 +165,11 @@ impl JobHandler for Intake {
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
         let (request, place) = self.read(context.data(), context.job().id)?;
-        let storage = self.usable(place).await?;
+        // One that has begun goes on over a Disabled storage, which takes nothing new; and waits for one that is away.
+        let storage = match record::mine(context, request.image).await? {
+            Some(_) => self.desk.inventory.backup_storage(place, "backupStorageUuids").await?,
+            None => self.usable(place).await?,
+        };
         let mut image = self.record(context, &request, place).await?;
         let (place, intents) = self.artifact(context, &request, storage).await?;
         let tags = context.system_tags().await?;

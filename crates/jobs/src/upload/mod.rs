@@ -30,7 +30,7 @@ mod tests;
 pub use digest::Checksum;
 pub use error::UploadError;
 pub use intake::{Intake, UploadSettings};
-pub use open::{forget, journal_path, look};
+pub use open::{FileId, forget, journal_path, look};
 pub use ranges::Ranges;
 pub use slice::{Counting, Slice, SliceRequest};
 pub use table::{Entered, Table};
@@ -48,7 +48,7 @@ use tokio::sync::watch;
 use crate::copy::device::DeviceFile;
 use crate::storage::{DiskError, Root};
 use journal::{Journal, Record};
-use open::{FileId, Opened};
+use open::Opened;
 use proof::Proof;
 use slice::Gate;
 

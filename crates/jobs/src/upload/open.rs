@@ -5,6 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use serde::{Deserialize, Serialize};
+
 use super::journal::{Journal, Record};
 use super::proof::Proof;
 use super::{Ranges, Received, UploadError};
@@ -12,7 +14,7 @@ use crate::storage::{Access, DiskError, JOURNAL_EXTENSION, Root, delete_artifact
 
 /// Which file it is. The number of its device is left out: it may be another one after a reboot, while an inode's is
 /// taken again only by a file that is born later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
     /// Its inode.
     pub inode: u64,

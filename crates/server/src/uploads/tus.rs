@@ -243,13 +243,19 @@ async fn begin(uploads: &Uploads, stage: Stage, headers: &HeaderMap) -> Result<B
     };
     let len = number(headers, &header::CONTENT_LENGTH)?;
     let (offset, _) = offset_of(&stage);
+    let (size, demanded) = (number(headers, &UPLOAD_LENGTH)?, demanded_md5(headers)?);
     if len == Some(0) {
-        let wrong = answer::upload(&UploadError::Offset { expected: offset }, CHECKSUM);
-        return if offset == start { Ok(None) } else { Err(wrong.into()) };
+        if offset != start {
+            return Err(answer::upload(&UploadError::Offset { expected: offset }, CHECKSUM).into());
+        }
+        // A stream that ends at the border of a piece tells its length in a request of its own.
+        if (size.is_some() || demanded.is_some()) && !matches!(stage, Stage::Done(_)) {
+            announce(uploads, &open(stage)?, size, demanded).await?;
+        }
+        return Ok(None);
     }
     let upload = open(stage)?;
     let wanted = SliceRequest { start, len, counting, goes_on: true };
-    let (size, demanded) = (number(headers, &UPLOAD_LENGTH)?, demanded_md5(headers)?);
     // One that is refused fixes no length.
     upload.check(&wanted, size).map_err(|e| answer::upload(&e, CHECKSUM))?;
     announce(uploads, &upload, size, demanded).await?;

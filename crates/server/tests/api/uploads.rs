@@ -250,6 +250,46 @@ fn what_was_received_of_a_file_that_is_gone_is_sent_again_and_a_second_name_of_i
 }
 
 #[test]
+fn an_upload_that_has_begun_goes_on_over_a_disabled_storage_and_waits_for_one_that_is_away() {
+    let server = Server::start("fast", &[]);
+    let (admin, dir) = (server.admin(), TempDir::new("uploads"));
+    let idle = |text: &str| admin.put(IDLE, &json!({"updateGlobalConfig": {"value": text}})).ok();
+    let paused = |tag: &str| {
+        idle("1");
+        let upload = Waiting::start(&admin, &dir, &[tag]);
+        assert_eq!(upload.slice(4, 0, b"ab", &[]).status, 200);
+        upload.result("Suspended");
+        idle("30");
+        upload
+    };
+    let ends = |upload: &Waiting| {
+        until("the end is taken", || (upload.slice(4, 2, b"cd", &[]).status == 200).then_some(()));
+        let path = upload.result("Succeeded")["upload"]["installPath"].as_str().expect("a path").to_owned();
+        assert_eq!(fs::read(path).expect("the file"), b"abcd");
+    };
+    let (first, second) = (paused("uploadImage::first"), paused("uploadImage::second"));
+    let shelf = admin.get("/backup-storage").ok()["inventories"][0]["uuid"].as_str().expect("one").to_owned();
+    let state = |event: &str| {
+        let body = json!({"changeBackupStorageState": {"stateEvent": event}});
+        admin.put(&format!("/backup-storage/{shelf}/actions"), &body).ok();
+    };
+    state("disable");
+    first.resume();
+    ends(&first);
+    state("enable");
+    let elsewhere = dir.0.with_extension("elsewhere");
+    fs::rename(&dir.0, &elsewhere).expect("moved away");
+    second.resume();
+    until("the job waits for its storage", || {
+        let why = second.result("Suspended").to_string();
+        why.contains("is away").then_some(())
+    });
+    fs::rename(&elsewhere, &dir.0).expect("moved back");
+    admin.wait_for(&second.job, "Running"); // by itself
+    ends(&second);
+}
+
+#[test]
 fn an_upload_whose_client_never_came_back_stays_suspended_until_it_is_canceled_and_leaves_nothing() {
     let server = Server::start("fast", &[]);
     let (admin, dir) = (server.admin(), TempDir::new("uploads"));

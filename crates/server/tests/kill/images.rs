@@ -53,6 +53,42 @@ fn an_image_whose_server_is_killed_is_gone_on_with_from_what_was_durable() {
 }
 
 #[test]
+fn what_takes_the_place_of_an_image_on_its_way_is_not_written_to() {
+    let place = Place::new("image-swapped");
+    let plan = Plan::new(&place).set("egress.images=127.0.0.1:*");
+    let directory = place.dir("shelf");
+    let bytes: Vec<u8> = (0..9 * MIB).map(|n| (n % 251) as u8 + 1).collect();
+    let source = FileServer::start(Serves {
+        bytes: bytes.clone(),
+        tag: Some("\"a\""),
+        stands_after: Some(5 << 20),
+        ..Serves::default()
+    });
+    let mut server = plan.start();
+    let shelf = shelf_at(&server, &directory);
+    let data = json!({"name": "i", "url": source.url(), "backupStorageUuids": [shelf]});
+    let job = server.client.submit("APIAddImageMsg", &data, &[]);
+    until("bytes that are written", PATIENCE, || {
+        let (_, done, _) = server.client.progress(&server.client.job(&job));
+        (done == 5 << 20).then_some(())
+    });
+    server.kill();
+    let found = files(&directory);
+    let artifact = found.iter().find(|path| path.contains(&format!("/{job}-"))).expect("its file");
+    let artifact = &std::path::Path::new(&directory).join(artifact);
+    let other = place.path("other-image");
+    std::fs::write(&other, vec![7; 9 << 20]).expect("another image");
+    std::fs::remove_file(artifact).expect("removed");
+    std::fs::hard_link(&other, artifact).expect("in its place");
+    server = plan.start();
+    let ended = server.client.final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}");
+    let path = text(&result(&ended)["inventory"]["backupStorageRefs"][0]["installPath"]);
+    assert!(std::fs::read(&path).expect("the image") == bytes);
+    assert!(std::fs::read(&other).expect("the other") == vec![7; 9 << 20], "not a byte of it changed");
+}
+
+#[test]
 fn an_image_of_a_volume_is_gone_on_with_after_a_kill_of_the_server_and_after_one_of_the_copier() {
     let place = Place::new("template-kill");
     let plan = Plan::new(&place).set("copy.checkpointMillis=200");

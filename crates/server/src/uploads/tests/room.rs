@@ -153,3 +153,16 @@ async fn a_deferred_length_below_what_is_sent_is_refused_and_bounds_what_is_sent
     assert_eq!((rest.status, rest.header("upload-offset")), (204, Some("10")), "{}", rest.body);
     world.assert_holds(b"0123456789");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_comes_alone_at_the_end_of_a_stream_is_taken_or_refused_and_not_ignored() {
+    let world = World::new();
+    let made = world.tus("POST", &[("Upload-Defer-Length", "1")], Body::empty()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(world.patch(0, &[], "01234").await.status, 204);
+    let below = world.patch(5, &[("Upload-Length", "4"), ("Content-Length", "0")], "").await;
+    assert_eq!((below.status, world.upload.received().size), (409, None), "{}", below.body);
+    let taken = world.patch(5, &[("Upload-Length", "5"), ("Content-Length", "0")], "").await;
+    assert_eq!((taken.status, world.upload.received().size), (204, Some(5)), "{}", taken.body);
+    world.assert_holds(b"01234");
+}
