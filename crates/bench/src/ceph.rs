@@ -28,6 +28,8 @@ const EXTENT_BYTES: u64 = 4 << 20;
 const REMOVALS_TRIED: u32 = 60;
 /// Between looks at the job; the error of its stages' times. Each look costs processor time that the copy needs.
 const LOOK: Duration = Duration::from_millis(25);
+/// At every so many of them the memory is looked at.
+const LOOKS_OF_MEMORY: u32 = 20;
 
 /// The disk, and the cluster.
 pub struct Cluster {
@@ -161,9 +163,13 @@ async fn migrate(server: &Server, admin: &mut Api, volume: &str, to: &str) -> Re
     let begin = Instant::now();
     let job = admin.call("POST", "/v1/longjobs", &body.to_string()).await?["inventory"].clone();
     let (id, api) = (job["uuid"].as_str().context("no uuid")?, job["apiId"].as_str().context("no apiId")?);
-    let (mut reading_since, mut memory_mib) = (None, 0f64);
+    let (mut reading_since, mut memory_mib, mut looks) = (None, 0f64, 0u32);
     let done = loop {
-        memory_mib = memory_mib.max(server.memory_with_children_mib()?);
+        // Looking holds up whoever maps memory meanwhile, so it is done about twice a second.
+        if looks.is_multiple_of(LOOKS_OF_MEMORY) {
+            memory_mib = memory_mib.max(server.memory_with_children_mib()?);
+        }
+        looks += 1;
         let progress = admin.call("GET", &format!("/v1/task-progresses/{api}"), "").await?;
         if progress["inventories"][0]["opaque"]["stage"] == "verifying" && reading_since.is_none() {
             reading_since = Some(begin.elapsed());
