@@ -7,6 +7,7 @@ mod list;
 mod members;
 mod show;
 pub mod submit;
+mod timeline;
 
 use std::time::Duration;
 
@@ -31,7 +32,13 @@ pub enum JobCommand {
     /// List jobs, newest first
     List(list::ListArgs),
     /// Show a job: what it is, how far, what happened to it, what came of it
-    Show(JobArgs),
+    Show {
+        #[command(flatten)]
+        job: JobArgs,
+        /// Only what happened to it, with fencing tokens and nodes
+        #[arg(long)]
+        timeline: bool,
+    },
     /// Watch a job live until it ends
     Watch(JobArgs),
     /// Wait until a job ends, silently
@@ -106,7 +113,8 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
     match command {
         JobCommand::Submit(args) => submit::submit(context, args).await,
         JobCommand::List(args) => list::list(context, args).await,
-        JobCommand::Show(args) => show::show(context, &args.uuid(context).await?).await,
+        JobCommand::Show { job, timeline: false } => show::show(context, &job.uuid(context).await?).await,
+        JobCommand::Show { job, timeline: true } => timeline::show(context, &job.uuid(context).await?).await,
         JobCommand::Watch(args) => {
             let uuid = args.uuid(context).await?;
             ending::follow(context, &uuid, &Follow::default()).await

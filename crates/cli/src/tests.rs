@@ -13,6 +13,7 @@ mod images;
 mod naming;
 mod pages;
 mod sessions;
+mod timelines;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -166,9 +166,15 @@ pub struct TimelineRow {
     /// Whose doing.
     #[serde(default)]
     pub actor_uuid: String,
+    /// Their name; empty if it is not known.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub actor_name: String,
     /// Which attempt.
     #[serde(default)]
     pub attempt: u32,
+    /// The fencing token.
+    #[serde(default)]
+    pub token: u64,
     /// Why.
     #[serde(default)]
     pub detail: String,

@@ -293,13 +293,24 @@ impl Engine {
         ))
     }
 
-    /// The history of a job that `caller` may see.
+    /// Up to `limit` rows of the history of a job that `caller` may see, behind the row of the number `after`.
     ///
     /// # Errors
     /// As `owned_job`.
-    pub async fn timeline(&self, caller: &Caller, uuid: &str) -> Result<Vec<TimelineRow>, Fault> {
+    pub async fn timeline(
+        &self,
+        caller: &Caller,
+        uuid: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<TimelineRow>, Fault> {
         let job = self.owned_job(caller, uuid).await?;
-        self.store.timeline(job.id).await.map_err(|e| from_store(e, "the timeline"))
+        self.store.timeline_page(job.id, after, limit).await.map_err(|e| from_store(e, "the timeline"))
+    }
+
+    /// Ends when an attempt or a job ends on this node. What ended before it was asked is not told.
+    pub async fn something_ended(&self) {
+        self.ended.notified().await;
     }
 
     /// Stores the answer of a call that changed nothing else.

@@ -28,8 +28,10 @@ use crate::global_config::GlobalConfigs;
 use crate::hooks::Hooks;
 use crate::ops;
 use crate::room::{Room, Rooms};
+use crate::serve::ClientGone;
 use crate::settings::Settings;
 use crate::uploads::Tokens;
+use crate::waiting::Waiting;
 
 /// The account of calls whose session is not valid.
 const NOBODY: AccountId = AccountId::from_bits(0);
@@ -54,6 +56,8 @@ pub struct App {
     pub hooks: Hooks,
     /// Room for answers.
     pub rooms: Rooms,
+    /// Who waits for the end of a job.
+    pub waiting: Arc<Waiting>,
     /// How moments are written.
     pub format: TimeFormat,
     /// What the routes and the jobs of uploads share.
@@ -86,6 +90,8 @@ pub struct Called {
     pub api_id: ApiId,
     /// What room its answer has.
     pub room: Room,
+    /// Tells that nobody waits for the answer any more.
+    pub client_gone: ClientGone,
     /// The same for the engine, with the record it is to write.
     pub caller: EngineCaller,
 }
@@ -106,6 +112,8 @@ pub struct Received<'a> {
     pub from: IpAddr,
     /// What room the answer has.
     pub room: Room,
+    /// Tells that nobody waits for the answer any more.
+    pub client_gone: ClientGone,
 }
 
 impl App {
@@ -204,6 +212,7 @@ impl App {
             host: host.to_owned(),
             api_id: api_id.clone(),
             room: received.room.clone(),
+            client_gone: received.client_gone.clone(),
         };
         match form {
             Form::AtOnce => Ok(match ops::perform(self, called).await {

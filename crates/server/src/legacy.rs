@@ -47,6 +47,7 @@ async fn call(app: &Arc<App>, message: legacy::Message, received: &Received<'_>)
         host: app.host_of(received),
         api_id: api_id.clone(),
         room: received.room.clone(),
+        client_gone: received.client_gone.clone(),
     };
     if operation.kind != Kind::Async || operation.op == Op::NotHere {
         let outcome = ops::perform(app, called).await.map(|answer| answer.into_body(&app.format, false));

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod storage_watch;
 pub mod tempdir;
 pub mod uploads;
+pub mod waiting;
 
 pub use node::Node;
 pub use settings::{Layers, Settings};

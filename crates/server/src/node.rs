@@ -38,6 +38,7 @@ use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
 use crate::uploads::Tokens;
+use crate::waiting::Waiting;
 use crate::{demo, descriptors, exports, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
@@ -121,6 +122,7 @@ impl Node {
         let app = Arc::new(App {
             hooks,
             rooms: Rooms::default(),
+            waiting: Waiting::new(engine.clone()),
             uploads,
             tokens: Tokens::new(secret_key),
             logins: LoginLimits::new(settings.logins, runtime.clone()),
@@ -151,6 +153,7 @@ impl Node {
 
     /// Stops listening, lets attempts save a checkpoint and gives their jobs back.
     pub async fn stop(self) {
+        self.app.waiting.close();
         self.serving.stop().await;
         self.app.engine.drain(Duration::from_secs(self.app.configs.in_force().drain_s)).await;
         self.app.hooks.stop().await;

@@ -16,6 +16,7 @@ mod query;
 mod sessions;
 mod storages;
 pub mod tags;
+mod timelines;
 mod uploads;
 mod volumes;
 mod zql;
@@ -57,7 +58,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::GetEvacuationReport => evacuations::report(app, &called).await,
         Op::ThrottleLongJob => jobs::throttle(app, &called).await,
         Op::GetTaskProgress => jobs::progress(app, &called).await,
-        Op::GetLongJobTimeline => jobs::timeline(app, &called).await,
+        Op::GetLongJobTimeline => timelines::timeline(app, &called).await,
         Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
         Op::LogInByAccount => logins::by_account(app, &called).await,
         Op::LogInByUser => logins::by_user(app, &called).await,

@@ -7,6 +7,7 @@
 
 mod peer;
 mod request_line;
+mod socket;
 mod unread;
 
 use std::convert::Infallible;
@@ -32,6 +33,8 @@ use crate::exports;
 use crate::room::Room;
 use crate::uploads;
 use peer::Peer;
+pub use socket::ClientGone;
+use socket::Socket;
 
 /// A request's head must be there within this time.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -109,9 +112,12 @@ async fn accept(
 async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {
     // A connection that is gone already has no address: its answer reaches nobody.
     let Ok(peer) = stream.peer_addr().map(|peer| Peer(peer.ip())) else { return };
+    let stream = Socket::new(stream);
+    let client_gone = stream.client_gone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client_gone.clone());
         async move { router.call(request.map(Body::new)).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
@@ -163,6 +169,7 @@ fn json(body: String) -> Response {
 async fn api(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    Extension(client_gone): Extension<ClientGone>,
     request: Request,
 ) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
@@ -184,6 +191,7 @@ async fn api(
         header: &|name| head.headers.get(name).map(|value| value.to_str().unwrap_or_default()),
         body: body.as_deref(),
         from: peer.client(&head.headers, app.settings.trusted_proxies),
+        client_gone,
     };
     let reply = app.answer(&received).await;
     tracing::debug!(method = %head.method, status = reply.status, "answered");

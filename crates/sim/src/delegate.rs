@@ -60,6 +60,7 @@ macro_rules! delegate_the_rest {
         }}
         $crate::delegate! { $wrapper, Events {
             timeline(job: JobId) -> Vec<TimelineRow>;
+            timeline_page(job: JobId, after: u64, limit: u32) -> Vec<TimelineRow>;
             progress(api: &ApiId) -> Option<(Job, Option<Progress>)>;
             progress_history(job: JobId) -> Vec<Progress>;
         }}

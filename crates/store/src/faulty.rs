@@ -192,6 +192,7 @@ faulty! {
     }
     Events {
         fn timeline(job: JobId) -> Vec<TimelineRow>;
+        fn timeline_page(job: JobId, after: u64, limit: u32) -> Vec<TimelineRow>;
         fn progress(api: &ApiId) -> Option<(Job, Option<Progress>)>;
         fn progress_history(job: JobId) -> Vec<Progress>;
     }

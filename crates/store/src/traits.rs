@@ -299,6 +299,9 @@ pub trait Ledger: Send + Sync {
 pub trait Events: Send + Sync {
     /// A job's history, oldest first.
     async fn timeline(&self, job: JobId) -> Result<Vec<TimelineRow>>;
+    /// Up to `limit` rows of a job's history behind the row of the number `after` (0: from the first), oldest
+    /// first. Fewer than `limit` are the last ones there are now.
+    async fn timeline_page(&self, job: JobId, after: u64, limit: u32) -> Result<Vec<TimelineRow>>;
     /// The job of that API id, if it still exists, with its newest stored progress.
     async fn progress(&self, api: &ApiId) -> Result<Option<(Job, Option<Progress>)>>;
     /// The progress history of the job's newest attempts, oldest first.

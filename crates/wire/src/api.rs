@@ -25,6 +25,7 @@ mod zql;
 mod tests;
 
 pub use keys::{ACCESS_ID_UNITS, ACCESS_SECRET_UNITS};
+pub use longjobs::TIMELINE_PAGE_MAX;
 pub use op::Op;
 pub use param::{Location, Param, Type};
 

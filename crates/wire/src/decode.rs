@@ -126,7 +126,7 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
     let (session, signed) = credentials::of(request, operation.auth)?;
     if matches!(operation.kind, Kind::Query(_)) {
         let query = match chosen.vars.first() {
-            Some((_, uuid)) => RawQuery::one(uuid),
+            Some((_, uuid)) => RawQuery { wait: wait_in(operation, query_string), ..RawQuery::one(uuid) },
             None => RawQuery::parse(&url::pairs(query_string)?)?,
         };
         let call = bare(operation, Params::default(), caller, request.headers.json_schema);
@@ -168,6 +168,12 @@ pub fn decode(request: &Request<'_>) -> Result<Call, Misuse> {
         no_wrapper,
         ..bare(operation, params, caller, request.headers.json_schema)
     })
+}
+
+/// `wait` of the query of one job; all else of that query string is ignored, also what cannot be read.
+fn wait_in(operation: &Operation, query_string: &str) -> Option<String> {
+    let pairs = if operation.op == Op::QueryLongJob { url::pairs(query_string).ok()? } else { return None };
+    pairs.into_iter().find(|(name, _)| name == "wait").map(|(_, value)| value)
 }
 
 fn bare(operation: &'static Operation, params: Params, caller: Caller, wants_schema: bool) -> Call {

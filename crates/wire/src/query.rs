@@ -9,6 +9,7 @@ mod raw;
 mod resolve;
 mod table;
 mod value;
+mod wait;
 mod zone;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use global_config::global_configs;
 pub use raw::{RawCondition, RawQuery, RawTerm};
 pub use resolve::{Resolved, resolve};
 pub use table::TableAnswer;
+pub use wait::{WAIT_MAX_S, parse_wait};
 pub use zone::{ZoneAnswer, zones};
 
 use longhaul_model::query::{Op, Resource};

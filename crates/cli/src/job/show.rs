@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::timeline;
 use crate::console::{Format, printable};
 use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::human;
 use crate::names::Names;
 use crate::run::Context;
-use crate::view::{Job, Progress, TimelineRow, read, read_all};
+use crate::view::{Job, Progress, read};
 use crate::watch::find_job;
 
 /// Shows a job.
@@ -16,7 +17,7 @@ pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError
     let inventory = find_job(&context.client, uuid).await?;
     let job: Job = read(&inventory)?;
     let progress = context.client.list(&["task-progresses", &job.api_id], &[]).await?;
-    let timeline = timeline(context, uuid).await?;
+    let timeline = timeline::rows(context, uuid).await?;
     if context.console.format == Format::Json {
         let newest = progress.last().cloned().unwrap_or(Value::Null);
         let result = job.result().unwrap_or(Value::Null);
@@ -38,13 +39,7 @@ pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError
     block(context, "result", &job.result().unwrap_or(Value::Null))?;
     if !timeline.is_empty() {
         context.console.line("")?;
-        let rows: Vec<TimelineRow> = read_all(&timeline)?;
-        let rows = rows.into_iter().map(|row| {
-            let by = format!("{} {}", row.actor_type, row.actor_uuid.get(..8).unwrap_or_default());
-            vec![row.seq.to_string(), row.date, row.kind, row.attempt.to_string(), by, row.detail]
-        });
-        let rows = rows.collect();
-        context.console.rows(&Value::Null, &["#", "when", "what", "attempt", "by", "why"], rows)?;
+        timeline::table(context, &timeline)?;
     }
     Ok(Exit::Ok)
 }
@@ -93,12 +88,4 @@ fn block(context: &mut Context, title: &str, value: &Value) -> Result<(), Client
         context.console.line(&format!("  {}", printable(line)))?;
     }
     Ok(())
-}
-
-/// The timeline; empty where the server has none (ZStack's own).
-async fn timeline(context: &Context, uuid: &str) -> Result<Vec<Value>, ClientError> {
-    match context.client.list(&["longjobs", uuid, "timeline"], &[]).await {
-        Err(error) if error.code.starts_with("HTTP.") => Ok(Vec::new()),
-        answered => answered,
-    }
 }

@@ -100,7 +100,7 @@ async fn a_job_is_shown_with_its_timeline_and_its_decoded_result() {
     let mut done = job("Succeeded");
     done["jobResult"] = Value::from("{\"success\":true}");
     let fake = Fake::start(move |asked: &Asked, _| {
-        if asked.path.ends_with("/timeline") {
+        if asked.path.contains("/timeline?") {
             return rows(vec![json!({"seq": 1, "date": "d", "kind": "submitted", "actorType": "account",
                 "actorUuid": "36c27e8ff05c4780bf6d2fa65700f22e", "attempt": 0, "detail": "by hand"})]);
         }

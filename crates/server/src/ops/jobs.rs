@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_model::{ApiId, Fault, Progress};
-use longhaul_wire::inventory::{self, JobTypeInventory, TaskProgressInventory, TimelineInventory};
+use longhaul_wire::inventory::{self, JobTypeInventory, TaskProgressInventory};
 use longhaul_wire::{Profile, job_data};
 
 use super::{required, tags};
@@ -101,12 +101,6 @@ pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
             told
         }
     };
-    Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
-}
-
-pub async fn timeline(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    let rows = app.engine.timeline(&called.caller, required(called, "uuid")?).await?;
-    let rows: Vec<_> = rows.iter().map(|row| TimelineInventory::of(row, &app.format)).collect();
     Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
 }
 

@@ -1,6 +1,7 @@
 //! Queries over what is stored, over the one zone, and over the global configurations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use longhaul_engine::fault::from_store;
 use longhaul_model::Fault;
@@ -13,7 +14,7 @@ use longhaul_wire::inventory::{
     ImageInventory, ImageStoreBackupStorageInventory, LongJobInventory, ManagementNodeInventory,
     PrimaryStorageInventory, SystemTagInventory, UserTagInventory, VolumeInventory, ZoneInventory,
 };
-use longhaul_wire::query::{global_configs, resolve, zones};
+use longhaul_wire::query::{RawQuery, global_configs, parse_wait, resolve, zones};
 
 use super::global_config;
 use crate::answer::Answer;
@@ -43,6 +44,9 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         }
         Kind::Sync | Kind::Async => return Err(Fault::internal("not a query")),
     };
+    if let Some(text) = &raw.wait {
+        wait(app, called, raw, parse_wait(text)?).await?;
+    }
     let mut resolved = resolve(raw, resource, &app.format)?;
     restrict(called, resource, &mut resolved.query);
     resolved.query.filter.conditions.extend(of_kind(called.call.op()));
@@ -78,6 +82,18 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         },
         Rows::Images(rows) => body!(rows, ImageInventory),
     }))
+}
+
+/// Waits for the end of the one job that is asked for, if the caller may see it.
+async fn wait(app: &App, called: &Called, raw: &RawQuery, patience: Duration) -> Result<(), Fault> {
+    let [condition] = &raw.conditions[..] else { return Ok(()) };
+    let Ok(id) = condition.value.parse() else { return Ok(()) };
+    match app.store.job(id).await.map_err(|e| from_store(e, "the long job"))? {
+        Some(job) if !job.state.is_final() && (called.identity.admin || job.account == called.identity.account) => {
+            app.waiting.for_end(id, patience, called.client_gone.wait()).await
+        }
+        _ => Ok(()), // what is there, or is not, is answered at once
+    }
 }
 
 /// What must hold besides for a query of one kind.

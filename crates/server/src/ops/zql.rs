@@ -43,6 +43,7 @@ fn of_statement(called: &Called, statement: Statement) -> Called {
         host: called.host.clone(),
         api_id: called.api_id.clone(),
         room: called.room.clone(),
+        client_gone: called.client_gone.clone(),
         caller: called.caller.clone(),
     }
 }

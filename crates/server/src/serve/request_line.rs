@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::socket::Socket;
 
 /// Longest first line that is looked at, in bytes; a longer one is the parser's to refuse.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -18,14 +19,14 @@ const LINE_MAX_BYTES: usize = 64 * 1024;
 pub struct Reread {
     first: Vec<u8>,
     at: usize,
-    stream: TcpStream,
+    stream: Socket,
 }
 
 /// Reads the first line and escapes its target.
 ///
 /// # Errors
 /// The connection broke off before there was any byte.
-pub async fn first_line(mut stream: TcpStream) -> io::Result<Reread> {
+pub async fn first_line(mut stream: Socket) -> io::Result<Reread> {
     let mut read = Vec::with_capacity(1024);
     let mut ended = false;
     let line = loop {

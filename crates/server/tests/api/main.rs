@@ -50,4 +50,5 @@ mod tags;
 mod trash;
 mod uploads;
 mod validation;
+mod watching;
 mod zql;

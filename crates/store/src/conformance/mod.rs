@@ -141,6 +141,7 @@ macro_rules! conformance_suite {
             history_is_kept_for_the_newest_attempts,
             the_timeline_is_numbered_without_a_gap,
             the_timeline_tells_the_time_of_the_store,
+            a_page_of_the_timeline_begins_behind_a_row_and_the_last_one_is_short,
         ]);
         $crate::conformance_family!($open, records: [
             an_answer_reads_back_as_it_was_given,

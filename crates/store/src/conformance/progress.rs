@@ -163,3 +163,28 @@ pub async fn the_timeline_tells_the_time_of_the_store(t: &Bench) {
     let times: Vec<i64> = t.store.timeline(job.id).await.unwrap().iter().map(|r| r.at_ms).collect();
     assert_eq!(times, [job.create_ms, job.create_ms + SECOND, job.create_ms + SECOND]);
 }
+
+/// A long history is read page by page: no row is left out and none comes twice.
+pub async fn a_page_of_the_timeline_begins_behind_a_row_and_the_last_one_is_short(t: &Bench) {
+    let mut claim = t.submit_and_claim().await;
+    for _ in 0..4 {
+        t.store.release(&claim, "drained").await.unwrap();
+        claim = t.claim_as(claim.node).await;
+    }
+    let all = t.store.timeline(claim.job).await.unwrap();
+    assert_eq!(all.len(), 10);
+    let mut paged = Vec::new();
+    loop {
+        let after = paged.len() as u64;
+        let page = t.store.timeline_page(claim.job, after, 4).await.unwrap();
+        let full = page.len() == 4;
+        paged.extend(page);
+        if !full {
+            break;
+        }
+    }
+    assert_eq!(paged, all);
+    assert_eq!(t.store.timeline_page(claim.job, 10, 4).await, Ok(Vec::new()));
+    assert_eq!(t.store.timeline_page(claim.job, u64::MAX, 4).await, Ok(Vec::new()));
+    assert_eq!(t.store.timeline_page(t.new_job().id, 0, 4).await, Ok(Vec::new()));
+}

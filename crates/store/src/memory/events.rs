@@ -16,6 +16,12 @@ impl Events for MemoryStore {
         Ok(self.lock().jobs.get(&job).map(|e| e.timeline.clone()).unwrap_or_default())
     }
 
+    async fn timeline_page(&self, job: JobId, after: u64, limit: u32) -> Result<Vec<TimelineRow>> {
+        let db = self.lock();
+        let rows = db.jobs.get(&job).into_iter().flat_map(|e| &e.timeline).filter(|row| row.seq > after);
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
     async fn progress(&self, api: &ApiId) -> Result<Option<(Job, Option<Progress>)>> {
         let db = self.lock();
         let newest = db.jobs.values().filter(|e| e.job.api_id == *api).max_by_key(|e| {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{ApiId, Job, JobId};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, params};
 
 use super::job_sql::with_job;
 use super::rows::{self, AFTER_JOB};
@@ -20,6 +20,19 @@ impl Events for SqliteStore {
                  JOIN timeline AS t ON t.job = j.id WHERE j.uuid = ?1 ORDER BY t.seq",
             )?;
             let found = statement.query_map([job.to_string()], rows::timeline)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn timeline_page(&self, job: JobId, after: u64, limit: u32) -> Result<Vec<TimelineRow>> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM job AS j
+                 JOIN timeline AS t ON t.job = j.id WHERE j.uuid = ?1 AND t.seq > ?2 ORDER BY t.seq LIMIT ?3",
+            )?;
+            let found =
+                statement.query_map(params![job.to_string(), rows::stored(after), limit], rows::timeline)?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -8,6 +8,9 @@ use longhaul_model::{DESCRIPTION_MAX, NAME_MAX};
 use super::param::{RESOURCE_UUID, TAG_UUIDS};
 use super::{Answer, Kind, Method, Op, Operation, Param, Target, Type, Wrapper};
 
+/// Most rows of a timeline in one answer.
+pub const TIMELINE_PAGE_MAX: i64 = 1000;
+
 const JOB: Param =
     Param::url_of("LongJobVO", "uuid", "The UUID of the resource. Uniquely identifies the resource.");
 const ACTIONS: &str = "/longjobs/{uuid}/actions";
@@ -135,7 +138,12 @@ pub(super) const ROWS: &[Operation] = &[
         kind: Kind::Sync,
         message_class: "longhaul.APIGetLongJobTimelineMsg",
         summary: "Get the timeline of a job: everything that happened to it, numbered without a gap",
-        params: &[JOB],
+        params: &[
+            JOB,
+            Param::query(Type::Int, "start", "Skip so many rows; default 0").range(0, i64::MAX),
+            Param::query(Type::Int, "limit", "At most so many rows; default 1000. Fewer are the last ones")
+                .range(1, TIMELINE_PAGE_MAX),
+        ],
         answer: Answer::Inventories("TimelineInventory"),
         ..Operation::new(
             Op::GetLongJobTimeline,

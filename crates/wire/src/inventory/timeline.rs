@@ -30,6 +30,14 @@ pub struct TimelineInventory {
     /// The uuid of that account or management node.
     #[schema(pattern = "^[0-9a-f]{32}$", min_length = 32, max_length = 32)]
     pub actor_uuid: String,
+    /// The account's name, or the host name of the node; absent where that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255, nullable = false)]
+    pub actor_name: Option<String>,
+    /// The management node that did it; absent where an account did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{32}$", min_length = 32, max_length = 32, nullable = false)]
+    pub management_node_uuid: Option<String>,
     /// Which attempt, over all reruns; 0 before the first.
     #[schema(minimum = 0)]
     pub attempt: u32,
@@ -42,12 +50,13 @@ pub struct TimelineInventory {
 }
 
 impl TimelineInventory {
-    /// `row` on the wire.
-    pub fn of(row: &TimelineRow, format: &TimeFormat) -> Self {
+    /// `row` on the wire; `actor_name` is who its actor is for people, if that is known.
+    pub fn of(row: &TimelineRow, actor_name: Option<String>, format: &TimeFormat) -> Self {
         let (actor_type, actor_uuid) = match row.actor {
             Actor::Account(id) => ("account", id.to_string()),
             Actor::Node(id) => ("node", id.to_string()),
         };
+        let management_node_uuid = matches!(row.actor, Actor::Node(_)).then(|| actor_uuid.clone());
         Self {
             seq: row.seq,
             date: format.text(row.at_ms),
@@ -55,6 +64,8 @@ impl TimelineInventory {
             kind: kind_name(row.kind).to_owned(),
             actor_type: actor_type.to_owned(),
             actor_uuid,
+            actor_name,
+            management_node_uuid,
             attempt: row.attempt,
             token: row.token,
             detail: row.detail.clone(),

@@ -10,8 +10,9 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 
 use super::operation::Group;
 use super::schemas::uuid_pattern;
-use crate::api::{Kind, Location, Method, Operation, Param, Type, operations};
+use crate::api::{Kind, Location, Method, Op, Operation, Param, Type, operations};
 use crate::profile::Profile;
+use crate::query::WAIT_MAX_S;
 use crate::validate::{TAG_MAX, TAGS_MAX};
 
 /// The parameters of a group: those of its rows, of the query grammar, and the headers. What many operations
@@ -28,6 +29,12 @@ pub(super) fn parameters(group: &Group, profile: Profile) -> Vec<RefOr<Parameter
     if group.one {
         let schema = ObjectBuilder::from(text(32)).pattern(Some(uuid_pattern())).min_length(Some(32)).build();
         own.push(parameter("uuid", ParameterIn::Path, "The resource's uuid", schema));
+        if group.rows.iter().any(|r| r.op == Op::QueryLongJob) {
+            let about = format!(
+                "Wait so long for the job's end, as `30s`, at most {WAIT_MAX_S}s; the answer is the job as it is then"
+            );
+            own.push(parameter("wait", ParameterIn::Query, &about, text(16)));
+        }
     } else if query {
         shared.extend(grammar());
     }

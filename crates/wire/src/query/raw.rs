@@ -50,10 +50,12 @@ pub struct RawQuery {
     pub fields: Option<String>,
     /// `type:condition`.
     pub filter_name: Option<String>,
+    /// How long to wait for the end of the one job that is asked for; see `parse_wait`.
+    pub wait: Option<String>,
 }
 
 impl RawQuery {
-    /// The query of a path with one uuid: nothing else of the query string counts.
+    /// The query of a path with one uuid: nothing else of the query string counts, but for a job's `wait`.
     pub fn one(uuid: &str) -> Self {
         let condition = RawCondition { name: "uuid".to_owned(), op: Op::Eq, value: uuid.to_owned() };
         Self { conditions: vec![condition], ..Self::default() }
@@ -81,6 +83,7 @@ impl RawQuery {
             sort: first("sort").map(str::to_owned),
             fields: first("fields").map(str::to_owned),
             filter_name: first("filterName").map(str::to_owned),
+            wait: None,
         })
     }
 }
