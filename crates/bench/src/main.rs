@@ -1,7 +1,7 @@
 //! `longhaul-bench`: measures a server of its own, the real binary as a child process, and prints one table
 //! with floors and peers of the same run. Never a test: nothing here passes or fails by its time.
 //!
-//! Each part is a file: `submit`, `drain`, `latency`, `query` (over the rows of `fill`), `copy`, `ceph`, `memory`,
+//! Each part is a file: `submit`, `bulk`, `drain`, `latency`, `query` (over the rows of `fill`), `copy`, `ceph`, `memory`,
 //! `syncs`, `floor`. What they share: `server` (the child), `http` and `api` (the client), `report` (the table), whose
 //! rows with their aims stand in `rows`.
 
@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod bulk;
 mod ceph;
 mod copy;
 mod disk;
@@ -44,6 +45,8 @@ enum Part {
     All,
     /// Durable submissions per second, at 16 and 64 connections.
     Submit,
+    /// Durable submissions per second, 1,000 in a call.
+    Bulk,
     /// No-op jobs per second from accepted to succeeded.
     Drain,
     /// From a submission to the start of its body, at 50 jobs per second.
@@ -155,6 +158,9 @@ async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> 
                 submit::measure(place, connections, report).await?;
             }
             floor::submit(place, report)?;
+        }
+        if args.wants(Part::Bulk) {
+            bulk::measure(place, report).await?;
         }
         if args.wants(Part::Drain) {
             drain::measure(place, report).await?;

@@ -44,6 +44,9 @@ pub const ROWS: &[Spec] = &[
     row("submit.64.cpu", "… server processor time per job", "µs"),
     row("floor.submit", "floor: the same inserts in a bare loop, same batches", "jobs/s"),
     row("submit.of_floor", "… submits at 64 connections ÷ that floor", "×"),
+    aimed("bulk", "durable submits, 1,000 in a call, 4 connections", "jobs/s", Aim::Least(15000.0)),
+    row("bulk.batch", "… jobs per commit", "jobs"),
+    row("bulk.cpu", "… server processor time per job", "µs"),
     aimed(
         "drain",
         "drain of 20,000 no-op jobs, start of the process included",

@@ -1,13 +1,16 @@
 //! `job`: long jobs. The commands and the short ones are here; submitting, showing and the ending of a wait
 //! have files of their own.
 
+mod counter;
 pub mod ending;
 pub mod join;
 mod list;
+mod many;
 mod members;
 mod show;
 pub mod submit;
 mod timeline;
+mod wide;
 
 use std::time::Duration;
 
@@ -49,22 +52,22 @@ pub enum JobCommand {
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         timeout: Option<Duration>,
     },
-    /// Cancel a job: what it did is undone
-    Cancel(JobArgs),
-    /// Run a job that has ended afresh, under its uuid
+    /// Cancel a job, or all that have not ended and that --where finds: what they did is undone
+    Cancel(wide::Meant),
+    /// Run a job that has ended afresh, under its uuid, or all that --where finds
     Rerun {
         #[command(flatten)]
-        job: JobArgs,
+        meant: wide::Meant,
         /// Watch it until it ends
-        #[arg(long)]
+        #[arg(long, conflicts_with = "conditions")]
         watch: bool,
     },
-    /// Let a suspended job go on
+    /// Let a suspended job go on, or all that --where finds
     Resume {
         #[command(flatten)]
-        job: JobArgs,
+        meant: wide::Meant,
         /// Watch it until it ends
-        #[arg(long)]
+        #[arg(long, conflicts_with = "conditions")]
         watch: bool,
     },
     /// Give a job's copy a rate of its own, also while it runs
@@ -77,8 +80,8 @@ pub enum JobCommand {
     },
     /// Remove what a job in state Canceling left behind
     Clean(JobArgs),
-    /// Delete a job that has ended
-    Delete(JobArgs),
+    /// Delete a job that has ended, or all that --where finds
+    Delete(wide::Meant),
     /// Change a job's name or description
     Update {
         #[command(flatten)]
@@ -124,8 +127,9 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
             let uuid = job.uuid(context).await?;
             ending::follow(context, &uuid, &how).await
         }
-        JobCommand::Cancel(args) => {
-            let uuid = args.uuid(context).await?;
+        JobCommand::Cancel(meant) => {
+            let Some(job) = meant.one() else { return wide::act(context, wide::CANCEL, &meant).await };
+            let uuid = lookup::job(&context.client, job).await?;
             context.client.action(&actions(&uuid), "cancelLongJob", &json!({})).await?;
             // The answer says that the cancel is accepted; the state says whether it is done.
             let job = find_job(&context.client, &uuid).await?;
@@ -133,12 +137,14 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
             context.console.done(&job, &format!("job {} is {}", view.uuid, view.state.name()))?;
             Ok(Exit::Ok)
         }
-        JobCommand::Rerun { job, watch } => {
-            let uuid = job.uuid(context).await?;
+        JobCommand::Rerun { meant, watch } => {
+            let Some(job) = meant.one() else { return wide::act(context, wide::RERUN, &meant).await };
+            let uuid = lookup::job(&context.client, job).await?;
             act(context, &uuid, "rerunLongJob", watch).await
         }
-        JobCommand::Resume { job, watch } => {
-            let uuid = job.uuid(context).await?;
+        JobCommand::Resume { meant, watch } => {
+            let Some(job) = meant.one() else { return wide::act(context, wide::RESUME, &meant).await };
+            let uuid = lookup::job(&context.client, job).await?;
             act(context, &uuid, "resumeLongJob", watch).await
         }
         JobCommand::Throttle { job, rate } => {
@@ -158,8 +164,9 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
             context.console.done(&answer, &format!("job {uuid} is being cleaned"))?;
             Ok(Exit::Ok)
         }
-        JobCommand::Delete(args) => {
-            let uuid = args.uuid(context).await?;
+        JobCommand::Delete(meant) => {
+            let Some(job) = meant.one() else { return wide::act(context, wide::DELETE, &meant).await };
+            let uuid = lookup::job(&context.client, job).await?;
             let answer = context.client.delete(&["longjobs", &uuid]).await?;
             context.console.done(&answer, &format!("deleted job {uuid}"))?;
             Ok(Exit::Ok)

@@ -3,6 +3,7 @@
 mod again;
 mod asking;
 mod breaks;
+mod bulk;
 mod calls;
 mod commands;
 mod exports;

@@ -56,6 +56,14 @@ pub enum SubmitAnswer {
     Plan(Map<String, Value>),
 }
 
+/// A submission that was checked.
+pub(crate) enum Prepared {
+    /// To be stored.
+    New(Box<NewJob>),
+    /// There is nothing to store: a dry run, or the same as before.
+    Answer(SubmitAnswer),
+}
+
 impl Engine {
     /// Submits a job.
     ///
@@ -67,6 +75,22 @@ impl Engine {
         caller: &Caller,
         request: SubmitRequest,
     ) -> Result<SubmitAnswer, Fault> {
+        let mut new = match self.prepare(caller, request).await? {
+            Prepared::Answer(answer) => return Ok(answer),
+            Prepared::New(new) => new,
+        };
+        let slot = self.slot_for_new(new.class);
+        new.claim_for = slot.as_ref().map(|_| self.node());
+        let sealed_data = new.sealed_data.clone();
+        let job = self.store_and_launch(caller, *new, slot, sealed_data).await?;
+        Ok(SubmitAnswer::Job(Box::new(job)))
+    }
+
+    /// Checks a submission, up to where it would be stored; claimed for nobody.
+    ///
+    /// # Errors
+    /// As `submit`, but for what the store says.
+    pub(crate) async fn prepare(&self, caller: &Caller, request: SubmitRequest) -> Result<Prepared, Fault> {
         let handler = self.handler_for(&request.job_name, caller)?;
         let job_type = handler.job_type();
         let id = request.resource_uuid.unwrap_or_else(|| JobId::random(&*self.runtime));
@@ -98,7 +122,7 @@ impl Engine {
             // A repeated submission is the same job even if it could not be submitted afresh by now.
             Err(fault) => {
                 let fault = redaction.fault(fault);
-                return self.same_as_before(caller, &request, hash, fault).await;
+                return self.same_as_before(caller, &request, hash, fault).await.map(Prepared::Answer);
             }
         };
         if request.dry_run {
@@ -107,10 +131,9 @@ impl Engine {
             if !unknown.is_empty() {
                 plan.insert("warnings".to_owned(), unknown.into());
             }
-            return Ok(SubmitAnswer::Plan(redaction.object(plan)));
+            return Ok(Prepared::Answer(SubmitAnswer::Plan(redaction.object(plan))));
         }
-        let slot = self.slot_for_new(job_type.class);
-        let new = NewJob {
+        Ok(Prepared::New(Box::new(NewJob {
             id,
             account: caller.account,
             name: request.name.clone().unwrap_or_else(|| request.job_name.clone()),
@@ -118,16 +141,14 @@ impl Engine {
             api_id: request.api_id.clone(),
             job_name: request.job_name.clone(),
             job_data,
-            sealed_data: sealed_data.clone(),
+            sealed_data,
             target: checked.target.or(request.target),
             request_hash: hash,
             class: job_type.class,
             ordered: job_type.ordered,
             tags: tags(&request.system_tags, &request.user_tags),
-            claim_for: slot.as_ref().map(|_| self.node()),
-        };
-        let job = self.store_and_launch(caller, new, slot, sealed_data).await?;
-        Ok(SubmitAnswer::Job(Box::new(job)))
+            claim_for: None,
+        })))
     }
 
     async fn store_and_launch(
@@ -178,7 +199,7 @@ impl Engine {
         self.launch(claimed, slot);
     }
 
-    fn not_submitted(&self, error: StoreError) -> Fault {
+    pub(crate) fn not_submitted(&self, error: StoreError) -> Fault {
         if matches!(error, StoreError::Taken) {
             return taken();
         }

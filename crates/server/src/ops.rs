@@ -3,6 +3,8 @@
 
 mod accounts;
 mod backup_storages;
+mod bulk;
+mod bulk_actions;
 mod ceph;
 mod evacuations;
 mod global_config;
@@ -32,6 +34,7 @@ use longhaul_wire::api::not_here;
 
 use crate::answer::Answer;
 use crate::app::{App, Called};
+use bulk_actions::Action;
 
 /// Performs a call.
 ///
@@ -53,6 +56,11 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::RerunLongJob => jobs::rerun(app, &called).await,
         Op::ResumeLongJob => jobs::resume(app, &called).await,
         Op::CleanLongJob => jobs::clean(app, &called).await,
+        Op::SubmitLongJobs => bulk::submit(app, &called).await,
+        Op::CancelLongJobs => bulk_actions::act(app, &called, Action::Cancel).await,
+        Op::RerunLongJobs => bulk_actions::act(app, &called, Action::Rerun).await,
+        Op::ResumeLongJobs => bulk_actions::act(app, &called, Action::Resume).await,
+        Op::DeleteLongJobs => bulk_actions::act(app, &called, Action::Delete).await,
         Op::EvacuatePrimaryStorage => evacuations::start(app, &called).await,
         Op::GetEvacuationPlan => evacuations::plan(app, &called).await,
         Op::GetEvacuationReport => evacuations::report(app, &called).await,
@@ -169,6 +177,11 @@ const fn looks_first(op: Op) -> bool {
     matches!(
         op,
         Op::SubmitLongJob
+            | Op::SubmitLongJobs
+            | Op::CancelLongJobs
+            | Op::RerunLongJobs
+            | Op::ResumeLongJobs
+            | Op::DeleteLongJobs
             | Op::PrimaryStorageMigrateVolume
             | Op::ImportVolume
             | Op::EvacuatePrimaryStorage

@@ -5,6 +5,9 @@
 #[macro_export]
 macro_rules! delegate_the_rest {
     ($wrapper:ty) => {
+        $crate::delegate! { $wrapper, Batches {
+            submit_many(jobs: Vec<NewJob>) -> Vec<Result<Submitted, longhaul_store::StoreError>>;
+        }}
         $crate::delegate! { $wrapper, Identity {
             create_account(account: Account) -> Account;
             account(id: AccountId) -> Option<Account>;

@@ -22,8 +22,8 @@ use longhaul_model::{
 use crate::images::BackupStorageUpdate;
 use crate::traits::StorageUpdate;
 use crate::{
-    Configs, Deliveries, Events, Identity, Images, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
-    StoreError, Tags,
+    Batches, Configs, Deliveries, Events, Identity, Images, Jobs, Keys, Ledger, Nodes, Queries, Records,
+    Resources, StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -126,6 +126,9 @@ faulty! {
         fn claims(node: NodeId) -> Vec<Claim>;
         fn save_checkpoint(claim: &Claim, pages: &Pages) -> ();
         fn save_progress(rows: &[(Claim, Progress)]) -> ();
+    }
+    Batches {
+        fn submit_many(jobs: Vec<NewJob>) -> Vec<Result<Submitted>>;
     }
     Nodes {
         fn join(node: NodeId, host: HostId, host_name: &str, alone: bool) -> NodeLease;

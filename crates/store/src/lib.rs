@@ -2,6 +2,7 @@
 //! conformance suite that both must pass. Why a transition is right is not known here: the state machine
 //! (`longhaul_model::next`) is asked inside the transaction. HTTP is not known here either.
 
+mod batches;
 pub mod conformance;
 pub mod derived;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod options;
 pub mod sqlite;
 pub mod traits;
 
+pub use batches::{Batches, SUBMIT_BATCH_MAX};
 pub use error::StoreError;
 pub use faulty::FaultyStore;
 pub use images::Images;

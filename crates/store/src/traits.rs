@@ -14,7 +14,7 @@ use longhaul_model::{
     NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
-use crate::{Images, StoreError};
+use crate::{Batches, Images, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -404,6 +404,7 @@ pub trait Configs: Send + Sync {
 /// Everything a server needs kept.
 pub trait Store:
     Jobs
+    + Batches
     + Nodes
     + Identity
     + Keys
@@ -422,6 +423,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: Jobs
+        + Batches
         + Nodes
         + Identity
         + Keys

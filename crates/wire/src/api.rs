@@ -5,6 +5,7 @@
 //! Source: rest-api.md sections 1.3 to 1.6, resources.md sections 1 to 4.
 
 mod backup_storages;
+mod bulk;
 mod evacuations;
 mod global_config;
 mod identity;
@@ -24,6 +25,7 @@ mod zql;
 #[cfg(test)]
 mod tests;
 
+pub use bulk::{BULK_DEFAULT, BULK_MAX};
 pub use keys::{ACCESS_ID_UNITS, ACCESS_SECRET_UNITS};
 pub use longjobs::TIMELINE_PAGE_MAX;
 pub use op::Op;
@@ -214,7 +216,7 @@ impl Operation {
 }
 
 /// All rows, by family.
-const FAMILIES: [&[Operation]; 13] = [
+const FAMILIES: [&[Operation]; 14] = [
     longjobs::ROWS,
     identity::ROWS,
     logins::ROWS,
@@ -228,6 +230,7 @@ const FAMILIES: [&[Operation]; 13] = [
     tags::ROWS,
     global_config::ROWS,
     evacuations::ROWS,
+    bulk::ROWS,
 ];
 
 /// Every operation, each once.

@@ -8,6 +8,7 @@ mod credentials;
 mod date;
 mod headers;
 mod misuse;
+mod nested;
 mod params;
 mod route;
 mod url;
@@ -21,6 +22,7 @@ mod tests;
 pub use credentials::Signed;
 pub use headers::Headers;
 pub use misuse::Misuse;
+pub use nested::nested;
 pub use params::{Params, Value};
 
 use jiff::tz::TimeZone;

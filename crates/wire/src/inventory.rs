@@ -7,6 +7,7 @@ mod access_key;
 mod answers;
 mod backup_storage;
 mod bandwidth;
+mod bulk;
 mod ceph;
 mod envelope;
 mod evacuation;
@@ -39,6 +40,7 @@ pub use backup_storage::{
     BackupStorageInventory, CephBackupStorageInventory, ImageStoreBackupStorageInventory,
 };
 pub use bandwidth::BandwidthInventory;
+pub use bulk::{BulkAnswer, BulkOutcome, BulkResult};
 pub use ceph::{CephPrimaryStorageMonInventory, CephPrimaryStoragePoolInventory};
 pub use envelope::{Inventory, custom, empty, many, one, one_of_class, query, to_json};
 pub use evacuation::{ArrivedVolume, EvacuatedVolume, EvacuationPlan, EvacuationReport, PlannedVolume};

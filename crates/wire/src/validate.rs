@@ -112,6 +112,15 @@ fn bounds(param: &Param, value: Option<&Value>) -> Result<(), Fault> {
             }
             _ => Ok(()),
         },
+        Some(Value::Objects(list)) => {
+            let count = i64::try_from(list.len()).unwrap_or(i64::MAX);
+            match param.range {
+                Some((low, high)) if !(low..=high).contains(&count) => Err(Fault::invalid(format!(
+                    "field[{name}] must have {low} to {high} elements, actual were {count}; send further ones in a further call"
+                ))),
+                _ => Ok(()),
+            }
+        }
         Some(Value::List(list)) => {
             if list.iter().any(Option::is_none) {
                 return Err(Fault::invalid(format!("field[{name}] cannot contain a NULL element")));

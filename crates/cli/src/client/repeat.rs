@@ -45,10 +45,28 @@ impl Client {
     /// What the server answered; that it can not be reached at all; that it stayed away.
     pub async fn submit(&self, body: &Value, note: &mut dyn FnMut(&str)) -> Result<Value, ClientError> {
         let chosen = body["params"]["resourceUuid"].is_string();
+        self.submit_to(&["longjobs"], body, chosen, note).await
+    }
+
+    /// Submits many long jobs, of each of which we chose the uuid, in the same way.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub async fn submit_many(&self, body: &Value, note: &mut dyn FnMut(&str)) -> Result<Value, ClientError> {
+        self.submit_to(&["longjobs", "bulk"], body, true, note).await
+    }
+
+    async fn submit_to(
+        &self,
+        path: &[&str],
+        body: &Value,
+        chosen: bool,
+        note: &mut dyn FnMut(&str),
+    ) -> Result<Value, ClientError> {
         let mut pauses = Growing::new(Duration::from_millis(250), Duration::from_secs(4));
         let mut tries = 1;
         loop {
-            let error = match self.post(&["longjobs"], body).await {
+            let error = match self.post(path, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -4,7 +4,7 @@ use clap::Args;
 use longhaul_model::{JobId, NAME_MAX};
 use serde_json::{Value, json};
 
-use super::{ending, members};
+use super::{ending, many, members};
 use crate::client::inventory;
 use crate::error::ClientError;
 use crate::exit::Exit;
@@ -20,8 +20,13 @@ pub const DRY_RUN: &str = "validationOnly";
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     /// The job type, as `longhaul job types` lists them
-    #[arg(value_name = "NAME")]
-    job_name: String,
+    #[arg(value_name = "NAME", required_unless_present = "from")]
+    job_name: Option<String>,
+    /// Submit many jobs: a file with one on each line, the parameters of SubmitLongJob as JSON; - is stdin. One
+    /// that names its `resourceUuid` stays one job if the file is sent again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["job_name", "data", "name", "description", "target",
+        "uuid", "system_tag", "user_tag", "wait", "watch"])]
+    from: Option<String>,
     /// The job's data: JSON, or @FILE, or @- for stdin
     #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     data: String,
@@ -54,7 +59,10 @@ pub struct SubmitArgs {
 
 /// Submits a job, and follows it if that was asked for.
 pub async fn submit(context: &mut Context, args: SubmitArgs) -> Result<Exit, ClientError> {
-    let mut params = json!({"jobName": args.job_name, "jobData": json_argument(&args.data)?});
+    let Some(job_name) = args.job_name else {
+        return many::submit(context, args.from.as_deref().unwrap_or("-")).await;
+    };
+    let mut params = json!({"jobName": job_name, "jobData": json_argument(&args.data)?});
     let optional = [
         ("name", args.name),
         ("description", args.description),
@@ -68,7 +76,7 @@ pub async fn submit(context: &mut Context, args: SubmitArgs) -> Result<Exit, Cli
     }
     let data = params["jobData"].as_str().unwrap_or_default().to_owned();
     let answer = send(context, params, &args.system_tag, &args.user_tag).await?;
-    members::warn_of_unknown(context, &args.job_name, &data).await;
+    members::warn_of_unknown(context, &job_name, &data).await;
     if args.system_tag.iter().any(|tag| tag == DRY_RUN) {
         context.console.json(&answer)?;
         return Ok(Exit::Ok);

@@ -32,7 +32,8 @@ async fn a_timeline_is_read_to_its_end_page_by_page() {
         let fake = server(count, true);
         let shown = run(&fake, &["-o", "json", "job", "show", JOB, "--timeline"]).await;
         assert_eq!(shown.exit, Exit::Ok, "{}", shown.err);
-        let seqs: Vec<u64> = shown.json().as_array().expect("rows").iter().flat_map(|r| r["seq"].as_u64()).collect();
+        let seqs: Vec<u64> =
+            shown.json().as_array().expect("rows").iter().flat_map(|r| r["seq"].as_u64()).collect();
         assert_eq!(seqs, (1..=count).collect::<Vec<_>>());
         assert_eq!(fake.asked().len(), calls, "{count} rows");
     }

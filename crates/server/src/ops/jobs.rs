@@ -12,9 +12,20 @@ use crate::answer::Answer;
 use crate::app::{App, Called};
 
 pub async fn submit(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    match app.engine.submit(&called.caller, request(called)?).await? {
+        SubmitAnswer::Job(job) => Ok(Answer::Job(job)),
+        SubmitAnswer::Plan(plan) => Ok(match app.format.profile() {
+            Profile::Fast => Answer::Json(serde_json::json!({ "plan": plan }).to_string()),
+            Profile::Zstack => Answer::Json("{}".to_owned()),
+        }),
+    }
+}
+
+/// The submission in a call of SubmitLongJob.
+pub(super) fn request(called: &Called) -> Result<SubmitRequest, Fault> {
     let params = &called.call.params;
     let data = required(called, "jobData")?;
-    let request = SubmitRequest {
+    Ok(SubmitRequest {
         name: params.owned("name").filter(|n| !n.is_empty()),
         description: params.owned("description"),
         job_name: required(called, "jobName")?.to_owned(),
@@ -26,14 +37,7 @@ pub async fn submit(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
         user_tags: tags::user(called),
         api_id: called.api_id.clone(),
         dry_run: tags::is_dry_run(called),
-    };
-    match app.engine.submit(&called.caller, request).await? {
-        SubmitAnswer::Job(job) => Ok(Answer::Job(job)),
-        SubmitAnswer::Plan(plan) => Ok(match app.format.profile() {
-            Profile::Fast => Answer::Json(serde_json::json!({ "plan": plan }).to_string()),
-            Profile::Zstack => Answer::Json("{}".to_owned()),
-        }),
-    }
+    })
 }
 
 pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {

@@ -89,7 +89,9 @@ async fn wait(app: &App, called: &Called, raw: &RawQuery, patience: Duration) ->
     let [condition] = &raw.conditions[..] else { return Ok(()) };
     let Ok(id) = condition.value.parse() else { return Ok(()) };
     match app.store.job(id).await.map_err(|e| from_store(e, "the long job"))? {
-        Some(job) if !job.state.is_final() && (called.identity.admin || job.account == called.identity.account) => {
+        Some(job)
+            if !job.state.is_final() && (called.identity.admin || job.account == called.identity.account) =>
+        {
             app.waiting.for_end(id, patience, called.client_gone.wait()).await
         }
         _ => Ok(()), // what is there, or is not, is answered at once
@@ -110,7 +112,7 @@ fn of_kind(op: Op) -> Option<Condition> {
 
 /// Accounts other than admin see their own jobs, volumes and access keys, the tags of these, and themselves;
 /// nodes and storages of both sorts are seen by all.
-fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
+pub(super) fn restrict(called: &Called, resource: Resource, query: &mut longhaul_model::query::Query) {
     if called.identity.admin {
         return;
     }

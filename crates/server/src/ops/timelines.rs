@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use longhaul_engine::fault::from_store;
+use longhaul_model::Fault;
 use longhaul_model::query::{Condition, Field, Filter, LIST_MAX, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::timeline::{Actor, TimelineRow};
-use longhaul_model::Fault;
 use longhaul_wire::api::TIMELINE_PAGE_MAX;
 use longhaul_wire::inventory::{self, TimelineInventory};
 
@@ -21,8 +21,7 @@ pub async fn timeline(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
     let after = number("start").unwrap_or(0);
     let rows = app.engine.timeline(&called.caller, required(called, "uuid")?, after, limit).await?;
     let names = names(app, &rows).await?;
-    let of =
-        |row: &TimelineRow| TimelineInventory::of(row, names.get(&key(row.actor)).cloned(), &app.format);
+    let of = |row: &TimelineRow| TimelineInventory::of(row, names.get(&key(row.actor)).cloned(), &app.format);
     let rows: Vec<_> = rows.iter().map(of).collect();
     Ok(Answer::Json(inventory::many(&rows, called.call.wants_schema)))
 }

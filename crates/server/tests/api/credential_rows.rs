@@ -73,6 +73,11 @@ fn jobs(stake: &Stake) -> Vec<Row> {
         body[key] = json!({"name": "taken over"});
         asynchronous(id, actions.clone(), body, Denied("ID.1002"))
     };
+    let bulk = |id, key: &str| {
+        let mut body = json!({});
+        body[key] = json!({"q": [format!("uuid={}", stake.job)]});
+        asynchronous(id, "/longjobs/bulk".to_owned(), body, Allowed) // finds nothing of anybody else
+    };
     vec![
         asynchronous(
             "post /longjobs",
@@ -89,6 +94,16 @@ fn jobs(stake: &Stake) -> Vec<Row> {
         action("put /longjobs/{uuid}/actions resumeLongJob", "resumeLongJob"),
         action("put /longjobs/{uuid}/actions cleanLongJob", "cleanLongJob"),
         action("put /longjobs/{uuid}/actions throttleLongJob", "throttleLongJob"),
+        asynchronous(
+            "post /longjobs/bulk",
+            "/longjobs/bulk".to_owned(),
+            json!({"params": {"jobs": [{"jobName": "NoSuchJob", "jobData": "{}"}]}}),
+            Allowed, // a uuid of somebody else's is refused by itself: see `bulk`
+        ),
+        bulk("put /longjobs/bulk cancelLongJobs", "cancelLongJobs"),
+        bulk("put /longjobs/bulk rerunLongJobs", "rerunLongJobs"),
+        bulk("put /longjobs/bulk resumeLongJobs", "resumeLongJobs"),
+        bulk("put /longjobs/bulk deleteLongJobs", "deleteLongJobs"),
         sync("get /task-progresses/{apiId}", format!("/task-progresses/{}?all=true", stake.api_id), Nothing),
         sync("get /longjobs/{uuid}/timeline", format!("{one}/timeline"), Denied("ID.1002")),
         sync("get /job-types", "/job-types".to_owned(), Allowed),

@@ -6,6 +6,8 @@ mod support;
 
 mod access_keys;
 mod bad_input;
+mod bulk;
+mod bulk_actions;
 mod ceph;
 mod ceph_images;
 mod cli_images;

@@ -130,6 +130,31 @@ fn every_answer_is_as_the_document_says() {
             ("post", "/longjobs", "/longjobs".to_owned(), submission(&uuid(), &json!({}))),
             ("post", "/longjobs", "/longjobs".to_owned(), json!({"params": []})),
             (
+                "post",
+                "/longjobs/bulk",
+                "/longjobs/bulk".to_owned(),
+                json!({"params": {"jobs": [submission(&uuid(), &json!({}))["params"], {"jobName": "nope"}]}}),
+            ),
+            (
+                "post",
+                "/longjobs/bulk",
+                "/longjobs/bulk".to_owned(),
+                json!({"params": {"jobs": [submission(&uuid(), &json!({}))["params"]]},
+                    "systemTags": ["validationOnly"]}),
+            ),
+            (
+                "put",
+                "/longjobs/bulk",
+                "/longjobs/bulk".to_owned(),
+                json!({"rerunLongJobs": {"q": ["state=Canceled"], "limit": 1}}),
+            ),
+            (
+                "put",
+                "/longjobs/bulk",
+                "/longjobs/bulk".to_owned(),
+                json!({"cancelLongJobs": {"q": ["name=x"], "dryRun": true}}),
+            ),
+            (
                 "put",
                 "/longjobs/{uuid}/actions",
                 format!("/longjobs/{id}/actions"),

@@ -88,9 +88,7 @@ fn what_cannot_be_waited_for_is_answered_at_once() {
     let ended = admin.job_in("Failed");
     let running = admin.submit(&json!({"durationMs": FOREVER_MS}));
     let began = moment();
-    let found = |caller: &Caller, id: &str| {
-        rows(caller.get(&format!("/longjobs/{id}?wait=60s")).ok()).len()
-    };
+    let found = |caller: &Caller, id: &str| rows(caller.get(&format!("/longjobs/{id}?wait=60s")).ok()).len();
     assert_eq!(found(&admin, &ended), 1);
     assert_eq!(found(&admin, &uuid()), 0);
     assert_eq!(found(&admin, "no-uuid"), 0);

@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a case panics to fail")]
 
 pub mod apply;
+pub mod batches;
 mod bench;
 pub mod change;
 pub mod claim;
@@ -53,6 +54,16 @@ macro_rules! conformance_suite {
             an_ordered_submission_waits_for_earlier_ones_on_its_target,
             a_submission_for_a_node_without_lease_waits,
             tags_are_stored_with_the_job,
+        ]);
+        $crate::conformance_family!($open, batches: [
+            a_batch_is_stored_and_answered_in_its_order,
+            what_one_of_a_batch_refuses_takes_no_other_with_it,
+            a_batch_sent_again_is_the_same_jobs,
+            twins_in_one_batch_are_one_job,
+            an_empty_batch_is_nothing,
+            a_batch_counts_what_it_stored,
+            of_a_batch_the_first_is_claimed_at_once,
+            batches_at_once_lose_and_double_nothing,
         ]);
         $crate::conformance_family!($open, claim: [
             jobs_are_claimed_first_come_first,
@@ -295,6 +306,7 @@ mod tests {
         let suite = include_str!("mod.rs");
         for (family, source) in [
             ("submit", include_str!("submit.rs")),
+            ("batches", include_str!("batches.rs")),
             ("claim", include_str!("claim.rs")),
             ("lease", include_str!("lease.rs")),
             ("apply", include_str!("apply.rs")),

@@ -2,6 +2,7 @@
 //! run on. One lock, plain ordered maps; several nodes may share it. Nothing survives the process. One file
 //! per trait family; what the state machine's answers mean is in `crate::life`.
 
+mod batches;
 mod claims;
 mod configs;
 mod deliveries;

@@ -113,7 +113,7 @@ impl Jobs for SqliteStore {
 }
 
 impl Tx<'_> {
-    fn submit(&self, new: &NewJob, record: Option<&ApiRecord>) -> Result<Submitted> {
+    pub(super) fn submit(&self, new: &NewJob, record: Option<&ApiRecord>) -> Result<Submitted> {
         self.insert_record(record)?;
         let mut job = life::submitted(new, self.now_ms);
         let mut claim = None;

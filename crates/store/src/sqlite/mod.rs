@@ -3,6 +3,7 @@
 //! `open` and `migrate` for the file, `writer` and `readers` for the threads, `checkpointer` for the log,
 //! `job_sql` for the statements about jobs, `query` for the translation of queries.
 
+mod batches;
 mod checkpointer;
 mod claims;
 mod configs;

@@ -24,6 +24,16 @@ pub enum Op {
     CleanLongJob,
     /// `PUT /longjobs/{uuid}/actions` `throttleLongJob`, ours
     ThrottleLongJob,
+    /// `POST /longjobs/bulk`, ours
+    SubmitLongJobs,
+    /// `PUT /longjobs/bulk` `cancelLongJobs`, ours
+    CancelLongJobs,
+    /// `PUT /longjobs/bulk` `rerunLongJobs`, ours
+    RerunLongJobs,
+    /// `PUT /longjobs/bulk` `resumeLongJobs`, ours
+    ResumeLongJobs,
+    /// `PUT /longjobs/bulk` `deleteLongJobs`, ours
+    DeleteLongJobs,
     /// `GET /images/upload-job/details/{imageId}`
     GetUploadImageJobDetails,
     /// `GET /task-progresses/{apiId}`

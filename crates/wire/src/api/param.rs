@@ -34,6 +34,8 @@ pub enum Type {
     Bool,
     /// A list of texts.
     List,
+    /// A list of objects, each with the parameters of another call; `range` says how many.
+    Objects,
 }
 
 /// One parameter.
@@ -49,7 +51,7 @@ pub struct Param {
     pub required: bool,
     /// Longest text, in UTF-16 units.
     pub max_units: Option<usize>,
-    /// Smallest and largest number.
+    /// Smallest and largest number; of a list of objects, how many.
     pub range: Option<(i64, i64)>,
     /// The only values it may have; empty = any.
     pub allowed: &'static [&'static str],
@@ -107,6 +109,11 @@ impl Param {
     /// A list in the body.
     pub const fn list(name: &'static str, description: &'static str) -> Self {
         Self::new(Location::Body, Type::List, name, description)
+    }
+
+    /// A list of objects in the body.
+    pub const fn objects(name: &'static str, description: &'static str) -> Self {
+        Self::new(Location::Body, Type::Objects, name, description)
     }
 
     /// It must be there.

@@ -21,6 +21,8 @@ pub enum Value {
     Bool(bool),
     /// A list; `None` for an element that was null, which `validate` refuses.
     List(Vec<Option<String>>),
+    /// What should be a list of objects, each of which is looked at by itself.
+    Objects(Vec<Json>),
 }
 
 /// The values of a call's parameters by name. What was absent or null is not in it.
@@ -80,6 +82,14 @@ impl Params {
         }
     }
 
+    /// The objects of that name; none where it is absent.
+    pub fn objects(&self, name: &str) -> &[Json] {
+        match self.get(name) {
+            Some(Value::Objects(list)) => list,
+            _ => &[],
+        }
+    }
+
     /// Only the variables of the path.
     pub(super) fn of_vars(operation: &'static Operation, vars: &[(&'static str, String)]) -> Self {
         let mut params = Self::default();
@@ -117,7 +127,7 @@ impl Params {
         Self::from_object(operation.params.iter(), message)
     }
 
-    fn from_object(
+    pub(super) fn from_object(
         declared: impl Iterator<Item = &'static Param>,
         object: &Map<String, Json>,
     ) -> Result<Self, Misuse> {
@@ -173,13 +183,17 @@ impl Params {
 }
 
 /// The parameters that are not in the path.
-fn declared(operation: &'static Operation) -> impl Iterator<Item = &'static Param> {
+pub(super) fn declared(operation: &'static Operation) -> impl Iterator<Item = &'static Param> {
     operation.params.iter().filter(|p| p.location != Location::Url)
 }
 
 fn of_json(param: &Param, json: &Json) -> Result<Value, Misuse> {
     match param.ty {
         Type::List => texts(param.name, json).map(Value::List),
+        Type::Objects => match json {
+            Json::Array(list) => Ok(Value::Objects(list.clone())),
+            other => Err(Misuse::WrongType(param.name.to_owned(), "a list", kind_of(other))),
+        },
         Type::Text | Type::Int | Type::Bool => of_text(param, &scalar(param.name, json, "a string")?),
     }
 }
@@ -194,6 +208,7 @@ fn of_text(param: &Param, text: &str) -> Result<Value, Misuse> {
         Type::Bool if text.eq_ignore_ascii_case("false") => Ok(Value::Bool(false)),
         Type::Bool => Err(Misuse::NotBoolean(own().0, own().1)),
         Type::List => Ok(Value::List(vec![Some(text.to_owned())])),
+        Type::Objects => Err(Misuse::WrongType(own().0, "a list", "a string")),
     }
 }
 

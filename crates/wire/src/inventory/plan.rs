@@ -76,7 +76,12 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub evacuation: Option<EvacuationPlan>,
-    /// What would refuse the job now, for people; empty if nothing does.
+    /// What would refuse the job now, for people; empty or absent if nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub blockers: Vec<String>,
+    /// Members of `jobData` that its type does not know and ignores; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    pub warnings: Vec<String>,
 }

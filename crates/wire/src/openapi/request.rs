@@ -161,6 +161,13 @@ fn schema_of(param: &Param, description: Option<&str>) -> RefOr<Schema> {
             let uuid = ObjectBuilder::from(text(32)).pattern(Some(uuid_pattern())).build();
             return list_of(uuid, 1000, description.unwrap_or_default()).into();
         }
+        Type::Objects => {
+            let most = param.range.map_or(TAGS_MAX, |(_, high)| usize::try_from(high).unwrap_or(usize::MAX));
+            let mut array = Array::new(nested());
+            (array.max_items, array.description) = (Some(most), description.map(str::to_owned));
+            array.min_items = param.range.and_then(|(low, _)| usize::try_from(low).ok());
+            return Schema::Array(array).into();
+        }
         Type::Bool => object.schema_type(Json::Boolean),
         Type::Int => {
             let (low, high) = param.range.unwrap_or((0, i64::MAX));
@@ -184,6 +191,19 @@ fn schema_of(param: &Param, description: Option<&str>) -> RefOr<Schema> {
         }
     };
     object.into()
+}
+
+/// One submission inside of a call with many.
+fn nested() -> Object {
+    let mut object = Object::builder().schema_type(Json::Object).description(Some("A submission"));
+    let rows = operations().filter(|row| row.op == Op::SubmitLongJob);
+    for param in rows.flat_map(|row| row.params) {
+        object = object.property(param.name, schema_of(param, Some(param.description)));
+        if param.required {
+            object = object.required(param.name);
+        }
+    }
+    tags(object, "").build()
 }
 
 fn list_of(item: Object, max: usize, description: &str) -> Schema {

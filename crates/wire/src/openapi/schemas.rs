@@ -54,8 +54,11 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<TimelineInventory>(&mut all, OWN_SINCE);
     if profile == Profile::Fast {
         of::<PlanAnswer>(&mut all, OWN_SINCE);
-        of::<Plan>(&mut all, OWN_SINCE);
     }
+    of::<Plan>(&mut all, OWN_SINCE);
+    of::<BulkAnswer>(&mut all, OWN_SINCE);
+    of::<BulkOutcome>(&mut all, OWN_SINCE);
+    of::<BulkResult>(&mut all, OWN_SINCE);
     of::<SystemTagInventory>(&mut all, OWN_SINCE);
     of::<UserTagInventory>(&mut all, OWN_SINCE);
     of::<GlobalConfigInventory>(&mut all, OWN_SINCE);
