@@ -183,6 +183,7 @@ fn new_job(number: u64, accounts: &[AccountId], runtime: &dyn Runtime) -> NewJob
         class: SlotClass::Simulator,
         ordered: false,
         tags: Vec::new(),
+        terms: longhaul_model::Terms::default(),
         claim_for: None,
     }
 }

@@ -70,6 +70,11 @@ pub enum JobCommand {
         #[arg(long, conflicts_with = "conditions")]
         watch: bool,
     },
+    /// Hold a waiting job, or stop a running one at a checkpoint, until it is resumed
+    Suspend {
+        #[command(flatten)]
+        job: JobArgs,
+    },
     /// Give a job's copy a rate of its own, also while it runs
     Throttle {
         #[command(flatten)]
@@ -146,6 +151,19 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
             let Some(job) = meant.one() else { return wide::act(context, wide::RESUME, &meant).await };
             let uuid = lookup::job(&context.client, job).await?;
             act(context, &uuid, "resumeLongJob", watch).await
+        }
+        JobCommand::Suspend { job } => {
+            let uuid = job.uuid(context).await?;
+            let answer = context.client.action(&actions(&uuid), "suspendLongJob", &json!({})).await?;
+            let job = inventory(answer)?;
+            let view: Job = read(&job)?;
+            let told = match view.state.name() {
+                "Waiting" => "is held; it starts after a resume",
+                "Running" => "stops at its next checkpoint; it goes on after a resume",
+                _ => "is suspended; it goes on after a resume",
+            };
+            context.console.done(&job, &format!("job {} {told}", view.uuid))?;
+            Ok(Exit::Ok)
         }
         JobCommand::Throttle { job, rate } => {
             let uuid = job.uuid(context).await?;

@@ -8,7 +8,7 @@ use longhaul_model::{Change, Fault, Job, JobEvent, JobState};
 use longhaul_store::StoreError;
 use serde_json::Map;
 
-use crate::context::Stop;
+use crate::context::Told;
 use crate::engine::{Caller, Engine};
 use crate::fault::from_store;
 use crate::handler::JobType;
@@ -43,7 +43,7 @@ impl Engine {
             let record = if refused.is_ok() { caller.record_with(ApiOutcome::Empty) } else { None };
             match self.store.change(job.id, job.version, change, record).await {
                 Ok((job, _)) => {
-                    self.tell_stop(job.id, job.token, Stop::Cancel);
+                    self.tell_stop(job.id, job.token, Told::Cancel);
                     self.wake.notify_one();
                     self.ended.notify_waiters();
                     return refused;

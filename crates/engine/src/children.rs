@@ -15,8 +15,7 @@ use crate::handler::Ended;
 use crate::inventory::{all, equals};
 use crate::submit::{SubmitAnswer, SubmitRequest};
 
-/// The system tag of a job that another job submitted; the uuid of that one follows.
-pub const PARENT_TAG: &str = "longhaul::parent::";
+pub use longhaul_model::resource::PARENT_TAG;
 
 /// A job that another submits.
 #[derive(Debug, Clone)]

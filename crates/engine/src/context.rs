@@ -22,12 +22,38 @@ use crate::runner::LOOK_AGAIN;
 /// Why an attempt is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
-    /// The job is canceled: undo, then end.
+    /// The job is to end, canceled or past its deadline: it will be undone.
     Cancel,
-    /// The node drains: save a checkpoint and give the job back.
+    /// It is to go on later, maybe elsewhere: save a checkpoint.
     Drain,
     /// Another attempt may hold the job: stop at once, write nothing.
     LeaseLost,
+}
+
+/// What an attempt was told, the stronger the later. Its body sees of it whether to undo or to save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    /// Somebody suspends the job.
+    Suspend,
+    /// Its deadline has passed.
+    Deadline,
+    /// Somebody cancels it.
+    Cancel,
+    /// The node drains.
+    Drain,
+    /// Another attempt may hold it.
+    LeaseLost,
+}
+
+impl Told {
+    /// What a body is to do.
+    pub fn stop(self) -> Stop {
+        match self {
+            Self::Deadline | Self::Cancel => Stop::Cancel,
+            Self::Suspend | Self::Drain => Stop::Drain,
+            Self::LeaseLost => Stop::LeaseLost,
+        }
+    }
 }
 
 /// An attempt was told to stop, and did.
@@ -43,7 +69,7 @@ pub struct JobContext {
     pub(crate) redaction: Redaction,
     pub(crate) checkpoint: Pages,
     pub(crate) taken_over: bool,
-    pub(crate) stop: watch::Receiver<Option<Stop>>,
+    pub(crate) stop: watch::Receiver<Option<Told>>,
 }
 
 impl JobContext {
@@ -84,18 +110,27 @@ impl JobContext {
 
     /// Whether the attempt is to stop, and why.
     pub fn stop_asked(&self) -> Option<Stop> {
+        self.told_now().map(Told::stop)
+    }
+
+    pub(crate) fn told_now(&self) -> Option<Told> {
         *self.stop.borrow()
     }
 
     /// Ends when the attempt is to stop.
     pub async fn stopped(&self) -> Stop {
+        self.told().await.stop()
+    }
+
+    /// Ends when the attempt was told something.
+    pub(crate) async fn told(&self) -> Told {
         let mut stop = self.stop.clone();
         loop {
             if let Some(why) = *stop.borrow_and_update() {
                 return why;
             }
             if stop.changed().await.is_err() {
-                return Stop::LeaseLost; // the engine is gone
+                return Told::LeaseLost; // the engine is gone
             }
         }
     }
@@ -103,7 +138,7 @@ impl JobContext {
     /// Ends when the lease is lost.
     pub(crate) async fn lost(&self) {
         let mut stop = self.stop.clone();
-        while *stop.borrow_and_update() != Some(Stop::LeaseLost) {
+        while *stop.borrow_and_update() != Some(Told::LeaseLost) {
             if stop.changed().await.is_err() {
                 return; // the engine is gone
             }

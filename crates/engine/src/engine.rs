@@ -12,7 +12,7 @@ use longhaul_store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::config::EngineConfig;
-use crate::context::Stop;
+use crate::context::Told;
 use crate::fault::from_store;
 use crate::heartbeat::Lease;
 use crate::inventory::{Inventory, not_found};
@@ -44,7 +44,7 @@ impl Caller {
 /// An attempt running here.
 pub(crate) struct Running {
     pub claim: Claim,
-    pub stop: watch::Sender<Option<Stop>>,
+    pub stop: watch::Sender<Option<Told>>,
     /// Drops the body at once: a clean, or a cancel past its deadline.
     pub abort: Arc<Notify>,
 }
@@ -132,6 +132,7 @@ impl Engine {
             runtime,
         });
         engine.set_cancel_deadline(engine.config.cancel_deadline);
+        engine.store.set_limits(&engine.config.limits).await.map_err(|e| from_store(e, "the limits"))?;
         engine.lease.confirm(sent);
         engine.runtime.spawn_apart("heartbeat", Box::pin(engine.clone().beat()));
         engine.runtime.spawn("claims", Box::pin(engine.clone().claim_jobs()));
@@ -227,7 +228,7 @@ impl Engine {
     }
 
     /// Tells every attempt to stop; a stronger reason replaces a weaker one.
-    pub(crate) fn stop_all(&self, why: Stop) {
+    pub(crate) fn stop_all(&self, why: Told) {
         for running in self.attempts().values() {
             tell(running, why);
         }
@@ -235,7 +236,7 @@ impl Engine {
 
     /// Tells the attempt of `job` to stop, if it runs here under a token up to `token`: what was said of an
     /// earlier claim may come late and does not concern the run after a rerun.
-    pub(crate) fn tell_stop(&self, job: JobId, token: u64, why: Stop) {
+    pub(crate) fn tell_stop(&self, job: JobId, token: u64, why: Told) {
         if let Some(running) = self.attempts().get(&job).filter(|r| r.claim.token <= token) {
             tell(running, why);
         }
@@ -247,7 +248,7 @@ impl Engine {
         self.draining.store(true, Ordering::SeqCst);
         let until = self.runtime.monotonic() + patience;
         loop {
-            self.stop_all(Stop::Drain); // again and again: a submission may still launch one
+            self.stop_all(Told::Drain); // again and again: a submission may still launch one
             if self.attempts_here() == 0 || self.runtime.monotonic() >= until {
                 break;
             }
@@ -258,7 +259,7 @@ impl Engine {
         self.lease.lost();
         let until = self.runtime.monotonic() + self.config.lease_ttl;
         loop {
-            self.stop_all(Stop::LeaseLost);
+            self.stop_all(Told::LeaseLost);
             if self.attempts_here() == 0 {
                 break;
             }
@@ -350,7 +351,7 @@ impl Engine {
     }
 }
 
-fn tell(running: &Running, why: Stop) {
+fn tell(running: &Running, why: Told) {
     running.stop.send_if_modified(|now| {
         let stronger = now.is_none_or(|old| why > old);
         if stronger {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use longhaul_model::resource::Effect;
-use longhaul_model::{AccountId, Fault, JobId, SlotClass};
+use longhaul_model::{AccountId, Fault, HostId, JobId, SlotClass};
 use serde_json::{Map, Value};
 
 use crate::context::{JobContext, Stopped};
@@ -63,6 +63,8 @@ pub struct CheckRequest {
     pub data: Value,
     /// The rate that its tags give it, bytes per second, 0 = unlimited; `None`: the server's default.
     pub rate: Option<u64>,
+    /// The host of the node that checks.
+    pub host: HostId,
     /// Only a plan is wanted: what stands in the way goes into it instead of failing the check.
     pub dry_run: bool,
 }
@@ -72,6 +74,8 @@ pub struct CheckRequest {
 pub struct Checked {
     /// The target the job works on, where the type knows better than the client.
     pub target: Option<String>,
+    /// The host that must run it, where it works on what lies there alone.
+    pub host: Option<HostId>,
     /// What the job would do: bytes, space, estimate; for a dry run.
     pub plan: Map<String, Value>,
 }

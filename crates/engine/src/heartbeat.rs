@@ -9,7 +9,7 @@ use longhaul_model::{NodeId, Runtime};
 use longhaul_store::StoreError;
 use tokio::sync::watch;
 
-use crate::context::Stop;
+use crate::context::Told;
 use crate::engine::Engine;
 
 /// So long before its end a lease is no longer relied on.
@@ -75,7 +75,7 @@ impl Engine {
         tracing::warn!(node = %former, "the lease is lost; every attempt here stops");
         self.lease.lost();
         loop {
-            self.stop_all(Stop::LeaseLost); // again and again: the answer to a claim may still launch one
+            self.stop_all(Told::LeaseLost); // again and again: the answer to a claim may still launch one
             if self.attempts_here() == 0 || self.is_over() {
                 break;
             }

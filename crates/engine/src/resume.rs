@@ -1,4 +1,4 @@
-//! Resume: a suspended job goes on; the next free slot takes it from its checkpoint.
+//! Resume: a suspended job goes on, and one that is held waits on; the next free slot takes it from its checkpoint.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::inventory::not_found;
 use crate::rules;
 
 impl Engine {
-    /// Resumes a suspended job; it keeps its API id.
+    /// Resumes a suspended or held job; it keeps its API id.
     ///
     /// # Errors
     /// As `rules::may_resume`.
@@ -23,7 +23,11 @@ impl Engine {
             let job = self.owned_job(caller, uuid).await?;
             rules::may_resume(&job, &self.job_type_of(&job)?)?;
             let mut change = Change::new(caller.actor(), TimelineKind::ResumeRequested);
-            change.event = Some(JobEvent::Resume);
+            if rules::is_held(&job) {
+                change.hold = Some(false);
+            } else {
+                change.event = Some(JobEvent::Resume);
+            }
             let record = caller.record_with(ApiOutcome::Job(job.id));
             match self.store.change(job.id, job.version, change, record).await {
                 Ok((job, _)) => {

@@ -2,7 +2,7 @@
 //! but in `longhaul_model::next`.
 //! Source: contract, semantics section a.
 
-use longhaul_model::{Code, Fault, Job, JobState};
+use longhaul_model::{Code, Fault, Job, JobState, SuspendReason};
 
 use crate::handler::JobType;
 
@@ -45,11 +45,19 @@ pub fn may_rerun(job: &Job) -> Result<(), Fault> {
     Err(Fault::invalid("rerun longjob only when it's succeeded, canceled, or failed"))
 }
 
+/// Whether somebody holds the job while it waits.
+pub fn is_held(job: &Job) -> bool {
+    job.state == JobState::Waiting && job.suspend == Some(SuspendReason::User)
+}
+
 /// Whether the job may be resumed.
 ///
 /// # Errors
-/// `InvalidArgument` unless it is Suspended, `NotSupported` for a type that cannot.
+/// `InvalidArgument` unless it is Suspended or held, `NotSupported` for a type that cannot.
 pub fn may_resume(job: &Job, job_type: &JobType) -> Result<(), Fault> {
+    if is_held(job) {
+        return Ok(()); // nothing has run, so any type can be
+    }
     if job.state != JobState::Suspended {
         return Err(Fault::invalid("can only resume longjob that is Suspended"));
     }
@@ -57,6 +65,20 @@ pub fn may_resume(job: &Job, job_type: &JobType) -> Result<(), Fault> {
         return Err(not_supported());
     }
     Ok(())
+}
+
+/// Whether the job may be suspended.
+///
+/// # Errors
+/// `InvalidArgument` unless it waits or runs, `NotSupported` for a running one of a type that cannot go on.
+pub fn may_suspend(job: &Job, job_type: &JobType) -> Result<(), Fault> {
+    match job.state {
+        JobState::Waiting => Ok(()), // nothing runs, so any type can be
+        JobState::Running if job_type.resumable => Ok(()),
+        JobState::Running => Err(not_supported()),
+        JobState::Suspended if job.suspend == Some(SuspendReason::User) => Ok(()), // it is
+        _ => Err(Fault::invalid("can only suspend longjob that is Waiting or Running")),
+    }
 }
 
 /// Whether the job may be cleaned.

@@ -16,13 +16,14 @@ use longhaul_store::StoreError;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 
-use crate::context::{JobContext, Stop, Stopped};
+use crate::context::{JobContext, Stop, Stopped, Told};
 use crate::engine::{Engine, Running};
 use crate::handler::{Ended, Held, JobHandler, RestartRule, Success};
 use crate::redaction::Redaction;
 use crate::slots::Slot;
-use crate::{result, secrets};
+use crate::{deadline, result, secrets};
 
+pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
 
@@ -63,7 +64,7 @@ impl Engine {
         let abort = Arc::new(Notify::new());
         if self.is_draining() {
             // Once the node is over, its claims are free for others.
-            stop.send_replace(Some(if self.is_over() { Stop::LeaseLost } else { Stop::Drain }));
+            stop.send_replace(Some(if self.is_over() { Told::LeaseLost } else { Told::Drain }));
         }
         let running = Running { claim: claimed.claim, stop, abort: abort.clone() };
         self.attempts().insert(claimed.claim.job, running);
@@ -80,7 +81,7 @@ impl Engine {
         self: Arc<Self>,
         claimed: Claimed,
         slot: Slot,
-        stop: watch::Receiver<Option<Stop>>,
+        stop: watch::Receiver<Option<Told>>,
         abort: Arc<Notify>,
     ) {
         let claim = claimed.claim;
@@ -131,7 +132,7 @@ impl Engine {
         self: &Arc<Self>,
         claimed: Claimed,
         handler: Arc<dyn JobHandler>,
-        stop: watch::Receiver<Option<Stop>>,
+        stop: watch::Receiver<Option<Told>>,
         abort: &Notify,
     ) -> (Outcome, Option<Ran>) {
         let data = match self.clear_data(&claimed) {
@@ -155,6 +156,11 @@ impl Engine {
             // The answer to the claim may have been long on its way: the job may be somebody else's by now.
             _ if context.lease().await.is_err() => Outcome::Drop,
             ClaimedFor::Undo => self.undone(&context, &*handler).await,
+            _ if self.is_past_deadline(&context.job) => {
+                self.undo_and_fail(&context, &*handler, deadline::fault(&context.job)).await
+            }
+            // Asked for while it had another holder, or none.
+            _ if context.job.suspend == Some(SuspendReason::User) => suspended_by_user(),
             _ if cut => {
                 let fault = Fault::new(
                     Code::NodeGone,
@@ -178,21 +184,43 @@ impl Engine {
                 transition.effects = success.effects;
                 Outcome::Succeeded(Box::new(transition), success.held)
             }
-            Err(Ended::Stopped(Stopped(Stop::Cancel))) => self.undone(context, handler).await,
-            Err(Ended::Stopped(Stopped(Stop::Drain))) => Outcome::GiveBack("the management node drains"),
-            Err(Ended::Stopped(Stopped(Stop::LeaseLost))) => Outcome::Drop,
+            Err(Ended::Stopped(Stopped(stop))) => self.stopped(context, handler, stop).await,
             Err(Ended::Failed(fault)) => match fault.code {
-                Code::Interrupted | Code::NodeGone => Outcome::Transition(Box::new(suspended(
-                    &fault,
-                    SuspendReason::Fault,
-                    self.config.code_text,
-                ))),
                 Code::StorageAway | Code::StorageFull if handler.job_type().resumable => Outcome::Transition(
                     Box::new(suspended(&fault, SuspendReason::Storage, self.config.code_text)),
                 ),
                 Code::JobCanceled => self.undone(context, handler).await,
-                _ => self.undo_and_fail(context, handler, fault).await,
+                _ => self.faulted(context, handler, fault).await,
             },
+        }
+    }
+
+    /// A fault that nobody waits to pass by itself: tried again, left for a resume, or the end.
+    async fn faulted(&self, context: &JobContext, handler: &dyn JobHandler, fault: Fault) -> Outcome {
+        let mut suspended = suspended(&fault, SuspendReason::Fault, self.config.code_text);
+        let (job, rule) = (&context.job, handler.job_type().restart);
+        let again = retry::try_again(&mut suspended, job, rule, &fault, &*self.runtime);
+        if again || matches!(fault.code, Code::Interrupted | Code::NodeGone) {
+            return Outcome::Transition(Box::new(suspended));
+        }
+        self.undo_and_fail(context, handler, fault).await
+    }
+
+    /// The body has stopped: for what, says what the attempt was told last.
+    async fn stopped(&self, context: &JobContext, handler: &dyn JobHandler, stop: Stop) -> Outcome {
+        match (stop, context.told_now()) {
+            (Stop::LeaseLost, _) => Outcome::Drop,
+            (_, Some(Told::Cancel)) => self.undone(context, handler).await,
+            (_, Some(Told::Deadline)) => {
+                self.undo_and_fail(context, handler, deadline::fault(&context.job)).await
+            }
+            // The node drains too, since.
+            (Stop::Cancel, _) if self.is_past_deadline(&context.job) => {
+                self.undo_and_fail(context, handler, deadline::fault(&context.job)).await
+            }
+            (Stop::Cancel, _) => self.undone(context, handler).await,
+            (Stop::Drain, Some(Told::Suspend)) => suspended_by_user(),
+            (Stop::Drain, _) => Outcome::GiveBack("the management node drains"),
         }
     }
 
@@ -214,13 +242,19 @@ impl Engine {
                             self.runtime.sleep(self.cancel_deadline()).await;
                             return Stop::Cancel;
                         }
-                        Stop::Drain => self.runtime.sleep(self.config.poll).await, // may become LeaseLost
+                        Stop::Drain => self.runtime.sleep(self.config.poll).await, // may become another
                     }
                 }
             });
-            match select(cleaned, deadline).await {
-                Either::Left(_) => Stop::Cancel,
-                Either::Right((why, _)) => why,
+            let enforced = async {
+                match select(cleaned, deadline).await {
+                    Either::Left(_) => Stop::Cancel,
+                    Either::Right((why, _)) => why,
+                }
+            };
+            match select(std::pin::pin!(enforced), std::pin::pin!(self.watch_deadline(context))).await {
+                Either::Left((why, _)) => why,
+                Either::Right(((), _)) => Stop::Cancel, // it never ends
             }
         };
         let body = std::pin::pin!(AssertUnwindSafe(handler.run(context)).catch_unwind());
@@ -298,7 +332,7 @@ impl Engine {
         claim: &Claim,
         api: &ApiId,
         outcome: Outcome,
-        told: &watch::Receiver<Option<Stop>>,
+        told: &watch::Receiver<Option<Told>>,
     ) -> Written {
         let unsaved = self.progress.take_dirty_of(api, claim);
         let save = async {
@@ -314,10 +348,10 @@ impl Engine {
         &self,
         claim: &Claim,
         outcome: Outcome,
-        told: &watch::Receiver<Option<Stop>>,
+        told: &watch::Receiver<Option<Told>>,
     ) -> Written {
         loop {
-            if self.node() != claim.node || *told.borrow() == Some(Stop::LeaseLost) {
+            if self.node() != claim.node || *told.borrow() == Some(Told::LeaseLost) {
                 return Written::No;
             }
             if !self.lease.holds(&*self.runtime) {
@@ -358,7 +392,7 @@ impl Engine {
         claim: &Claim,
         ran: Option<Ran>,
         error: StoreError,
-        told: &watch::Receiver<Option<Stop>>,
+        told: &watch::Receiver<Option<Told>>,
     ) -> bool {
         let details = format!(
             "the work was done but its end could not be written: {error}; what it made was removed: look at \
@@ -396,6 +430,14 @@ fn failed(fault: &Fault, code_text: fn(Code) -> &'static str) -> Outcome {
 
 fn unknown_type(job_name: &str, code_text: fn(Code) -> &'static str) -> Outcome {
     failed(&Fault::failed(format!("{job_name} has no corresponding longjob on this node")), code_text)
+}
+
+/// Somebody asked for it: only a resume starts the job.
+fn suspended_by_user() -> Outcome {
+    let mut transition = Transition::plain(JobEvent::Suspend);
+    transition.suspend = Some(SuspendReason::User);
+    "it was asked to; a resume lets it go on".clone_into(&mut transition.detail);
+    Outcome::Transition(Box::new(transition))
 }
 
 fn suspended(fault: &Fault, why: SuspendReason, code_text: fn(Code) -> &'static str) -> Transition {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use longhaul_model::resource::ApiOutcome;
 use longhaul_model::{
     ApiId, Claim, Claimed, ClaimedFor, Code, Fault, Job, JobId, NewJob, NewTag, Pages, SlotClass, Submitted,
+    Terms,
 };
 use longhaul_store::StoreError;
 use serde_json::{Map, Value};
@@ -17,6 +18,7 @@ use crate::hash::{Request, request_hash};
 use crate::redaction::Redaction;
 use crate::secrets;
 use crate::slots::Slot;
+use crate::terms;
 use crate::throttle::own_rate;
 use crate::unknown::unknown_members;
 
@@ -68,7 +70,7 @@ impl Engine {
     /// Submits a job.
     ///
     /// # Errors
-    /// `InvalidArgument` for an unknown job type or bad data; whatever the type's check says;
+    /// `InvalidArgument` for an unknown job type, bad data or bad terms; whatever the type's check says;
     /// `ResourceUuidTaken`; `Unavailable` (not stored, may be sent again).
     pub async fn submit(
         self: &Arc<Self>,
@@ -93,6 +95,8 @@ impl Engine {
     pub(crate) async fn prepare(&self, caller: &Caller, request: SubmitRequest) -> Result<Prepared, Fault> {
         let handler = self.handler_for(&request.job_name, caller)?;
         let job_type = handler.job_type();
+        let terms = terms::read(request.system_tags.iter().map(String::as_str))?;
+        terms::fit(&terms, &job_type)?;
         let id = request.resource_uuid.unwrap_or_else(|| JobId::random(&*self.runtime));
         let (job_data, sealed_data) = self.mask_and_seal(&request)?;
         let redaction = Redaction::of(&request.data);
@@ -115,6 +119,7 @@ impl Engine {
             target: request.target.clone(),
             data: request.data.clone(),
             rate: own_rate(request.system_tags.iter().map(String::as_str)),
+            host: self.host,
             dry_run: request.dry_run,
         };
         let checked = match handler.check(&check).await {
@@ -133,6 +138,7 @@ impl Engine {
             }
             return Ok(Prepared::Answer(SubmitAnswer::Plan(redaction.object(plan))));
         }
+        let terms = Terms { host: checked.host, ..terms };
         Ok(Prepared::New(Box::new(NewJob {
             id,
             account: caller.account,
@@ -147,6 +153,7 @@ impl Engine {
             class: job_type.class,
             ordered: job_type.ordered,
             tags: tags(&request.system_tags, &request.user_tags),
+            terms,
             claim_for: None,
         })))
     }

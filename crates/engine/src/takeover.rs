@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::select;
+use longhaul_model::Claim;
 use longhaul_store::StoreError;
 
-use crate::context::Stop;
+use crate::context::Told;
+use crate::deadline;
 use crate::engine::Engine;
 use crate::slots;
 
@@ -15,9 +17,14 @@ impl Engine {
     /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
     pub(crate) async fn claim_jobs(self: Arc<Self>) {
         let mut look_at = self.runtime.monotonic();
+        let mut ended_at = look_at;
         while !self.is_over() && !self.is_draining() {
             if self.lease.holds(&*self.runtime) {
-                self.look_for_cancels().await;
+                self.look_for_stops().await;
+                if self.runtime.monotonic() >= ended_at {
+                    self.end_overdue().await;
+                    ended_at = self.runtime.monotonic() + deadline::LOOK_EVERY;
+                }
                 // After a lost answer at once; and ever again, since a request that was given up may still
                 // reach the store, much later.
                 let lost = self.lost_answer.swap(false, Ordering::SeqCst);
@@ -32,7 +39,7 @@ impl Engine {
         }
         // Attempts go on while the node drains, and may be canceled.
         while !self.is_over() {
-            self.look_for_cancels().await;
+            self.look_for_stops().await;
             self.runtime.sleep(self.config.poll).await;
         }
     }
@@ -68,15 +75,21 @@ impl Engine {
         }
     }
 
-    async fn look_for_cancels(&self) {
+    /// Tells attempts here what was asked for on any node.
+    async fn look_for_stops(&self) {
         if self.attempts_here() == 0 {
             return;
         }
+        let tell = |claims: Vec<Claim>, what| {
+            claims.into_iter().for_each(|claim| self.tell_stop(claim.job, claim.token, what));
+        };
         match self.store.canceling(self.node()).await {
-            Ok(claims) => {
-                claims.into_iter().for_each(|claim| self.tell_stop(claim.job, claim.token, Stop::Cancel))
-            }
+            Ok(claims) => tell(claims, Told::Cancel),
             Err(error) => tracing::warn!(%error, "could not look for cancels; tried again soon"),
+        }
+        match self.store.held(self.node()).await {
+            Ok(claims) => tell(claims, Told::Suspend),
+            Err(error) => tracing::warn!(%error, "could not look for suspensions; tried again soon"),
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::carry::{self, CopySettings, Guard, Order};
 use crate::copy::run::{DiskRef, Snapshots};
+use crate::manage::host::only_host;
 use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, blocking};
 use crate::migrate::{self, ShowVolume};
@@ -178,7 +179,9 @@ impl JobHandler for Import {
             ("guestBytes".to_owned(), json!(info.virtual_bytes)),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(wanted.volume.to_string()), plan })
+        // The file was looked at here, and may be on this machine alone.
+        let host = only_host([to.host, Some(request.host)])?;
+        Ok(Checked { target: Some(wanted.volume.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

@@ -3,6 +3,7 @@
 
 pub mod backup_storages;
 pub mod fault;
+pub mod host;
 pub mod images;
 mod place;
 pub(crate) mod pool;

@@ -77,7 +77,7 @@ impl JobHandler for Simulator {
             }
         }
         let plan = Map::from_iter([("durationMs".to_owned(), spec.duration_ms.into())]);
-        Ok(Checked { target: None, plan })
+        Ok(Checked { target: None, plan, ..Checked::default() })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

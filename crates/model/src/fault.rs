@@ -63,11 +63,13 @@ pub enum Code {
     StorageFull,
     /// Nothing more came of an upload.
     UploadInterrupted,
+    /// The job had not ended by its deadline.
+    DeadlinePassed,
 }
 
 impl Code {
     /// Every code, for tables that must not forget one.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Internal,
         Self::Timeout,
         Self::CannotCreate,
@@ -96,7 +98,24 @@ impl Code {
         Self::StorageAway,
         Self::StorageFull,
         Self::UploadInterrupted,
+        Self::DeadlinePassed,
     ];
+
+    /// Whether the same may succeed later without anybody changing the request: what a retry is for.
+    pub const fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::OperationFailed
+                | Self::Unavailable
+                | Self::NodeGone
+                | Self::Io
+                | Self::Interrupted
+                | Self::StorageAway
+                | Self::StorageFull
+                | Self::UploadInterrupted
+        )
+    }
 }
 
 /// One failure: its code, what the reader can do about it, and the failure that caused it.

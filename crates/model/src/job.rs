@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AccountId, ApiId, JobId, NodeId};
 use crate::resource::Effect;
 use crate::state::{JobEvent, JobState};
+use crate::terms::Terms;
 use crate::timeline::{Actor, TimelineKind};
 
 /// Longest `name`, in UTF-16 units.
@@ -38,7 +39,8 @@ pub struct Job {
     pub job_result: Option<String>,
     /// Where it is in its life.
     pub state: JobState,
-    /// Why it is suspended, while it is.
+    /// Why it is suspended, while it is. `User` on a Waiting job: somebody holds it there; on a Running one:
+    /// its attempt was asked to stop.
     pub suspend: Option<SuspendReason>,
     /// When a suspended job is retried by itself, ms since 1970.
     pub retry_at_ms: Option<i64>,
@@ -60,6 +62,10 @@ pub struct Job {
     pub attempt: u32,
     /// The newest fencing token; 0 before the first claim.
     pub token: u64,
+    /// On what terms it runs.
+    pub terms: Terms,
+    /// Retries after faults since the submission or last rerun.
+    pub retried: u32,
 }
 
 /// Why a job is suspended.
@@ -128,6 +134,8 @@ pub struct NewJob {
     pub ordered: bool,
     /// Its tags.
     pub tags: Vec<NewTag>,
+    /// On what terms it runs.
+    pub terms: Terms,
     /// Claim it for this node in the same commit, if nobody is before it for slot or target. The node
     /// vouches for the free slot.
     pub claim_for: Option<NodeId>,
@@ -213,7 +221,7 @@ pub struct Transition {
     pub result: Option<String>,
     /// With `Suspend`: why.
     pub suspend: Option<SuspendReason>,
-    /// With `Suspend`: when to try again by itself.
+    /// With `Suspend`: when to try again by itself; counted as a retry.
     pub retry_at_ms: Option<i64>,
     /// Why, for the timeline.
     pub detail: String,
@@ -260,6 +268,8 @@ pub struct Change {
     pub detail: String,
     /// With `Rerun`: claim it for this node in the same commit, if nobody is before it.
     pub claim_for: Option<NodeId>,
+    /// Without an event: hold it (`true`), or let a Waiting job that is held go on (`false`).
+    pub hold: Option<bool>,
 }
 
 impl Change {
@@ -275,6 +285,7 @@ impl Change {
             result: None,
             detail: String::new(),
             claim_for: None,
+            hold: None,
         }
     }
 }

@@ -5,17 +5,23 @@
 pub mod fault;
 pub mod id;
 pub mod job;
+pub mod limits;
 pub mod progress;
 pub mod query;
 pub mod resource;
 pub mod runtime;
 pub mod state;
+pub mod terms;
 pub mod timeline;
+pub mod wait;
 pub mod weight;
 
 pub use fault::{Code, Fault};
 pub use id::*;
 pub use job::*;
+pub use limits::{LimitOf, Limits};
 pub use progress::Progress;
 pub use runtime::{BoxFuture, Clock, Runtime};
 pub use state::{IllegalTransition, JobEvent, JobState, next};
+pub use terms::Terms;
+pub use wait::Wait;

@@ -376,6 +376,9 @@ pub enum Tagged {
     Image(ImageId),
 }
 
+/// The system tag of a job that another job submitted; the uuid of that one follows.
+pub const PARENT_TAG: &str = "longhaul::parent::";
+
 impl Tagged {
     /// The resource types that can have tags, as `resourceType` names them.
     pub const TYPES: [&'static str; 5] =

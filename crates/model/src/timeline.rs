@@ -36,11 +36,13 @@ pub enum TimelineKind {
     Failed,
     /// To run afresh.
     Rerun,
+    /// Somebody asked to suspend it: a waiting job is held, a running one stops.
+    SuspendRequested,
 }
 
 impl TimelineKind {
     /// All kinds, in the order of their numbers in the store. Append only.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Submitted,
         Self::Started,
         Self::Resumed,
@@ -55,6 +57,7 @@ impl TimelineKind {
         Self::Canceled,
         Self::Failed,
         Self::Rerun,
+        Self::SuspendRequested,
     ];
 }
 

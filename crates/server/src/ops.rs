@@ -61,6 +61,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::RerunLongJobs => bulk_actions::act(app, &called, Action::Rerun).await,
         Op::ResumeLongJobs => bulk_actions::act(app, &called, Action::Resume).await,
         Op::DeleteLongJobs => bulk_actions::act(app, &called, Action::Delete).await,
+        Op::SuspendLongJob => jobs::suspend(app, &called).await,
         Op::EvacuatePrimaryStorage => evacuations::start(app, &called).await,
         Op::GetEvacuationPlan => evacuations::plan(app, &called).await,
         Op::GetEvacuationReport => evacuations::report(app, &called).await,
@@ -212,6 +213,7 @@ pub const fn writes_its_record(op: Op) -> bool {
             | Op::RerunLongJob
             | Op::ResumeLongJob
             | Op::CleanLongJob
+            | Op::SuspendLongJob
             | Op::EvacuatePrimaryStorage
             | Op::ThrottleLongJob
     )

@@ -5,6 +5,7 @@
 mod bodies;
 mod clients;
 mod order;
+mod queue;
 mod timelines;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,10 @@ pub struct Evidence {
     pub jobs: Vec<JobEnd>,
     /// The slot limits.
     pub limits: Limits,
+    /// How many jobs may run at a time over all processes.
+    pub job_limits: longhaul_model::Limits,
+    /// The wall clock when the world began, ms since 1970, if it was never moved.
+    pub wall_ms: i64,
     /// Whether the wall clock, and with it the store's, jumped. Leases end by the store's clock, nodes count
     /// by their own: after a jump a body may act for a while beside its successor, and only its writes to
     /// the store are refused. So what is said about acts by older claims holds without jumps only.
@@ -94,9 +99,12 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     bodies::check_slots(evidence, &mut found);
     check_fencing(evidence, &deleted, &mut found);
     order::check(evidence, &deleted, &mut found);
+    queue::check(evidence, &deleted, &mut found);
     check_rest(evidence, &mut found);
     found.0
 }
+
+pub(crate) use queue::needs_a_resume;
 
 #[derive(Default)]
 struct Found(Vec<Violation>);

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use longhaul_engine::{Caller, SubmitAnswer, SubmitRequest};
-use longhaul_model::{ADMIN, AccountId, ApiId, Code, Fault, JobId, Runtime};
+use longhaul_model::{ADMIN, AccountId, ApiId, Clock, Code, Fault, JobId, Runtime};
 
+use crate::asked::Asked;
 use crate::cluster::Cluster;
 use crate::executor::{WORLD, World};
 use crate::handlers::{KINDS, Kind};
@@ -32,6 +33,8 @@ pub enum Told {
     },
     /// A cancel is acknowledged.
     Canceled,
+    /// A suspension is acknowledged.
+    Suspended,
     /// A rerun is acknowledged.
     Rerun,
     /// It is about to delete the job.
@@ -51,6 +54,8 @@ pub struct Note {
     pub kind: &'static str,
     /// What it works on.
     pub target: Option<String>,
+    /// What is asked of the queue for it.
+    pub asked: Asked,
     /// What.
     pub told: Told,
 }
@@ -62,6 +67,7 @@ struct Known {
     kind: Kind,
     target: Option<String>,
     plan: BodyPlan,
+    asked: Asked,
 }
 
 /// The journal of all clients, and what they know.
@@ -138,8 +144,8 @@ impl Client {
 
     fn note_at(&self, at_us: u64, of: &Known, job: JobId, told: Told) {
         self.world.note(WORLD, &format!("client {} {told:?}", short(job)));
-        let (kind, target) = (of.kind.name, of.target.clone());
-        locked(&self.all.notes).push(Note { at_us, job, kind, target, told });
+        let (kind, target, asked) = (of.kind.name, of.target.clone(), of.asked);
+        locked(&self.all.notes).push(Note { at_us, job, kind, target, asked, told });
     }
 
     fn patience(&mut self) -> Duration {
@@ -151,7 +157,8 @@ impl Client {
         let target = (kind.ordered || self.rng.chance(30)).then(|| format!("target-{}", self.rng.below(3)));
         let plan = BodyPlan::draw(&mut self.rng, !kind.soft);
         let job = JobId::random(&*self.runtime);
-        let known = Known { job, kind, target, plan };
+        let asked = Asked::draw(&mut self.rng, kind, self.runtime.now_ms());
+        let known = Known { job, kind, target, plan, asked };
         if self.rng.chance(15) {
             self.submit_unnamed(&known).await;
             return;
@@ -217,7 +224,7 @@ impl Client {
             data,
             target: known.target.clone(),
             resource_uuid: uuid,
-            system_tags: Vec::new(),
+            system_tags: known.asked.tags(),
             user_tags: Vec::new(),
             api_id: ApiId::random(&*self.runtime),
             dry_run: false,
@@ -244,6 +251,7 @@ impl Client {
             let patience = self.patience();
             match ask(&self.cluster, node, patience, verb, known.job).await {
                 Some(Ok(())) if verb == Verb::Cancel => self.note(known, known.job, Told::Canceled),
+                Some(Ok(())) if verb == Verb::Suspend => self.note(known, known.job, Told::Suspended),
                 Some(Ok(())) if verb == Verb::Rerun => self.note(known, known.job, Told::Rerun),
                 Some(Err(fault)) if fault.code == Code::Internal => {
                     self.note(known, known.job, Told::Odd(fault));
@@ -263,6 +271,8 @@ pub enum Verb {
     Rerun,
     /// Resume.
     Resume,
+    /// Suspend.
+    Suspend,
     /// Clean.
     Clean,
     /// Update.
@@ -273,7 +283,8 @@ pub enum Verb {
 
 impl Verb {
     fn draw(rng: &mut Rng) -> Self {
-        match rng.below(12) {
+        match rng.below(14) {
+            12 | 13 => Self::Suspend,
             0..=3 => Self::Cancel,
             4 | 5 => Self::Rerun,
             6 | 7 => Self::Resume,
@@ -299,6 +310,7 @@ pub async fn ask(
                 Verb::Cancel => engine.cancel(&caller, &uuid).await,
                 Verb::Rerun => engine.rerun(&caller, &uuid, engine.fresh_api_id()).await.map(|_| ()),
                 Verb::Resume => engine.resume(&caller, &uuid).await.map(|_| ()),
+                Verb::Suspend => engine.suspend(&caller, &uuid).await.map(|_| ()),
                 Verb::Clean => engine.clean(&caller, &uuid).await,
                 Verb::Update => {
                     engine.update(&caller, &uuid, Some("renamed".to_owned()), None).await.map(|_| ())

@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use longhaul_engine::engine::Held;
 use longhaul_engine::{Engine, EngineConfig};
-use longhaul_model::{BoxFuture, Fault, Runtime};
+use longhaul_model::{BoxFuture, Fault, Limits, Runtime};
 use longhaul_store::Store;
 
 use crate::executor::{Place, WORLD, World};
@@ -20,7 +20,7 @@ use crate::network::{Network, Weather};
 pub type OpenStore = Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>;
 
 /// How the processes of a simulation are set up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Setup {
     /// How many.
     pub nodes: usize,
@@ -30,6 +30,8 @@ pub struct Setup {
     pub max_running: u32,
     /// Running simulator jobs per node.
     pub max_running_simulator: Option<u32>,
+    /// Running jobs over all nodes.
+    pub limits: Limits,
 }
 
 #[derive(Default)]
@@ -119,6 +121,7 @@ impl Cluster {
         EngineConfig {
             max_running: self.setup.max_running,
             max_running_simulator: self.setup.max_running_simulator,
+            limits: self.setup.limits.clone(),
             cancel_deadline: Duration::from_secs(10),
             ..EngineConfig::new(|_| "SYS.1006", parse, [7; 32])
         }

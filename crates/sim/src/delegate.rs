@@ -1,7 +1,7 @@
 //! Passes on the families of store methods that a wrapper has no opinion on. Only that; wrappers are in
 //! `network` and in the negative controls.
 
-/// Implements the families beside `Jobs` and `Nodes` for a wrapper with a field `inner`.
+/// Implements the families beside `Jobs`, `Queue` and `Nodes` for a wrapper with a field `inner`.
 #[macro_export]
 macro_rules! delegate_the_rest {
     ($wrapper:ty) => {
@@ -129,9 +129,10 @@ pub mod names {
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
         AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
-        JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted, TagId,
-        Transition, VolumeId,
+        JobState, KeyId, Limits, NewJob, NewTag, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted,
+        TagId, Transition, VolumeId, Wait,
     };
+    pub use longhaul_store::Kept;
     pub use longhaul_store::images::BackupStorageUpdate;
     pub use longhaul_store::traits::StorageUpdate;
 }

@@ -2,6 +2,7 @@
 //! left behind. A seed decides interleavings, clocks, faults, kills and pauses; one seed is one story.
 //! Nothing imports this crate.
 
+pub mod asked;
 pub mod chaos;
 pub mod checker;
 pub mod client;

@@ -1,6 +1,8 @@
 //! The way from a process to the store: it takes time, loses requests and answers, is cut for a while, and
 //! a request on its way outlives its sender. Which faults, decides `chaos`; what the store is, `scenario`.
 
+mod queue;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

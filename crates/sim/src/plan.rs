@@ -14,6 +14,8 @@ pub enum Work {
     Fail,
     /// It is interrupted at half, and done when it is resumed.
     Interrupt,
+    /// It fails of something that passes, in every other attempt.
+    Flaky,
     /// The body breaks off.
     Panic,
 }
@@ -48,10 +50,11 @@ pub struct BodyPlan {
     pub salt: u64,
 }
 
-const WORKS: [(Work, &str); 4] = [
+const WORKS: [(Work, &str); 5] = [
     (Work::Succeed, "succeed"),
     (Work::Fail, "fail"),
     (Work::Interrupt, "interrupt"),
+    (Work::Flaky, "flaky"),
     (Work::Panic, "panic"),
 ];
 const CANCELS: [(OnCancel, &str); 3] =
@@ -73,6 +76,7 @@ impl BodyPlan {
             0 => Work::Fail,
             1 | 2 if !rigid => Work::Interrupt,
             3 if rng.chance(30) => Work::Panic,
+            4 => Work::Flaky,
             _ => Work::Succeed,
         };
         let on_cancel = match rng.below(8) {

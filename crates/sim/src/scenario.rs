@@ -7,14 +7,15 @@ use std::time::Duration;
 use futures::FutureExt;
 use longhaul_engine::engine::Held;
 use longhaul_model::query::{Filter, Page, Query, Resource, Rows};
-use longhaul_model::{Job, JobState, Runtime, SlotClass};
+use longhaul_model::{Job, Runtime, SlotClass};
 use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
 
 use crate::chaos::{Allowed, Chaos};
-use crate::checker::{Evidence, JobEnd, Limits, Violation, check};
+use crate::checker::{Evidence, JobEnd, Limits, Violation, check, needs_a_resume};
 use crate::client::{Clients, Verb, ask};
 use crate::cluster::{Cluster, Setup};
 use crate::executor::{RunEnd, WORLD, World};
+use crate::handlers::KINDS;
 use crate::journal::Journal;
 use crate::network::Weather;
 use crate::rng::Rng;
@@ -77,7 +78,7 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
     let opened = open(&world, backend);
     let store = wrap.map_or_else(|| opened.clone(), |wrap| wrap(opened.clone()));
     let shared = store.clone();
-    let cluster = Cluster::new(&world, &journal, &weather, setup, Box::new(move || shared.clone()));
+    let cluster = Cluster::new(&world, &journal, &weather, setup.clone(), Box::new(move || shared.clone()));
     world.note(WORLD, &format!("seed {seed} {backend:?} {setup:?} {allowed:?}"));
 
     (0..cluster.len()).for_each(|node| cluster.start(node));
@@ -119,7 +120,26 @@ fn setup(rng: &mut Rng, backend: Backend) -> Setup {
         embedded: backend == Backend::EmbeddedSqlite,
         max_running: u32::try_from(rng.between(1, 4)).unwrap_or(1),
         max_running_simulator: rng.pick(&[None, Some(1), Some(2), Some(4)]).flatten(),
+        limits: job_limits(rng),
     }
+}
+
+/// In half of the simulations none.
+fn job_limits(rng: &mut Rng) -> longhaul_model::Limits {
+    let mut limits = longhaul_model::Limits::default();
+    if rng.chance(50) {
+        return limits;
+    }
+    for kind in KINDS {
+        if !rng.chance(30) {
+            continue;
+        }
+        let most = u32::try_from(rng.between(1, 2)).unwrap_or(1);
+        let table = if most == 1 { &mut limits.types } else { &mut limits.types_of_each_account };
+        table.insert(kind.name.to_owned(), most);
+    }
+    limits.each_account = rng.chance(40).then_some(3);
+    limits
 }
 
 /// # Panics
@@ -135,7 +155,7 @@ fn open(world: &Arc<World>, backend: Backend) -> Arc<dyn Store> {
 }
 
 impl Scene {
-    /// Without faults from here on: every process runs, every Suspended job is resumed, until all jobs are
+    /// Without faults from here on: every process runs, every suspended and held job is resumed, until all jobs are
     /// final.
     fn settle(&self, patience: Duration) -> bool {
         let (cluster, runtime) = (self.cluster.clone(), self.world.runtime(WORLD));
@@ -147,7 +167,7 @@ impl Scene {
                     for node in 0..cluster.len() {
                         cluster.start(node);
                     }
-                    for job in jobs(&*store).into_iter().filter(|job| job.state == JobState::Suspended) {
+                    for job in jobs(&*store).into_iter().filter(needs_a_resume) {
                         ask(&cluster, 0, Duration::from_secs(5), Verb::Resume, job.id).await;
                     }
                     runtime.sleep(Duration::from_millis(500)).await;
@@ -186,6 +206,8 @@ impl Scene {
             acts: self.journal.entries(),
             deeds: self.journal.deeds().clone(),
             jobs: ends,
+            job_limits: self.setup.limits.clone(),
+            wall_ms: self.world.wall_ms() - i64::try_from(self.world.now().as_millis()).unwrap_or(0),
             limits: Limits { built_in: limit(SlotClass::BuiltIn), simulator: limit(SlotClass::Simulator) },
             clock_jumped,
             settled,

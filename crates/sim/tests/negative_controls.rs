@@ -52,5 +52,11 @@ noticed! {
     a_lost_end_is_noticed: KeepingEnds, "every job becomes final";
     a_lease_that_is_not_renewed_is_noticed: Renewing, "no act by an older claim";
     a_foreign_request_taken_for_the_same_is_noticed: ComparingRequests, "one uuid is one request";
+    a_start_out_of_priority_is_noticed: Priorities, "the higher priority starts first";
+    a_start_before_its_moment_is_noticed: Delays, "nothing starts before its moment";
+    a_start_after_its_deadline_is_noticed: Deadlines, "nothing begins after its deadline";
+    a_retry_too_many_is_noticed: Retries, "no more retries than were asked for";
+    a_limit_that_is_exceeded_is_noticed: Limits, "limits are not exceeded";
+    a_held_job_that_starts_is_noticed: Holding, "what is held does not start";
     a_claim_that_nobody_runs_is_noticed: TellingClaims, "every job becomes final";
 }

@@ -71,6 +71,7 @@ fn new_job(number: usize) -> NewJob {
         class: SlotClass::Simulator,
         ordered: false,
         tags: Vec::new(),
+        terms: longhaul_model::Terms::default(),
         claim_for: None,
     }
 }

@@ -15,15 +15,15 @@ use longhaul_model::resource::{
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, FreeSlots, HostId, ImageId, Job, JobId,
-    JobState, KeyId, NewJob, NewTag, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId, Submitted,
-    TagId, Transition, VolumeId,
+    JobState, KeyId, Limits, NewJob, NewTag, NodeId, NodeLease, Pages, Runtime, SessionId, StorageId,
+    Submitted, TagId, Transition, VolumeId, Wait,
 };
 
 use crate::images::BackupStorageUpdate;
 use crate::traits::StorageUpdate;
 use crate::{
-    Batches, Configs, Deliveries, Events, Identity, Images, Jobs, Keys, Ledger, Nodes, Queries, Records,
-    Resources, StoreError, Tags,
+    Batches, Configs, Deliveries, Events, Identity, Images, Jobs, Kept, Keys, Ledger, Nodes, Queries, Queue,
+    Records, Resources, StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -129,6 +129,14 @@ faulty! {
     }
     Batches {
         fn submit_many(jobs: Vec<NewJob>) -> Vec<Result<Submitted>>;
+    }
+    Queue {
+        fn set_limits(limits: &Limits) -> ();
+        fn limits() -> Limits;
+        fn waits_for(id: JobId) -> Vec<Wait>;
+        fn held(node: NodeId) -> Vec<Claim>;
+        fn overdue(limit: u32) -> Vec<JobId>;
+        fn sweep_jobs(kept: Kept, limit: u32) -> u64;
     }
     Nodes {
         fn join(node: NodeId, host: HostId, host_name: &str, alone: bool) -> NodeLease;

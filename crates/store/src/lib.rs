@@ -12,8 +12,10 @@ pub mod images;
 mod lease;
 mod life;
 mod like;
+mod limits;
 pub mod memory;
 pub mod options;
+pub mod queue;
 pub mod sqlite;
 pub mod traits;
 
@@ -23,6 +25,7 @@ pub use faulty::FaultyStore;
 pub use images::Images;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
+pub use queue::{Kept, Queue};
 pub use sqlite::SqliteStore;
 pub use traits::{
     Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store,

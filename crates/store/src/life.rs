@@ -53,14 +53,21 @@ pub fn submitted(new: &NewJob, now_ms: i64) -> Job {
         version: 1,
         attempt: 0,
         token: 0,
+        terms: new.terms,
+        retried: 0,
     }
 }
 
-/// When a job that nobody holds may be claimed.
+/// When a job that nobody holds may be claimed. A suspended one is at its deadline too: to be ended.
 pub fn ready(job: &Job) -> Ready {
     match job.state {
-        JobState::Waiting | JobState::Running | JobState::Canceling => Ready::Now,
-        JobState::Suspended => job.retry_at_ms.map_or(Ready::Never, Ready::At),
+        JobState::Waiting if job.suspend.is_some() => Ready::Never,
+        JobState::Waiting => job.terms.not_before_ms.map_or(Ready::Now, Ready::At),
+        JobState::Running | JobState::Canceling => Ready::Now,
+        JobState::Suspended => {
+            let moments = [job.retry_at_ms, job.deadline_ms()];
+            moments.into_iter().flatten().min().map_or(Ready::Never, Ready::At)
+        }
         JobState::Succeeded | JobState::Canceled | JobState::Failed => Ready::Never,
     }
 }
@@ -90,7 +97,8 @@ pub fn claimed(
             return Err(IllegalTransition { state: job.state, event });
         }
         after.attempt += 1;
-        after.suspend = None;
+        // Whoever asked a running job to stop did not ask its holder alone.
+        after.suspend = job.suspend.filter(|_| job.state == JobState::Running);
         after.retry_at_ms = None;
         after.started_ms = job.started_ms.or(Some(now_ms));
     }
@@ -106,8 +114,11 @@ pub fn transitioned(job: &Job, by: &Transition, now_ms: i64) -> Result<Decided, 
     let mut after = touched(job, now_ms);
     enter(&mut after, state, now_ms);
     if state == JobState::Suspended {
-        after.suspend = Some(by.suspend.unwrap_or(SuspendReason::Fault));
-        after.retry_at_ms = by.retry_at_ms;
+        let asked = job.suspend == Some(SuspendReason::User);
+        after.suspend =
+            Some(if asked { SuspendReason::User } else { by.suspend.unwrap_or(SuspendReason::Fault) });
+        after.retry_at_ms = by.retry_at_ms.filter(|_| !asked);
+        after.retried += u32::from(after.retry_at_ms.is_some());
     }
     let result = match state {
         JobState::Canceled => by.canceled_result.as_ref().or(by.result.as_ref()),
@@ -125,14 +136,17 @@ pub fn released(job: &Job, now_ms: i64) -> Job {
     touched(job, now_ms)
 }
 
-/// `job` after a change asked for through the API.
+/// `job`, which somebody holds or not, after a change asked for through the API.
 ///
 /// # Errors
 /// The state machine refuses.
-pub fn changed(job: &Job, change: &Change, now_ms: i64) -> Result<Decided, IllegalTransition> {
+pub fn changed(job: &Job, is_held: bool, change: &Change, now_ms: i64) -> Result<Decided, IllegalTransition> {
     let mut after = touched(job, now_ms);
     let mut rows = vec![change.kind];
     let mut ends_claim = false;
+    if let Some(hold) = change.hold {
+        hold_or_let_go(&mut after, is_held, hold, &mut rows)?;
+    }
     if let Some(event) = change.event {
         let state = next(job.state, event)?;
         if event == JobEvent::Rerun {
@@ -164,6 +178,30 @@ pub fn changed(job: &Job, change: &Change, now_ms: i64) -> Result<Decided, Illeg
     Ok(Decided { job: after, ends_claim, rows })
 }
 
+/// A waiting job stays where it is, a running one is asked to stop; one that nobody holds has stopped.
+fn hold_or_let_go(
+    job: &mut Job,
+    is_held: bool,
+    hold: bool,
+    rows: &mut Vec<TimelineKind>,
+) -> Result<(), IllegalTransition> {
+    match (job.state, hold) {
+        (JobState::Waiting, _) if job.suspend.is_some() != hold => {
+            job.suspend = hold.then_some(SuspendReason::User);
+        }
+        (JobState::Running, true) => {
+            if !is_held {
+                job.state = next(job.state, JobEvent::Suspend)?;
+                rows.push(TimelineKind::Suspended);
+            }
+            job.suspend = Some(SuspendReason::User);
+        }
+        (state, true) => return Err(IllegalTransition { state, event: JobEvent::Suspend }),
+        (state, false) => return Err(IllegalTransition { state, event: JobEvent::Resume }),
+    }
+    Ok(())
+}
+
 fn touched(job: &Job, now_ms: i64) -> Job {
     let mut after = job.clone();
     after.version += 1;
@@ -176,6 +214,7 @@ fn rerun(job: &mut Job, now_ms: i64) {
     job.job_result = None;
     job.execute_s = None;
     job.started_ms = None;
+    job.retried = 0;
 }
 
 fn enter(job: &mut Job, state: JobState, now_ms: i64) {

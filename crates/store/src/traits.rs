@@ -14,7 +14,7 @@ use longhaul_model::{
     NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
-use crate::{Batches, Images, StoreError};
+use crate::{Batches, Images, Queue, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -29,8 +29,8 @@ pub const TAGS_PER_RESOURCE_MAX: usize = 1000;
 pub trait Jobs: Send + Sync {
     /// Stores a job (state Waiting; timeline row `Submitted`), or answers the one that the same request
     /// stored before: insert-or-compare of `request_hash` by `id` in one transaction. With `claim_for`,
-    /// the job is also claimed and started in the same commit if no claimable job of its class waits
-    /// and, where `ordered`, no earlier non-final ordered job has its target; else it stays Waiting.
+    /// the job is also claimed and started in the same commit if that node could claim it and no job that
+    /// it could claim instead goes before it; else it stays Waiting.
     /// `record` is stored in the same transaction (also for `Same`).
     ///
     /// # Errors
@@ -43,12 +43,16 @@ pub trait Jobs: Send + Sync {
     /// The `request_hash` that a job was submitted with; `None` for an unknown job.
     async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>>;
 
-    /// Gives claimable jobs to `node`, per class up to its free slots, first come first. Claimable is a
-    /// job without a live claim that is Waiting (becomes Running by Start), Running (Resume: released or
-    /// its node's lease expired), Suspended with its retry time come (Resume), or Canceling (stays so;
-    /// to be undone). A Waiting ordered job waits for every earlier non-final ordered job on its target.
-    /// Each gets a larger fencing token; `attempt` grows except for Canceling ones. One timeline row
-    /// each (`Started`, `Resumed` or `TakenOver`; none for Canceling).
+    /// Gives claimable jobs to `node`, per class up to its free slots. Those that have begun go first,
+    /// then the higher priority, strictly; of one priority, first come first. Claimable is a
+    /// job without a live claim that is Waiting and not held, its `not_before_ms` come (becomes Running by
+    /// Start), Running (Resume: released or its node's lease expired), Suspended with its retry time or its
+    /// deadline come (Resume), or Canceling (stays so; to be undone). A Waiting ordered job waits for every
+    /// earlier non-final ordered job on its target. A job whose terms name a host is claimable by nodes of
+    /// that host alone. A job that is not counted yet waits for room in each of its `Limits`; what waits for
+    /// room is passed over. Each gets a larger fencing token; `attempt` grows except for Canceling ones. One timeline row
+    /// each (`Started`, `Resumed` or `TakenOver`; none for Canceling). One that cannot be read is ended, Failed with
+    /// the reason, and holds up no other.
     ///
     /// # Errors
     /// `LeaseLost`: `node` holds no live lease.
@@ -74,7 +78,8 @@ pub trait Jobs: Send + Sync {
 
     /// Makes a change that was decided on `version`, with its timeline row. Cancel of a claimed job
     /// makes it visible in `canceling`; a job that becomes Suspended or final loses its claim; a
-    /// Running job without claim is claimable. Rerun clears result, execute time, start time, progress
+    /// Running job without claim is claimable. `hold` keeps a Waiting job from being claimed, makes a claimed
+    /// Running one visible in `Queue::held`, and one without claim Suspended. Rerun clears result, execute time, start time, progress
     /// and checkpoint, takes a new place in the order, keeps attempts and timeline.
     /// `record` is stored in the same transaction.
     ///
@@ -405,6 +410,7 @@ pub trait Configs: Send + Sync {
 pub trait Store:
     Jobs
     + Batches
+    + Queue
     + Nodes
     + Identity
     + Keys
@@ -424,11 +430,11 @@ pub trait Store:
 impl<T> Store for T where
     T: Jobs
         + Batches
+        + Queue
         + Nodes
         + Identity
         + Keys
         + Resources
-        + Images
         + Images
         + Ledger
         + Events

@@ -58,6 +58,7 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
         Code::StorageAway => ("PS.1003", 503, "The primary storage is disconnected"),
         Code::StorageFull => ("PS.1000", 409, "Unable to allocate primary storage"),
         Code::UploadInterrupted => ("IMG.1001", 409, "upload image interrupted"),
+        Code::DeadlinePassed => ("LONG_JOB.1101", 409, "the deadline of the long job has passed"),
     }
 }
 

@@ -130,6 +130,7 @@ async fn actions_are_sent_under_their_names() {
         (vec!["job", "rerun", JOB], "rerunLongJob"),
         (vec!["job", "resume", JOB], "resumeLongJob"),
         (vec!["job", "clean", JOB], "cleanLongJob"),
+        (vec!["job", "suspend", JOB], "suspendLongJob"),
         (vec!["job", "throttle", JOB, "50M"], "throttleLongJob"),
         (vec!["job", "throttle", JOB, "none"], "throttleLongJob"),
         (vec!["job", "update", JOB, "--name", "n"], "updateLongJob"),

@@ -159,7 +159,8 @@ impl JobHandler for Evacuate {
         if request.dry_run {
             plan = self.plan(request, &wanted, &source, &targets).await?;
         }
-        Ok(Checked { target: Some(source.id.to_string()), plan })
+        // Its jobs are of the source's host, and report there.
+        Ok(Checked { target: Some(source.id.to_string()), host: source.host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

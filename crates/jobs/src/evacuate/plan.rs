@@ -180,6 +180,7 @@ impl Evacuate {
                 target: None,
                 data: json!({"volumeUuid": volume.id.to_string(), "dstPrimaryStorageUuid": against.to_string()}),
                 rate: None,
+                host: longhaul_model::HostId::from_bits(0), // of no matter for a plan
                 dry_run: true,
             };
             match self.migrate.check(&check).await {

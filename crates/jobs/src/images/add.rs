@@ -22,6 +22,7 @@ use super::request::Request;
 use super::source::{self, Closed, Opened, Source};
 use crate::carry::{self, CopySettings};
 use crate::manage::backup_storages::open_place;
+use crate::manage::host::only_host;
 use crate::manage::{Desk, backup_storages, blocking};
 use crate::upload::SCHEME;
 
@@ -160,7 +161,12 @@ impl JobHandler for AddImage {
             ("backupStorageUuids".to_owned(), places.iter().map(|place| place.id.to_string()).collect()),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(wanted.image.to_string()), plan })
+        // A file lies on this machine alone, and what is on its way to a pool lies here first.
+        let here = !wanted.url.contains("://") || wanted.url.starts_with("file:");
+        let here = here || places.iter().any(|place| place.pool.is_some());
+        let own = here.then_some(request.host);
+        let host = only_host(places.iter().map(|place| place.host).chain([own]))?;
+        Ok(Checked { target: Some(wanted.image.to_string()), host, plan })
     }
 
     async fn ready(&self, job: longhaul_model::JobId, data: &Value) -> Result<(), Fault> {

@@ -16,6 +16,7 @@ use super::copies::{digests, disk_of, format_on, wait_for};
 use super::intake;
 use crate::carry::{self, Guard, Order, Place};
 use crate::copy::run::Snapshots;
+use crate::manage::host::only_host;
 use crate::manage::volumes::{format_name, format_of};
 use crate::manage::{Desk, backup_storages, blocking};
 use crate::migrate;
@@ -180,12 +181,14 @@ impl JobHandler for ExportImage {
                 ),
             ));
         }
-        self.copy(&wanted).await?;
+        let (_, _, place) = self.copy(&wanted).await?;
         let plan = Map::from_iter([
             ("bytes".to_owned(), json!(image.actual_size)),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(image.id.to_string()), plan })
+        // The export is served by the machine that made it.
+        let host = only_host([place.host, Some(request.host)])?;
+        Ok(Checked { target: Some(image.id.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

@@ -12,6 +12,7 @@ use super::add::AddSettings;
 use super::copies::{self, Progress};
 use super::intake;
 use crate::carry;
+use crate::manage::host::only_host;
 use crate::manage::{Desk, backup_storages};
 use crate::migrate;
 
@@ -156,7 +157,8 @@ impl JobHandler for MigrateImage {
             ));
         }
         may_move(&image, &wanted)?;
-        let (_, to) = self.places(&wanted).await?;
+        let (from, to) = self.places(&wanted).await?;
+        let host = only_host([from.host, to.host])?;
         if to.available_bytes < image.actual_size {
             return Err(Fault::failed(format!(
                 "the backup storage[uuid:{}, name:{}] has not enough capacity to download the image[uuid:{}, size:{}]; \
@@ -169,7 +171,7 @@ impl JobHandler for MigrateImage {
             ("freeBytes".to_owned(), json!(to.available_bytes)),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(image.id.to_string()), plan })
+        Ok(Checked { target: Some(image.id.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

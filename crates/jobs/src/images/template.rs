@@ -16,6 +16,7 @@ use super::request::{PLACES_MAX, Request};
 use crate::carry::{self, Place};
 use crate::copy::checkpoint::ChunkMap;
 use crate::copy::run::DiskRef;
+use crate::manage::host::only_host;
 use crate::manage::volumes::{format_name, format_of, lets_work_go_on};
 use crate::manage::{Desk, backup_storages};
 use crate::migrate;
@@ -240,7 +241,8 @@ impl JobHandler for CreateTemplate {
             ("backupStorageUuids".to_owned(), places.iter().map(|place| place.id.to_string()).collect()),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(wanted.request.image.to_string()), plan })
+        let host = only_host(places.iter().map(|place| place.host).chain([storage.host]))?;
+        Ok(Checked { target: Some(wanted.request.image.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::copies::{disk_of, wait_for};
 use crate::carry::{self, CopySettings, Guard, Order, Place};
 use crate::copy::run::Snapshots;
+use crate::manage::host::only_host;
 use crate::manage::volumes::{format_name, lets_work_go_on, takes_volumes};
 use crate::manage::{Desk, images};
 use crate::migrate::{self, ShowVolume};
@@ -179,14 +180,15 @@ impl JobHandler for VolumeFromImage {
         takes_volumes(&to)?;
         self.desk.inventory.refuse_worked_on(wanted.volume).await?;
         self.is_free(wanted.volume, request.account).await?;
-        self.source(&image).await?;
+        let (from, _) = self.source(&image).await?;
+        let host = only_host([from.host, to.host])?;
         self.desk.room(&to, image.actual_size).await.map_err(|(_, fault)| fault)?;
         let plan = Map::from_iter([
             ("bytes".to_owned(), json!(image.actual_size)),
             ("guestBytes".to_owned(), json!(image.size)),
             ("blockers".to_owned(), json!([])),
         ]);
-        Ok(Checked { target: Some(wanted.volume.to_string()), plan })
+        Ok(Checked { target: Some(wanted.volume.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

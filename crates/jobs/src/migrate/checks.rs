@@ -14,6 +14,7 @@ use crate::attempt_io::question::ImageFacts;
 use crate::carry::CopySettings;
 use crate::carry::estimate::{self, Speed};
 use crate::copy::run::Snapshots;
+use crate::manage::host::only_host;
 use crate::manage::pool::refuse_unmovable;
 use crate::manage::volumes::{format_name, takes_volumes};
 use crate::manage::{Desk, blocking, open_root};
@@ -42,6 +43,13 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
             Ok(())
         }
         other => other,
+    };
+    let host = match only_host([from.host, to.host]) {
+        Ok(host) => host,
+        Err(fault) => {
+            note(Err(fault))?;
+            None
+        }
     };
     note(is_ready(&volume))?;
     note(lends(&from))?;
@@ -126,7 +134,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         plan["droppedSnapshots"] = json!(if wanted.snapshots == Snapshots::Drop { snapshots } else { 0 });
     }
     let plan = if let Value::Object(plan) = plan { plan } else { Map::new() };
-    Ok(Checked { target: Some(volume.id.to_string()), plan })
+    Ok(Checked { target: Some(volume.id.to_string()), host, plan })
 }
 
 /// `targetResourceUuid`, where given, is the volume.

@@ -19,6 +19,7 @@ use super::attempt::{Place, Told};
 use super::{Checksum, SCHEME, Table, UploadLimits, forget};
 use crate::images::{self, AddSettings, Algorithm, Request, digest_of, record};
 use crate::manage::backup_storages::{open_place, refreshed};
+use crate::manage::host::only_host;
 use crate::manage::{Desk, blocking};
 use crate::storage::{self, DiskError};
 
@@ -159,8 +160,10 @@ impl JobHandler for Intake {
             ("backupStorageUuids".to_owned(), json!([place.id.to_string()])),
             ("blockers".to_owned(), json!([])),
         ]);
+        // The bytes come to the server that the URL names, and lie there until they are all there.
+        let host = only_host([place.host, Some(request.host)])?;
         blocking(move || storage::check_writable(&open_place(&place)?)).await?;
-        Ok(Checked { target: Some(read.image.to_string()), plan })
+        Ok(Checked { target: Some(read.image.to_string()), host, plan })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {

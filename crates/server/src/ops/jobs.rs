@@ -69,6 +69,11 @@ pub async fn clean(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     app.engine.clean(&called.caller, required(called, "uuid")?).await.map(|()| Answer::Empty)
 }
 
+pub async fn suspend(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
+    let job = app.engine.suspend(&called.caller, required(called, "uuid")?).await?;
+    Ok(Answer::Job(Box::new(job)))
+}
+
 pub async fn throttle(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let rate = called.call.params.int("bytesPerSecond").and_then(|rate| u64::try_from(rate).ok());
     let rate = rate.filter(|rate| *rate > 0);

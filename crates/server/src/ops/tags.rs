@@ -45,6 +45,7 @@ fn tagged_by(op: Op) -> Option<&'static str> {
         | Op::RerunLongJob
         | Op::ResumeLongJob
         | Op::CleanLongJob
+        | Op::SuspendLongJob
         | Op::ThrottleLongJob
         | Op::PrimaryStorageMigrateVolume
         | Op::BackupStorageMigrateImage

@@ -93,6 +93,7 @@ fn jobs(stake: &Stake) -> Vec<Row> {
         action("put /longjobs/{uuid}/actions rerunLongJob", "rerunLongJob"),
         action("put /longjobs/{uuid}/actions resumeLongJob", "resumeLongJob"),
         action("put /longjobs/{uuid}/actions cleanLongJob", "cleanLongJob"),
+        action("put /longjobs/{uuid}/actions suspendLongJob", "suspendLongJob"),
         action("put /longjobs/{uuid}/actions throttleLongJob", "throttleLongJob"),
         asynchronous(
             "post /longjobs/bulk",

@@ -30,8 +30,19 @@ const NOT_FINAL_RERUN: Cell =
 const NOT_SUSPENDED: Cell = Refused("SYS.1007", "can only resume longjob that is Suspended");
 const NOT_CLEANABLE: Cell = Refused("LONG_JOB.1003", "not supported or state is not Canceling");
 
-const ACTIONS: [&str; 8] =
-    ["update", "delete", "cancel", "rerun", "resume", "clean", "submit the same", "submit another"];
+const NOT_SUSPENDABLE: Cell = Refused("SYS.1007", "can only suspend longjob that is Waiting or Running");
+
+const ACTIONS: [&str; 9] = [
+    "update",
+    "delete",
+    "cancel",
+    "rerun",
+    "resume",
+    "suspend",
+    "clean",
+    "submit the same",
+    "submit another",
+];
 
 /// The whole matrix, from the contract.
 fn expected(state: &str, action: &str) -> Cell {
@@ -53,6 +64,9 @@ fn expected(state: &str, action: &str) -> Cell {
         ("rerun", _) => NOT_FINAL_RERUN,
         ("resume", "Suspended") => Inventory("Succeeded"),
         ("resume", _) => NOT_SUSPENDED,
+        ("suspend", "Waiting") => Inventory("Waiting"), // held there
+        ("suspend", "Running") => Inventory("Suspended"),
+        ("suspend", _) => NOT_SUSPENDABLE,
         ("clean", "Canceling") => Empty("Canceled"),
         ("clean", _) => NOT_CLEANABLE,
         _ => panic!("{state} × {action}"),
@@ -133,12 +147,12 @@ fn matrix(profile: &'static str) -> usize {
 
 #[test]
 fn every_action_in_every_state_is_answered_as_the_contract_says_in_fast() {
-    assert_eq!(matrix("fast"), 7 * 8 * 2);
+    assert_eq!(matrix("fast"), 7 * 9 * 2);
 }
 
 #[test]
 fn every_action_in_every_state_is_answered_as_the_contract_says_in_zstack() {
-    assert_eq!(matrix("zstack"), 7 * 8 * 2);
+    assert_eq!(matrix("zstack"), 7 * 9 * 2);
 }
 
 #[test]
@@ -150,9 +164,11 @@ fn a_type_that_supports_nothing_refuses_with_not_supported_and_its_job_runs_on()
         body["params"]["jobName"] = json!("APISimulateRigidJobMsg");
         admin.post("/longjobs", &body).ok();
         admin.wait_for(&id, "Running");
-        for (action, details) in
-            [("cancelLongJob", "not supported"), ("cleanLongJob", "not supported or state is not Canceling")]
-        {
+        for (action, details) in [
+            ("cancelLongJob", "not supported"),
+            ("suspendLongJob", "not supported"),
+            ("cleanLongJob", "not supported or state is not Canceling"),
+        ] {
             let refused = ("LONG_JOB.1003".to_owned(), details.to_owned());
             assert_eq!(admin.act(&id, action, &json!({})).error(), refused);
             assert_eq!(admin.state(&id), "Running");

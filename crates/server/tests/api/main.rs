@@ -44,6 +44,7 @@ mod openapi;
 mod pace;
 mod polls;
 mod query;
+mod queue;
 mod reference;
 mod sessions;
 mod shared;

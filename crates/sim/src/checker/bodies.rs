@@ -8,7 +8,7 @@ use longhaul_engine::RestartRule;
 use longhaul_model::SlotClass;
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 
-use super::{Evidence, Found, JobEnd, generation, rerun_tokens};
+use super::{Evidence, Found, JobEnd, generation, queue, rerun_tokens};
 use crate::handlers::kind_of;
 use crate::journal::{Act, End, Entry, Mark};
 
@@ -89,9 +89,13 @@ fn the_end_is_the_holders(end: &JobEnd, row: &TimelineRow, acts: &[&Entry], foun
     let right = match (row.kind, row.actor) {
         (TimelineKind::Succeeded, _) => did(&[Act::End(End::Succeed)]),
         (TimelineKind::Failed, _) => {
-            did(&[Act::End(End::Fail), Act::End(End::Panic)]) || (cut && did(&[Act::UndoStart]))
+            did(&[Act::End(End::Fail), Act::End(End::Panic)])
+                || (cut && did(&[Act::UndoStart]))
+                || queue::tells_of_a_deadline(row)
         }
-        (TimelineKind::Suspended, _) => did(&[Act::End(End::Interrupt)]),
+        (TimelineKind::Suspended, _) => {
+            did(&[Act::End(End::Interrupt), Act::End(End::Fail)]) || queue::was_asked(end, row)
+        }
         (TimelineKind::Canceled, Actor::Node(_)) => did(&[Act::UndoStart]),
         _ => true,
     };

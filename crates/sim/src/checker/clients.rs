@@ -37,6 +37,7 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
                 }
             }
             Told::Canceled => said(end, note.job, TimelineKind::CancelRequested, found),
+            Told::Suspended => said(end, note.job, TimelineKind::SuspendRequested, found),
             Told::Rerun => said(end, note.job, TimelineKind::Rerun, found),
             Told::Odd(fault) => found.add("no caller is told of a bug", note.job, fault.to_string()),
             Told::Sent | Told::Deleting => {}

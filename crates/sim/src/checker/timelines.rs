@@ -23,7 +23,11 @@ fn leads_to(from: Option<JobState>, kind: TimelineKind) -> Option<JobState> {
         (Some(Running | Canceling), K::Succeeded) => Some(Succeeded),
         (Some(Canceling), K::Canceled) => Some(Canceled),
         (Some(Running), K::Failed) => Some(Failed),
+        (Some(Waiting), K::Failed) => Some(Failed), // past its deadline
         (Some(Succeeded | Canceled | Failed), K::Rerun) => Some(Waiting),
+        // Of a waiting job it is a hold, of a running one a request.
+        (Some(Waiting), K::SuspendRequested | K::ResumeRequested) => Some(Waiting),
+        (Some(Running), K::SuspendRequested) => Some(Running),
         (Some(state), K::Updated) => Some(state),
         _ => None,
     }

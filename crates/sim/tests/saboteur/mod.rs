@@ -8,7 +8,7 @@ use longhaul_model::JobEvent;
 use longhaul_model::timeline::TimelineKind;
 use longhaul_sim::delegate::names::*;
 use longhaul_sim::delegate_the_rest;
-use longhaul_store::{Jobs, Nodes, Store, StoreError};
+use longhaul_store::{Jobs, Nodes, Queue, Store, StoreError};
 
 /// Which promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,18 @@ pub enum Breaks {
     ComparingRequests,
     /// Claims that nobody runs are not told.
     TellingClaims,
+    /// Every job has the same priority.
+    Priorities,
+    /// A job starts at once, whatever its moment.
+    Delays,
+    /// No job has a deadline.
+    Deadlines,
+    /// A job is tried again more often than was asked for.
+    Retries,
+    /// There are no limits.
+    Limits,
+    /// A job that is held goes on waiting.
+    Holding,
 }
 
 /// The store that breaks it.
@@ -76,6 +88,13 @@ impl Jobs for Saboteur {
         let count = self.submissions.fetch_add(1, Ordering::SeqCst);
         let id = job.id;
         job.ordered &= !self.is(&[Breaks::Order]);
+        match self.breaks {
+            Breaks::Priorities => job.terms.priority = 5,
+            Breaks::Delays => job.terms.not_before_ms = None,
+            Breaks::Deadlines => job.terms.deadline_s = None,
+            Breaks::Retries => job.terms.retries += 3,
+            _ => {}
+        }
         if self.is(&[Breaks::KeepingSubmissions]) && count % 7 == 6 {
             let Submitted::Created(stored, None) = self.inner.submit(job, record).await? else {
                 return Err(StoreError::Unavailable("not this one".to_owned()));
@@ -134,6 +153,10 @@ impl Jobs for Saboteur {
         if self.is(&[Breaks::KeepingCancels]) && change.event == Some(JobEvent::Cancel) {
             return self.inner.job(id).await?.map(|job| (job, None)).ok_or(StoreError::NotFound);
         }
+        let mut change = change;
+        if self.is(&[Breaks::Holding]) && change.hold.take() == Some(false) {
+            change.kind = TimelineKind::Updated; // nothing was held
+        }
         self.inner.change(id, version, change, record).await
     }
     async fn delete_job(&self, id: JobId, version: u64, record: Option<ApiRecord>) -> Result<(), StoreError> {
@@ -158,6 +181,29 @@ impl Jobs for Saboteur {
     }
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<(), StoreError> {
         self.inner.save_progress(rows).await
+    }
+}
+
+#[async_trait]
+impl Queue for Saboteur {
+    async fn set_limits(&self, limits: &Limits) -> Result<(), StoreError> {
+        let none = Limits::default();
+        self.inner.set_limits(if self.is(&[Breaks::Limits]) { &none } else { limits }).await
+    }
+    async fn limits(&self) -> Result<Limits, StoreError> {
+        self.inner.limits().await
+    }
+    async fn waits_for(&self, id: JobId) -> Result<Vec<Wait>, StoreError> {
+        self.inner.waits_for(id).await
+    }
+    async fn held(&self, node: NodeId) -> Result<Vec<Claim>, StoreError> {
+        self.inner.held(node).await
+    }
+    async fn overdue(&self, limit: u32) -> Result<Vec<JobId>, StoreError> {
+        self.inner.overdue(limit).await
+    }
+    async fn sweep_jobs(&self, kept: Kept, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_jobs(kept, limit).await
     }
 }
 

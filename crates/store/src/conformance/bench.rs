@@ -10,7 +10,7 @@ use longhaul_model::resource::{
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
     AccountId, ApiId, BackupStorageId, Change, Claim, Claimed, Clock, FreeSlots, HostId, ImageId, Job,
-    JobEvent, JobId, JobState, NewJob, NodeId, SlotClass, StorageId, Submitted, Transition, VolumeId,
+    JobEvent, JobId, JobState, NewJob, NodeId, SlotClass, StorageId, Submitted, Terms, Transition, VolumeId,
 };
 
 use super::clock::HandClock;
@@ -68,6 +68,7 @@ impl Bench {
             class: SlotClass::Simulator,
             ordered: false,
             tags: Vec::new(),
+            terms: Terms::default(),
             claim_for: None,
         }
     }

@@ -18,11 +18,14 @@ pub mod image_jobs;
 pub mod images;
 pub mod keys;
 pub mod lease;
+pub mod limits;
 pub mod progress;
 pub mod query;
+pub mod queue;
 pub mod records;
 pub mod resources;
 pub mod submit;
+pub mod sweep;
 pub mod tags;
 
 pub use bench::{Bench, Fresh, SECOND};
@@ -82,6 +85,50 @@ macro_rules! conformance_suite {
             a_claim_without_a_live_lease_is_lease_lost,
             a_node_sees_its_claims_and_which_are_canceling,
             no_job_is_given_to_two_nodes,
+        ]);
+        $crate::conformance_family!($open, queue: [
+            the_terms_of_a_job_read_back,
+            the_higher_priority_is_claimed_first,
+            what_has_begun_goes_on_before_anything_starts,
+            a_submission_goes_before_lower_priorities_alone,
+            a_delayed_job_is_not_claimed_before_its_moment,
+            a_delayed_job_keeps_its_turn_on_its_target,
+            a_job_of_a_host_is_claimed_there_alone,
+            a_job_of_a_host_waits_for_a_node_there,
+            a_held_waiting_job_is_not_claimed,
+            a_held_job_keeps_its_turn_on_its_target,
+            a_held_running_job_is_seen_by_its_holder,
+            a_held_running_job_without_holder_is_suspended,
+            the_next_holder_sees_that_a_job_is_to_be_suspended,
+            a_suspended_canceling_or_final_job_is_not_held,
+            retries_are_counted_until_a_rerun,
+            waiting_jobs_past_their_deadline_are_told,
+            a_suspended_job_past_its_deadline_is_claimed,
+            a_job_that_could_run_waits_for_a_slot,
+            all_that_a_job_waits_for_is_told,
+        ]);
+        $crate::conformance_family!($open, limits: [
+            limits_read_back_and_are_replaced,
+            a_full_type_lets_others_pass,
+            a_limit_counts_over_all_nodes,
+            an_account_has_its_limit_over_all_types,
+            each_account_has_its_own_limit_of_a_type,
+            a_job_needs_room_in_each_of_its_limits,
+            priorities_hold_among_what_has_room,
+            long_lines_are_claimed_in_their_order,
+            a_submission_waits_for_room_and_for_nobody_without,
+            a_job_without_a_node_keeps_its_room,
+            a_suspended_job_gives_its_room_away,
+            undoing_needs_no_room,
+            limits_are_in_force_from_the_next_claim_on,
+            limits_hold_for_jobs_of_a_host_too,
+            a_limit_counts_over_all_classes,
+        ]);
+        $crate::conformance_family!($open, sweep: [
+            old_final_jobs_are_swept_with_all_that_is_theirs,
+            a_job_that_was_changed_lately_is_kept,
+            the_newest_final_jobs_are_kept,
+            a_job_with_an_open_child_is_not_swept,
         ]);
         $crate::conformance_family!($open, lease: [
             a_lost_claim_cannot_finish_the_job,
@@ -308,6 +355,9 @@ mod tests {
             ("submit", include_str!("submit.rs")),
             ("batches", include_str!("batches.rs")),
             ("claim", include_str!("claim.rs")),
+            ("queue", include_str!("queue.rs")),
+            ("limits", include_str!("limits.rs")),
+            ("sweep", include_str!("sweep.rs")),
             ("lease", include_str!("lease.rs")),
             ("apply", include_str!("apply.rs")),
             ("change", include_str!("change.rs")),

@@ -1,8 +1,10 @@
-//! How claims are given: in the order of places, per class up to the free slots. The trait's methods are in
-//! `jobs`.
+//! How claims are given: what has begun first, then by priority, then by place, per class up to the free slots
+//! and to the room in the limits. The trait's methods are in `jobs`, `waits_for` in `queue`.
+
+use std::collections::BTreeMap;
 
 use longhaul_model::timeline::Actor;
-use longhaul_model::{Claim, Claimed, FreeSlots, JobId, JobState, NodeId, SlotClass};
+use longhaul_model::{Claim, Claimed, FreeSlots, HostId, JobId, JobState, LimitOf, NodeId};
 
 use super::{Db, Entry};
 use crate::StoreError;
@@ -20,7 +22,8 @@ impl Db {
         }
     }
 
-    fn is_claimable(&self, entry: &Entry, now_ms: i64) -> bool {
+    /// Whether nothing but a slot, a node of its host and room in its limits is in its way.
+    pub(super) fn is_claimable(&self, entry: &Entry, now_ms: i64) -> bool {
         let ready = match life::ready(&entry.job) {
             Ready::Now => true,
             Ready::At(at_ms) => at_ms <= now_ms,
@@ -31,31 +34,69 @@ impl Db {
             && !(entry.job.state == JobState::Waiting && self.is_behind_another(entry))
     }
 
+    /// Whether a node of `host` may claim it.
+    fn is_for(entry: &Entry, host: HostId) -> bool {
+        entry.job.terms.host.is_none_or(|wanted| wanted == host)
+    }
+
+    /// How many jobs count against each limit.
+    pub(super) fn used(&self) -> BTreeMap<LimitOf, u32> {
+        let mut used = BTreeMap::new();
+        let live = self.live.values().filter_map(|id| self.jobs.get(id));
+        for entry in live.filter(|entry| entry.counted) {
+            for (of, _) in self.limits.on(entry.job.account, &entry.job.job_name) {
+                *used.entry(of).or_default() += 1;
+            }
+        }
+        used
+    }
+
+    /// Those of its limits that are used up, if it has to wait for room.
+    pub(super) fn full(&self, entry: &Entry, used: &BTreeMap<LimitOf, u32>) -> Vec<(LimitOf, u32, u32)> {
+        if entry.counted || entry.job.state == JobState::Canceling {
+            return Vec::new();
+        }
+        let on = self.limits.on(entry.job.account, &entry.job.job_name).into_iter();
+        let told = on.map(|(of, most)| (used.get(&of).copied().unwrap_or(0), of, most));
+        told.filter(|(used, _, most)| used >= most).map(|(used, of, most)| (of, used, most)).collect()
+    }
+
+    /// Jobs that may be claimed on `host`, first of all those that go first.
+    pub(super) fn line(&self, host: HostId, now_ms: i64) -> Vec<&Entry> {
+        let live = self.live.values().filter_map(|id| self.jobs.get(id));
+        let mut line: Vec<&Entry> =
+            live.filter(|e| Self::is_for(e, host) && self.is_claimable(e, now_ms)).collect();
+        line.sort_by_key(|e| (e.job.rank(), e.place));
+        line
+    }
+
     pub(super) fn claim_free(
         &mut self,
         node: NodeId,
         slots: &[FreeSlots],
         now_ms: i64,
     ) -> Result<Vec<Claimed>, StoreError> {
+        let Some(host) = self.nodes.get(&node).map(|member| member.node.host) else { return Ok(Vec::new()) };
         let mut taken = Vec::new();
         for slot in slots {
-            let chosen: Vec<JobId> = self
-                .live
-                .values()
-                .filter(|id| {
-                    self.jobs.get(id).is_some_and(|e| e.class == slot.class && self.is_claimable(e, now_ms))
-                })
-                .take(slot.free as usize)
-                .copied()
+            let line: Vec<JobId> = self
+                .line(host, now_ms)
+                .into_iter()
+                .filter(|e| e.class == slot.class)
+                .map(|e| e.job.id)
                 .collect();
-            for id in chosen {
-                taken.push(self.give(id, node, now_ms)?);
+            let mut free = slot.free;
+            for id in line {
+                if free > 0 && self.jobs.get(&id).is_some_and(|e| self.full(e, &self.used()).is_empty()) {
+                    taken.push(self.give(id, node, now_ms)?);
+                    free -= 1;
+                }
             }
         }
         Ok(taken)
     }
 
-    /// Claims and starts a job that has just taken its place, if nobody is before it.
+    /// Claims and starts a job that has just taken its place, if it would be the first that `node` claims.
     pub(super) fn claim_if_first(
         &mut self,
         id: JobId,
@@ -64,19 +105,13 @@ impl Db {
         ttl_ms: i64,
     ) -> Result<Option<Claim>, StoreError> {
         self.end_expired_leases(now_ms, ttl_ms);
-        let Some(entry) = self.jobs.get(&id) else { return Ok(None) };
-        let first = self.nodes.contains_key(&node)
-            && self.is_claimable(entry, now_ms)
-            && !self.someone_waits(entry.class, id, now_ms);
-        if first { self.give(id, node, now_ms).map(|c| Some(c.claim)) } else { Ok(None) }
-    }
-
-    fn someone_waits(&self, class: SlotClass, but: JobId, now_ms: i64) -> bool {
-        self.live
-            .values()
-            .filter(|id| **id != but)
-            .filter_map(|id| self.jobs.get(id))
-            .any(|e| e.class == class && self.is_claimable(e, now_ms))
+        let (Some(entry), Some(member)) = (self.jobs.get(&id), self.nodes.get(&node)) else {
+            return Ok(None);
+        };
+        let (class, used) = (entry.class, self.used());
+        let mut line = self.line(member.node.host, now_ms).into_iter();
+        let first = line.find(|e| e.class == class && self.full(e, &used).is_empty()).map(|e| e.job.id);
+        if first == Some(id) { self.give(id, node, now_ms).map(|c| Some(c.claim)) } else { Ok(None) }
     }
 
     fn give(&mut self, id: JobId, node: NodeId, now_ms: i64) -> Result<Claimed, StoreError> {
@@ -87,6 +122,7 @@ impl Db {
         entry.job = job;
         entry.holder = Some(node);
         entry.orphaned = false;
+        entry.counted = true;
         if let Some(kind) = kind {
             entry.note(now_ms, kind, Actor::Node(node), "");
         }

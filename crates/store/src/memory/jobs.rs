@@ -41,6 +41,7 @@ impl Jobs for MemoryStore {
             place: 0,
             holder: None,
             orphaned: false,
+            counted: false,
             timeline: Vec::new(),
             checkpoint: Pages::new(),
             progress: None,
@@ -138,7 +139,7 @@ impl Jobs for MemoryStore {
         if entry.job.version != version {
             return Err(StoreError::Stale);
         }
-        let decided = life::changed(&entry.job, &change, now_ms)?;
+        let decided = life::changed(&entry.job, entry.holder.is_some(), &change, now_ms)?;
         db.check_record_free(record.as_ref())?;
         db.keep_record(record, now_ms);
         let is_rerun = change.event == Some(JobEvent::Rerun);
@@ -171,11 +172,7 @@ impl Jobs for MemoryStore {
         }
         db.check_record_free(record.as_ref())?;
         db.keep_record(record, now_ms);
-        if let Some(entry) = db.jobs.remove(&id) {
-            db.live.remove(&entry.place);
-        }
-        db.intents.retain(|_, intent| intent.job != id);
-        db.drop_tags(Tagged::Job(id));
+        db.remove_job(id);
         Ok(())
     }
 
@@ -214,7 +211,16 @@ impl Jobs for MemoryStore {
 }
 
 impl Db {
-    fn claims_of(&self, node: NodeId, wanted: impl Fn(&Job) -> bool) -> Vec<Claim> {
+    /// Removes a job with everything that belongs to it.
+    pub(super) fn remove_job(&mut self, id: JobId) {
+        if let Some(entry) = self.jobs.remove(&id) {
+            self.live.remove(&entry.place);
+        }
+        self.intents.retain(|_, intent| intent.job != id);
+        self.drop_tags(Tagged::Job(id));
+    }
+
+    pub(super) fn claims_of(&self, node: NodeId, wanted: impl Fn(&Job) -> bool) -> Vec<Claim> {
         self.live
             .values()
             .filter_map(|id| self.jobs.get(id))

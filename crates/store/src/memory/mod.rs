@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod nodes;
 mod queries;
+mod queue;
 mod records;
 mod resources;
 mod tags;
@@ -28,8 +29,8 @@ use longhaul_model::resource::{
 };
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
 use longhaul_model::{
-    AccountId, ApiId, BackupStorageId, Claim, HostId, ImageId, Job, JobId, JobState, KeyId, NodeId, Pages,
-    Runtime, SessionId, SlotClass, StorageId, TagId, VolumeId,
+    AccountId, ApiId, BackupStorageId, Claim, HostId, ImageId, Job, JobId, JobState, KeyId, Limits, NodeId,
+    Pages, Runtime, SessionId, SlotClass, StorageId, TagId, VolumeId,
 };
 
 use crate::lease::Leases;
@@ -55,6 +56,8 @@ struct Entry {
     holder: Option<NodeId>,
     /// Whether the last holder's lease ended under it.
     orphaned: bool,
+    /// Whether it counts against its limits: from its claim until it is suspended or ends.
+    counted: bool,
     timeline: Vec<TimelineRow>,
     checkpoint: Pages,
     /// The newest progress with the token of its claim.
@@ -74,6 +77,7 @@ struct Db {
     /// Jobs that are not final, by their place.
     live: BTreeMap<u64, JobId>,
     last_place: u64,
+    limits: Limits,
     nodes: BTreeMap<NodeId, Member>,
     grace_until_ms: i64,
     host: Option<HostId>,
@@ -152,6 +156,7 @@ impl Db {
         let place = self.last_place;
         if let Some(entry) = self.jobs.get_mut(&id) {
             entry.place = place;
+            entry.counted = false;
             self.live.insert(place, id);
         }
     }
@@ -185,6 +190,7 @@ impl Entry {
             self.holder = None;
             self.orphaned = false;
         }
+        self.counted &= job.state != JobState::Suspended;
         if job.state.is_final() {
             self.checkpoint.clear();
         }

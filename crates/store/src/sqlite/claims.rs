@@ -1,15 +1,25 @@
-//! How claims are given: claimable rows in the order of their places, per class up to the free slots.
+//! How claims are given: claimable rows, per class up to the free slots. Which rows go first is in `line`.
 
 use longhaul_model::timeline::Actor;
-use longhaul_model::{Claim, Claimed, FreeSlots, Job, NewJob, NodeId, Pages};
-use rusqlite::params;
+use longhaul_model::{Claim, Claimed, FreeSlots, Job, NodeId, Pages};
+use rusqlite::Connection;
 
 use super::Result;
-use super::job_sql::with_job;
+use super::job_sql::{Queued, RunOf, with_job};
+use super::line::Counter;
 use super::rows::{self, AFTER_JOB};
 use super::tx::Tx;
 use crate::StoreError;
 use crate::life;
+use crate::limits::lane;
+
+/// Which claims of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Only {
+    All,
+    Canceling,
+    Held,
+}
 
 struct Candidate {
     place: i64,
@@ -47,8 +57,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Suspended jobs whose retry time has come are claimable like any other.
-    fn wake_due_retries(&self) -> Result<()> {
+    /// Jobs whose moment has come are claimable like any other: delayed ones, and suspended ones to be retried.
+    fn wake_due(&self) -> Result<()> {
         self.execute(
             "UPDATE job_run SET ready_at_ms = 0 WHERE ready_at_ms > 0 AND ready_at_ms <= ?1",
             [self.now_ms],
@@ -58,27 +68,33 @@ impl Tx<'_> {
 
     pub(super) fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
         self.end_expired_leases()?;
-        if !self.lease_lives(node)? {
-            return Err(StoreError::LeaseLost);
-        }
-        self.wake_due_retries()?;
+        let host = self.live_host(node)?.ok_or(StoreError::LeaseLost)?;
+        self.wake_due()?;
+        let limits = self.limits()?;
+        let mut rooms = self.rooms(&limits)?;
         let mut taken = Vec::new();
         for slot in slots.iter().filter(|slot| slot.free > 0) {
-            for candidate in self.candidates(slot)? {
-                taken.push(self.give(candidate, node)?);
+            let at = Counter { class: rows::class_number(slot.class), host: &host };
+            for place in self.next_places(at, slot.free, &mut rooms)? {
+                match self.candidate(place) {
+                    Ok(candidate) => taken.push(self.give(candidate, node)?),
+                    Err(StoreError::Corrupt(why)) => {
+                        tracing::error!(place, why, "a job cannot be read and is ended");
+                        self.park(place, node, &why)?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(taken)
     }
 
-    fn candidates(&self, slot: &FreeSlots) -> Result<Vec<Candidate>> {
+    fn candidate(&self, place: i64) -> Result<Candidate> {
         let sql = with_job(
             "SELECT {JOB}, r.place, j.id, r.orphaned, b.sealed_data FROM job_run AS r
-             JOIN job AS j ON j.id = r.job JOIN job_body AS b ON b.job = j.id
-             WHERE r.class = ?1 AND r.node IS NULL AND r.ready_at_ms = 0 ORDER BY r.place LIMIT ?2",
+             JOIN job AS j ON j.id = r.job JOIN job_body AS b ON b.job = j.id WHERE r.place = ?1",
         );
-        let mut statement = self.prepare(&sql)?;
-        let found = statement.query_map(params![rows::class_number(slot.class), slot.free], |row| {
+        let found = self.first(&sql, [place], |row| {
             Ok(Candidate {
                 job: rows::job(row)?,
                 place: row.get(AFTER_JOB)?,
@@ -87,13 +103,13 @@ impl Tx<'_> {
                 sealed_data: row.get(AFTER_JOB + 3)?,
             })
         })?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        found.ok_or_else(|| StoreError::Corrupt(format!("the job at place {place} is gone")))
     }
 
     fn give(&self, from: Candidate, node: NodeId) -> Result<Claimed> {
         let (job, purpose, kind) = life::claimed(&from.job, node, self.now_ms, from.orphaned)?;
         self.update_job(from.row, &from.job, &job)?;
-        self.update_run(from.place, &job, Some(node), false)?;
+        self.update_run(from.place, &job, &RunOf { holder: Some(node), begins: true, ..RunOf::default() })?;
         if let Some(kind) = kind {
             self.note(from.row, &job, kind, Actor::Node(node), "")?;
         }
@@ -109,24 +125,21 @@ impl Tx<'_> {
         Ok(pages.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, no
-    /// claimable job of the class waits, nothing earlier has the target.
-    pub(super) fn may_start_at_once(
-        &self,
-        node: NodeId,
-        class: i64,
-        target: Option<&String>,
-    ) -> Result<bool> {
+    /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, nothing is in
+    /// the job's way, and nothing that the node could claim goes before it.
+    pub(super) fn may_start_at_once(&self, node: NodeId, job: &Job, of: Queued<'_>) -> Result<bool> {
         self.end_expired_leases()?;
-        if !self.lease_lives(node)? {
+        let Some(host) = self.live_host(node)? else { return Ok(false) };
+        if job.terms.host.is_some_and(|wanted| wanted.to_string() != host)
+            || self.ready_at(job, of.target, None)? != Some(0)
+        {
             return Ok(false);
         }
-        self.wake_due_retries()?;
-        let waits = self.exists(
-            "SELECT 1 FROM job_run WHERE class = ?1 AND node IS NULL AND ready_at_ms = 0 LIMIT 1",
-            [class],
-        )?;
-        Ok(!waits && !self.has_earlier(target)?)
+        self.wake_due()?;
+        let rooms = self.rooms(of.limits)?;
+        let at = Counter { class: of.class, host: &host };
+        Ok(rooms.has_room(&lane(of.limits, job.account, &job.job_name))
+            && !self.someone_goes_before(at, job.rank(), &rooms)?)
     }
 
     /// `job` as it is after a start by `node` in the commit that submits or reruns it, with its claim.
@@ -136,22 +149,20 @@ impl Tx<'_> {
         Ok((job, claim))
     }
 
-    /// The target that orders this submission, if any.
-    pub(super) fn ordering_target(new: &NewJob) -> Option<&String> {
-        new.target.as_ref().filter(|_| new.ordered)
-    }
-
-    pub(super) fn claims_of(
-        connection: &rusqlite::Connection,
-        node: NodeId,
-        only_canceling: bool,
-    ) -> Result<Vec<Claim>> {
-        let sql = if only_canceling {
-            "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
-             WHERE r.node = ?1 AND r.canceling = 1 ORDER BY r.place"
-        } else {
-            "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
-             WHERE r.node = ?1 ORDER BY r.place"
+    pub(super) fn claims_of(connection: &Connection, node: NodeId, only: Only) -> Result<Vec<Claim>> {
+        let sql = match only {
+            Only::All => {
+                "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
+                 WHERE r.node = ?1 ORDER BY r.place"
+            }
+            Only::Canceling => {
+                "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
+                 WHERE r.node = ?1 AND r.canceling = 1 ORDER BY r.place"
+            }
+            Only::Held => {
+                "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
+                 WHERE r.node = ?1 AND r.hold = 1 AND r.node IS NOT NULL ORDER BY r.place"
+            }
         };
         let mut statement = connection.prepare_cached(sql)?;
         let claims = statement.query_map([node.to_string()], |row| {
@@ -162,6 +173,7 @@ impl Tx<'_> {
                 attempt: rows::small(row, 2)?,
             })
         })?;
-        Ok(claims.collect::<rusqlite::Result<_>>()?)
+        // One that cannot be read holds up no other.
+        Ok(claims.filter_map(rusqlite::Result::ok).collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use longhaul_model::resource::{ApiRecord, Tagged};
 use longhaul_model::timeline::{Actor, TimelineKind};
-use longhaul_model::{Claim, Job, JobId, JobState, NewJob, NodeId};
+use longhaul_model::{Claim, Job, JobId, JobState, Limits, NewJob, NodeId, SuspendReason};
 use rusqlite::{OptionalExtension, params};
 
 use super::Result;
@@ -11,6 +11,7 @@ use super::rows::{self, AFTER_JOB, stored};
 use super::tx::Tx;
 use crate::StoreError;
 use crate::life::{self, Ready};
+use crate::limits::lane;
 
 /// A stored job with its row numbers.
 pub(super) struct Stored {
@@ -26,6 +27,39 @@ pub(super) struct Stored {
 pub(super) struct Run {
     pub place: i64,
     pub holder: Option<NodeId>,
+}
+
+/// Where a job that is not final is to stand.
+#[derive(Clone, Copy)]
+pub(super) struct Queued<'a> {
+    pub class: i64,
+    /// What orders it, if something does.
+    pub target: Option<&'a String>,
+    pub limits: &'a Limits,
+}
+
+/// What changes in a row of `job_run` besides what follows from the job.
+#[derive(Default)]
+pub(super) struct RunOf<'a> {
+    pub holder: Option<NodeId>,
+    /// The mark that its last holder is gone stays.
+    pub orphaned: bool,
+    /// It is claimed: it counts from now on.
+    pub begins: bool,
+    /// What orders it, if something does; of no matter once it has begun.
+    pub target: Option<&'a String>,
+}
+
+impl Stored {
+    /// What orders it, if something does.
+    pub(super) fn target(&self) -> Option<&String> {
+        self.job.target.as_ref().filter(|_| self.ordered)
+    }
+
+    /// Who holds it.
+    pub(super) fn holder(&self) -> Option<NodeId> {
+        self.run.as_ref().and_then(|run| run.holder)
+    }
 }
 
 impl Tx<'_> {
@@ -111,9 +145,16 @@ impl Tx<'_> {
         }
         let row = self.connection.last_insert_rowid();
         self.execute(
-            "INSERT INTO job_body (job, request_hash, description, job_data, job_result, sealed_data)
-             VALUES (?1, ?2, ?3, ?4, NULL, ?5)",
-            params![row, new.request_hash, job.description, job.job_data, new.sealed_data],
+            "INSERT INTO job_body (job, request_hash, description, job_data, job_result, sealed_data, terms)
+             VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6)",
+            params![
+                row,
+                new.request_hash,
+                job.description,
+                job.job_data,
+                new.sealed_data,
+                rows::terms_text(&job.terms),
+            ],
         )?;
         for tag in &new.tags {
             self.insert_tag(Tagged::Job(job.id), tag.system, &tag.text)?;
@@ -130,10 +171,12 @@ impl Tx<'_> {
         // Naming a column makes SQLite write its indexes anew, so the state is named only where it changes.
         let sql = if moved {
             "UPDATE job SET node = coalesce(?2, node), last_op_ms = ?3, version = ?4, attempt = ?5, token = ?6,
-                suspend = ?7, retry_at_ms = ?8, started_ms = ?9, execute_s = ?10, state = ?11 WHERE id = ?1"
+                suspend = ?7, retry_at_ms = ?8, started_ms = ?9, execute_s = ?10, retried = ?12,
+                state = ?11 WHERE id = ?1"
         } else {
             "UPDATE job SET node = coalesce(?2, node), last_op_ms = ?3, version = ?4, attempt = ?5, token = ?6,
-                suspend = ?7, retry_at_ms = ?8, started_ms = ?9, execute_s = ?10 WHERE id = ?1 AND ?11 <> ''"
+                suspend = ?7, retry_at_ms = ?8, started_ms = ?9, execute_s = ?10, retried = ?12
+             WHERE id = ?1 AND ?11 <> ''"
         };
         self.execute(
             sql,
@@ -149,6 +192,7 @@ impl Tx<'_> {
                 after.started_ms,
                 after.execute_s.map(stored),
                 after.state.name(),
+                after.retried,
             ],
         )?;
         if moved {
@@ -171,47 +215,79 @@ impl Tx<'_> {
     }
 
     /// Gives a job that is not final its place behind all others.
-    pub(super) fn insert_run(&self, row: i64, job: &Job, class: i64, ordered: bool) -> Result<()> {
-        let target = job.target.as_ref().filter(|_| ordered);
-        let blocked = job.state == JobState::Waiting && self.has_earlier(target)?;
-        let holder = job.node.filter(|_| job.state == JobState::Running).map(|n| n.to_string());
+    pub(super) fn insert_run(&self, row: i64, job: &Job, of: Queued<'_>) -> Result<()> {
+        let begun = job.state == JobState::Running;
+        let ready_at_ms = if begun { Some(0) } else { self.ready_at(job, of.target, None)? };
+        let lane = lane(of.limits, job.account, &job.job_name);
         self.execute(
-            "INSERT INTO job_run (job, class, target, node, ready_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![row, class, target, holder, (!blocked).then_some(0)],
+            "INSERT INTO job_run (job, class, target, node, ready_at_ms, host, rank, lane, gate, counted,
+                not_before_ms, deadline_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?9 THEN '' ELSE ?8 END, ?9, ?10, ?11)",
+            params![
+                row,
+                of.class,
+                of.target,
+                job.node.filter(|_| begun).map(|n| n.to_string()),
+                ready_at_ms,
+                job.terms.host.map(|h| h.to_string()).unwrap_or_default(),
+                job.rank(),
+                lane,
+                begun,
+                job.terms.not_before_ms,
+                job.deadline_ms().filter(|_| !begun),
+            ],
         )?;
         Ok(())
     }
 
-    /// Whether a non-final ordered job has that target.
-    pub(super) fn has_earlier(&self, target: Option<&String>) -> Result<bool> {
+    /// Whether a non-final ordered job has that target, before that place if one is given.
+    fn has_earlier(&self, target: Option<&String>, place: Option<i64>) -> Result<bool> {
         match target {
-            Some(target) => self.exists("SELECT 1 FROM job_run WHERE target = ?1 LIMIT 1", [target]),
+            Some(target) => self.exists(
+                "SELECT 1 FROM job_run WHERE target = ?1 AND place < ?2 LIMIT 1",
+                params![target, place.unwrap_or(i64::MAX)],
+            ),
             None => Ok(false),
         }
     }
 
-    /// Writes who holds a job that is not final, or when it may be claimed if nobody does. `orphaned` keeps
-    /// the mark that its last holder is gone.
-    pub(super) fn update_run(
+    /// What is to be stored of when a job may be claimed that nobody holds.
+    pub(super) fn ready_at(
         &self,
-        place: i64,
         job: &Job,
-        holder: Option<NodeId>,
-        orphaned: bool,
-    ) -> Result<()> {
-        let ready_at_ms = match life::ready(job) {
-            Ready::Now => Some(0),
-            Ready::At(at_ms) => Some(at_ms.max(1)),
+        target: Option<&String>,
+        place: Option<i64>,
+    ) -> Result<Option<i64>> {
+        Ok(match life::ready(job) {
             Ready::Never => None,
+            _ if job.state == JobState::Waiting && self.has_earlier(target, place)? => None,
+            Ready::At(at_ms) if at_ms > self.now_ms => Some(at_ms.max(1)),
+            Ready::Now | Ready::At(_) => Some(0),
+        })
+    }
+
+    /// Writes who holds a job that is not final, and when it may be claimed if nobody does.
+    pub(super) fn update_run(&self, place: i64, job: &Job, of: &RunOf<'_>) -> Result<()> {
+        let counts = match job.state {
+            _ if of.begins => Some(true),
+            JobState::Suspended => Some(false),
+            _ => None, // as before
         };
         self.execute(
-            "UPDATE job_run SET node = ?2, orphaned = orphaned AND ?5, canceling = ?3, ready_at_ms = ?4 WHERE place = ?1",
+            "UPDATE job_run SET node = ?2, orphaned = orphaned AND ?5, canceling = ?3, ready_at_ms = ?4,
+                rank = ?6, hold = ?7, counted = coalesce(?8, counted),
+                gate = CASE WHEN ?3 OR coalesce(?8, counted) THEN '' ELSE lane END,
+                deadline_ms = CASE WHEN ?6 = 0 THEN NULL ELSE deadline_ms END
+             WHERE place = ?1",
             params![
                 place,
-                holder.map(|n| n.to_string()),
+                of.holder.map(|n| n.to_string()),
                 job.state == JobState::Canceling,
-                ready_at_ms,
-                orphaned,
+                self.ready_at(job, of.target, Some(place))?,
+                of.orphaned,
+                job.rank(),
+                job.suspend == Some(SuspendReason::User) && job.state != JobState::Suspended,
+                counts,
             ],
         )?;
         Ok(())
@@ -221,18 +297,33 @@ impl Tx<'_> {
     pub(super) fn end_run(&self, found: &Stored) -> Result<()> {
         let Some(run) = &found.run else { return Ok(()) };
         self.execute("DELETE FROM job_run WHERE place = ?1", [run.place])?;
-        let Some(target) = found.job.target.as_ref().filter(|_| found.ordered) else { return Ok(()) };
-        let next = self.first(
-            "SELECT r.place, j.state FROM job_run AS r JOIN job AS j ON j.id = r.job
-             WHERE r.target = ?1 ORDER BY r.place LIMIT 1",
-            [target],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
-        )?;
-        if let Some((place, state)) = next
-            && state == JobState::Waiting.name()
-        {
-            self.execute("UPDATE job_run SET ready_at_ms = 0 WHERE place = ?1", [place])?;
+        found.target().map_or(Ok(()), |target| self.let_next_go(target))
+    }
+
+    /// The first job on a target may start, if it waits for nothing else.
+    pub(super) fn let_next_go(&self, target: &str) -> Result<()> {
+        self.execute(
+                "UPDATE job_run SET ready_at_ms = CASE hold WHEN 1 THEN NULL ELSE max(coalesce(not_before_ms, 0), 0) END
+                 WHERE place = (SELECT min(place) FROM job_run WHERE target = ?1) AND rank > 0",
+                [target],
+            )?;
+        Ok(())
+    }
+
+    /// Removes a job's rows, but for that in `job_run`.
+    pub(super) fn remove_rows(&self, row: i64, uuid: &str) -> Result<()> {
+        for sql in [
+            "DELETE FROM job_body WHERE job = ?1",
+            "DELETE FROM timeline WHERE job = ?1",
+            "DELETE FROM checkpoint WHERE job = ?1",
+            "DELETE FROM progress WHERE job = ?1",
+            "DELETE FROM progress_history WHERE job = ?1",
+            "DELETE FROM job WHERE id = ?1",
+        ] {
+            self.execute(sql, [row])?;
         }
+        self.execute("DELETE FROM intent WHERE job = ?1", [uuid])?;
+        self.execute("DELETE FROM tag WHERE resource_uuid = ?1 AND resource_type = 'LongJobVO'", [uuid])?;
         Ok(())
     }
 

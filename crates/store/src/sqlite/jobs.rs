@@ -10,7 +10,8 @@ use longhaul_model::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use super::job_sql::read_job;
+use super::claims::Only;
+use super::job_sql::{Queued, RunOf, read_job};
 use super::rows;
 use super::tx::Tx;
 use super::{Result, SqliteStore};
@@ -53,7 +54,7 @@ impl Jobs for SqliteStore {
             let job = life::released(&found.job, tx.now_ms);
             tx.update_job(found.row, &found.job, &job)?;
             if let Some(run) = &found.run {
-                tx.update_run(run.place, &job, None, false)?;
+                tx.update_run(run.place, &job, &RunOf::default())?;
             }
             tx.note(found.row, &job, TimelineKind::Released, Actor::Node(claim.node), &detail)
         })
@@ -75,11 +76,11 @@ impl Jobs for SqliteStore {
     }
 
     async fn canceling(&self, node: NodeId) -> Result<Vec<Claim>> {
-        self.read(move |connection| Tx::claims_of(connection, node, true)).await
+        self.read(move |connection| Tx::claims_of(connection, node, Only::Canceling)).await
     }
 
     async fn claims(&self, node: NodeId) -> Result<Vec<Claim>> {
-        self.read(move |connection| Tx::claims_of(connection, node, false)).await
+        self.read(move |connection| Tx::claims_of(connection, node, Only::All)).await
     }
 
     async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<()> {
@@ -117,15 +118,17 @@ impl Tx<'_> {
         self.insert_record(record)?;
         let mut job = life::submitted(new, self.now_ms);
         let mut claim = None;
-        let class = rows::class_number(new.class);
+        let limits = self.limits()?;
+        let target = new.target.as_ref().filter(|_| new.ordered);
+        let of = Queued { class: rows::class_number(new.class), target, limits: &limits };
         if let Some(node) = new.claim_for
-            && self.may_start_at_once(node, class, Self::ordering_target(new))?
+            && self.may_start_at_once(node, &job, of)?
         {
             let (started, given) = self.started_at_once(&job, node)?;
             (job, claim) = (started, Some(given));
         }
         let Some(row) = self.insert_job(new, &job)? else { return self.same_as_before(new) };
-        self.insert_run(row, &job, class, new.ordered)?;
+        self.insert_run(row, &job, of)?;
         let submitted = life::submitted(new, self.now_ms);
         self.note(row, &submitted, TimelineKind::Submitted, Actor::Account(new.account), "")?;
         if let Some(claim) = claim {
@@ -178,9 +181,12 @@ impl Tx<'_> {
             self.execute("DELETE FROM checkpoint WHERE job = ?1", [found.row])?;
         } else if let Some(run) = &found.run {
             // A change of the name says nothing about who may run a job that waits for another.
-            if job.state != found.job.state || decided.ends_claim {
+            let moves = job.state != found.job.state || job.suspend != found.job.suspend;
+            if moves || decided.ends_claim {
                 let holder = run.holder.filter(|_| !decided.ends_claim);
-                self.update_run(run.place, job, holder, !decided.ends_claim)?;
+                let target = found.target();
+                let of = RunOf { holder, orphaned: !decided.ends_claim, begins: false, target };
+                self.update_run(run.place, job, &of)?;
             }
         }
         for kind in &decided.rows {
@@ -200,7 +206,7 @@ impl Tx<'_> {
         if found.job.version != version {
             return Err(StoreError::Stale);
         }
-        let decided = life::changed(&found.job, change, self.now_ms)?;
+        let decided = life::changed(&found.job, found.holder().is_some(), change, self.now_ms)?;
         self.insert_record(record)?;
         self.store_decided(&found, &decided, change.actor, &change.detail)?;
         if change.event != Some(JobEvent::Rerun) {
@@ -208,16 +214,17 @@ impl Tx<'_> {
         }
         self.execute("DELETE FROM progress WHERE job = ?1", [found.row])?;
         self.execute("DELETE FROM progress_history WHERE job = ?1", [found.row])?;
-        let target = decided.job.target.as_ref().filter(|_| found.ordered);
+        let limits = self.limits()?;
+        let of = Queued { class: found.class, target: found.target(), limits: &limits };
         let mut after = (decided.job.clone(), None);
         if let Some(node) = change.claim_for
-            && self.may_start_at_once(node, found.class, target)?
+            && self.may_start_at_once(node, &decided.job, of)?
         {
             let (job, claim) = self.started_at_once(&decided.job, node)?;
             self.update_job(found.row, &decided.job, &job)?;
             after = (job, Some(claim));
         }
-        self.insert_run(found.row, &after.0, found.class, found.ordered)?;
+        self.insert_run(found.row, &after.0, of)?;
         if let Some(claim) = &after.1 {
             self.note(found.row, &after.0, TimelineKind::Started, Actor::Node(claim.node), "")?;
         }
@@ -230,18 +237,7 @@ impl Tx<'_> {
             return Err(StoreError::Stale);
         }
         self.insert_record(record)?;
-        for sql in [
-            "DELETE FROM job_body WHERE job = ?1",
-            "DELETE FROM timeline WHERE job = ?1",
-            "DELETE FROM checkpoint WHERE job = ?1",
-            "DELETE FROM progress WHERE job = ?1",
-            "DELETE FROM progress_history WHERE job = ?1",
-            "DELETE FROM job WHERE id = ?1",
-        ] {
-            self.execute(sql, [found.row])?;
-        }
-        self.execute("DELETE FROM intent WHERE job = ?1", [id.to_string()])?;
-        self.drop_tags(longhaul_model::resource::Tagged::Job(id))?;
+        self.remove_rows(found.row, &id.to_string())?;
         self.end_run(&found)?;
         self.count(&found.job, found.job.state, -1);
         Ok(())

@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 8] = [
+pub const MIGRATIONS: [Migration; 9] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -42,6 +42,7 @@ pub const MIGRATIONS: [Migration; 8] = [
         file: "0008_image_jobs.sql",
         sql: include_str!("../../migrations/sqlite/0008_image_jobs.sql"),
     },
+    Migration { file: "0009_queue.sql", sql: include_str!("../../migrations/sqlite/0009_queue.sql") },
 ];
 
 /// The newest schema this release knows.

@@ -1,7 +1,7 @@
 //! The SQLite store: one file in WAL mode, one writer with group commit, a few readers. Nothing here knows
 //! why a transition is right (`crate::life`) nor which lease has expired (`crate::lease`). Where to look:
 //! `open` and `migrate` for the file, `writer` and `readers` for the threads, `checkpointer` for the log,
-//! `job_sql` for the statements about jobs, `query` for the translation of queries.
+//! `job_sql` for the statements about jobs, `line` for what is claimed next, `query` for the translation of queries.
 
 mod batches;
 mod checkpointer;
@@ -17,6 +17,7 @@ mod job_sql;
 mod jobs;
 mod keys;
 mod ledger;
+mod line;
 mod migrate;
 mod nodes;
 mod open;
@@ -29,8 +30,10 @@ mod resource_sql;
 mod resources;
 mod rows;
 mod stats;
+mod sweep;
 mod tags;
 mod tx;
+mod waits;
 mod writer;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use longhaul_model::progress::Progress;
 use longhaul_model::resource::{AccessKey, Account, Node, Storage, StorageKind, StorageState, Tag, Volume};
 use longhaul_model::timeline::{Actor, TimelineKind, TimelineRow};
-use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason};
+use longhaul_model::{AccountId, ApiId, Job, JobState, NodeId, SlotClass, SuspendReason, Terms};
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
@@ -15,17 +15,17 @@ use rusqlite::{Error, Result, Row};
 pub(super) const JOB: &str = "j.uuid, j.account, j.name, b.description, j.api_id, j.job_name, b.job_data,
     b.job_result, j.state, j.suspend, j.retry_at_ms, j.target,
     (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
-    j.execute_s, j.version, j.attempt, j.token";
+    j.execute_s, j.version, j.attempt, j.token, b.terms, j.retried";
 
 /// The same without its request and its result, which are most of it.
 pub(super) const JOB_WITHOUT_BODIES: &str =
     "j.uuid, j.account, j.name, b.description, j.api_id, j.job_name, '',
     NULL, j.state, j.suspend, j.retry_at_ms, j.target,
     (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
-    j.execute_s, j.version, j.attempt, j.token";
+    j.execute_s, j.version, j.attempt, j.token, b.terms, j.retried";
 
 /// How many columns `JOB` has: what follows them starts there.
-pub(super) const AFTER_JOB: usize = 20;
+pub(super) const AFTER_JOB: usize = 22;
 
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
     let state: String = row.get(8)?;
@@ -51,7 +51,22 @@ pub(super) fn job(row: &Row<'_>) -> Result<Job> {
         version: count(row, 17)?,
         attempt: small(row, 18)?,
         token: count(row, 19)?,
+        terms: terms(row.get_ref(20)?.as_str_or_null()?)?,
+        retried: small(row, 21)?,
     })
+}
+
+/// Most jobs have the default terms, which are not stored.
+fn terms(json: Option<&str>) -> Result<Terms> {
+    json.map_or_else(
+        || Ok(Terms::default()),
+        |json| serde_json::from_str(json).map_err(|_| damaged(20, "terms")),
+    )
+}
+
+/// What is stored of terms.
+pub(super) fn terms_text(terms: &Terms) -> Option<String> {
+    if *terms == Terms::default() { None } else { serde_json::to_string(terms).ok() }
 }
 
 pub(super) fn suspend_number(reason: SuspendReason) -> i64 {

@@ -48,7 +48,12 @@ impl Tx<'_> {
 
     /// Notes that there is one more (or less) job like this in `state`.
     pub(super) fn count(&self, job: &Job, state: JobState, change: i64) {
-        let key = (job.account.to_string(), job.job_name.clone(), state.name());
+        self.count_as(&job.account.to_string(), &job.job_name, state, change);
+    }
+
+    /// The same of a job that is known by its columns.
+    pub(super) fn count_as(&self, account: &str, job_name: &str, state: JobState, change: i64) {
+        let key = (account.to_owned(), job_name.to_owned(), state.name());
         *self.counts.borrow_mut().entry(key).or_default() += change;
     }
 

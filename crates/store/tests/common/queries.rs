@@ -39,6 +39,7 @@ pub fn job() -> impl Strategy<Value = (NewJob, Option<JobEvent>, i64)> {
             class: longhaul_model::SlotClass::Simulator,
             ordered: false,
             tags: tags.into_iter().map(|(system, text)| NewTag { system, text: text.to_owned() }).collect(),
+            terms: longhaul_model::Terms::default(),
             claim_for: None,
         });
     (new, select(FATES.to_vec()), 0..3_i64)

@@ -100,6 +100,12 @@ pub(super) const ROWS: &[Operation] = &[
         ..action(Op::CleanLongJob, "CleanLongJob", "cleanLongJob")
     },
     Operation {
+        message_class: "longhaul.APISuspendLongJobMsg",
+        summary: "Suspend Long Job: a waiting job is held, a running one stops at a checkpoint, until it is resumed",
+        answer: INVENTORY,
+        ..action(Op::SuspendLongJob, "SuspendLongJob", "suspendLongJob")
+    },
+    Operation {
         message_class: "longhaul.APIThrottleLongJobMsg",
         summary: "Throttle Long Job: its copy gets a rate of its own, also while it runs",
         params: &[

@@ -22,6 +22,8 @@ pub enum Op {
     ResumeLongJob,
     /// `PUT /longjobs/{uuid}/actions` `cleanLongJob`
     CleanLongJob,
+    /// `PUT /longjobs/{uuid}/actions` `suspendLongJob`, ours
+    SuspendLongJob,
     /// `PUT /longjobs/{uuid}/actions` `throttleLongJob`, ours
     ThrottleLongJob,
     /// `POST /longjobs/bulk`, ours

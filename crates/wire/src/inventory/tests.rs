@@ -41,6 +41,8 @@ fn job(state: JobState) -> Job {
         version: 1,
         attempt: 0,
         token: 0,
+        terms: longhaul_model::Terms::default(),
+        retried: 0,
     }
 }
 

@@ -21,7 +21,8 @@ pub struct TimelineInventory {
     #[schema(minimum = 0)]
     pub time: i64,
     /// What: `submitted`, `started`, `resumed`, `takenOver`, `suspended`, `released`, `cancelRequested`,
-    /// `updated`, `cleanRequested`, `resumeRequested`, `succeeded`, `canceled`, `failed`, `rerun`.
+    /// `updated`, `cleanRequested`, `resumeRequested`, `succeeded`, `canceled`, `failed`, `rerun`,
+    /// `suspendRequested`.
     #[schema(max_length = 32)]
     pub kind: String,
     /// Who: `account` or `node`.
@@ -89,6 +90,7 @@ const fn kind_name(kind: TimelineKind) -> &'static str {
         TimelineKind::Canceled => "canceled",
         TimelineKind::Failed => "failed",
         TimelineKind::Rerun => "rerun",
+        TimelineKind::SuspendRequested => "suspendRequested",
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use longhaul_engine::fault::from_store;
 use longhaul_engine::inventory::not_found;
+use longhaul_engine::terms;
 use longhaul_model::resource::{Tag, Tagged};
 use longhaul_model::{AccountId, Code, Fault, TagId, is_choosable_uuid};
 use longhaul_store::StoreError;
@@ -54,6 +55,9 @@ pub async fn update(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let text = required(called, "tag")?;
     let on = tag.resource_type.as_str();
     check_text(on, text)?;
+    if terms::ALL.iter().any(|term| tag.text.starts_with(term)) {
+        return Err(at_submission(&tag.text));
+    }
     let others = app.store.tags(&tag.resource_uuid).await.map_err(|e| from_store(e, "the tags"))?;
     let others =
         others.into_iter().filter(|t| t.system && t.resource_type == on && t.id != id).map(|t| t.text);
@@ -75,7 +79,12 @@ pub async fn delete(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     let bad = || Fault::new(Code::NotFound, format!("invalid value[{uuid}] of field [uuid]"));
     let id: TagId = uuid.parse().map_err(|_| bad())?;
     match app.store.tag(id).await.map_err(|e| from_store(e, "the tag"))? {
-        Some(tag) => refuse_stranger(app, called, &tag).await?,
+        Some(tag) => {
+            refuse_stranger(app, called, &tag).await?;
+            if tag.system && terms::ALL.iter().any(|term| tag.text.starts_with(term)) {
+                return Err(at_submission(&tag.text));
+            }
+        }
         None if is_choosable_uuid(uuid) => return Ok(Answer::Empty),
         None => return Err(bad()),
     }
@@ -139,9 +148,18 @@ async fn refuse_stranger(app: &Arc<App>, called: &Called, tag: &Tag) -> Result<(
 
 fn check_text(on: &str, text: &str) -> Result<(), Fault> {
     match known::find(on, text)? {
+        Some(known) if known.is_term() => Err(at_submission(text)),
         Some(known) if known.kept => Ok(()),
         _ => Err(Fault::invalid(format!("no system tag matches[{text}] for resourceType[{on}]"))),
     }
+}
+
+/// The terms of a job are settled with its submission.
+fn at_submission(text: &str) -> Fault {
+    Fault::invalid(format!(
+        "the system tag[{text}] counts when a job is submitted and cannot be put on, changed or taken off later; \
+         cancel the job and submit it with the terms you want"
+    ))
 }
 
 /// Checks the texts and puts them on; for a dry run only the former, and nothing is answered.

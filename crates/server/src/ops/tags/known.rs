@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use longhaul_engine::children::PARENT_TAG;
+use longhaul_engine::terms::{self, DEADLINE, NOT_BEFORE, PRIORITY, RETRY};
 use longhaul_engine::throttle::THROTTLE;
 use longhaul_jobs::images::{CHECKSUM, Checksum};
 use longhaul_jobs::upload::intake::{IMAGE_ID_TAG, REQUIRE_MD5_TAG};
@@ -41,6 +42,8 @@ enum Value {
     Token,
     /// A whole number of bytes per second; 0 is no limit.
     BytesPerSecond,
+    /// What `longhaul_engine::terms` reads of it, at the submission alone.
+    Term,
     /// Nothing: the prefix is the whole tag.
     Word,
     /// One of these words, in any case.
@@ -66,6 +69,17 @@ const fn word(on: &'static str, whole: &'static str) -> Known {
     Known { value: Value::Word, ..token(on, whole) }
 }
 
+const fn term(prefix: &'static str) -> Known {
+    Known { value: Value::Term, single: true, ..token(JOB, prefix) }
+}
+
+impl Known {
+    /// Whether it counts at the submission alone.
+    pub fn is_term(&self) -> bool {
+        matches!(self.value, Value::Term)
+    }
+}
+
 /// All of them. What ZStack's clients send and means nothing on these kinds of storage is kept for them.
 const KNOWN: &[Known] = &[
     // The image that an upload job is about.
@@ -73,6 +87,11 @@ const KNOWN: &[Known] = &[
     word(JOB, REQUIRE_MD5_TAG),
     // Most bytes per second of one job's copy; a running one looks at it again and again.
     Known { value: Value::BytesPerSecond, single: true, ..token(JOB, THROTTLE) },
+    // On what terms it runs.
+    term(PRIORITY),
+    term(NOT_BEFORE),
+    term(DEADLINE),
+    term(RETRY),
     // The job that submitted this one: put on by the server.
     Known { single: true, ..token(JOB, PARENT_TAG) },
     token(VOLUME, "localStorage::hostUuid::"),
@@ -129,6 +148,7 @@ pub fn find(on: &str, tag: &str) -> Result<Option<&'static Known>, Fault> {
                 format!("the system tag[{tag}] must end in one of {}", words.join(", "))
             })
         }
+        Value::Term => terms::read([tag]).map(|_| Some(known)),
         Value::Network => network(tag, value).map(|()| Some(known)),
         Value::Checksum => Checksum::read(value).map(|_| Some(known)).ok_or_else(|| {
             Fault::invalid(format!(
@@ -209,6 +229,14 @@ mod tests {
         }
         assert!(matches!(find(JOB, "longhaul::throttle::0"), Ok(Some(_))));
         assert!(find(JOB, "longhaul::throttle::fast").is_err());
+        for tag in
+            ["longhaul::priority::9", "longhaul::notBefore::2026-03-01T02:00:00Z", "longhaul::retry::3"]
+        {
+            assert!(matches!(find(JOB, tag), Ok(Some(known)) if known.kept && known.is_term()), "{tag}");
+        }
+        assert!(find(JOB, "longhaul::deadline::soon").is_err());
+        let two = ["longhaul::priority::1".to_owned(), "longhaul::priority::2".to_owned()];
+        assert!(check_single(JOB, &two).is_err());
         assert!(matches!(find(VOLUME, "qos::x"), Ok(Some(known)) if !known.kept));
     }
 

@@ -198,8 +198,14 @@ fn jobs(
     let mut statement = connection.prepare_cached(&text)?;
     let mut jobs = Taken::new();
     for id in ids {
-        if let Some(job) = statement.query_row([id], rows::job).optional()? {
-            jobs.take(job)?;
+        match statement.query_row([id], rows::job).optional() {
+            Ok(Some(job)) => jobs.take(job)?,
+            Ok(None) => {}
+            // One that cannot be read holds up no other. It is ended, and told of, when it is to be claimed.
+            Err(error) if error.sqlite_error().is_none() => {
+                tracing::error!(row = id, %error, "a job cannot be read and is left out of an answer");
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(jobs.rows)

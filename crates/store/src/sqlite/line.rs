@@ -1,0 +1,179 @@
+//! Which rows are claimed next: the heads of lines, merged. Rows that may be claimed lie in `job_run_next` in lines
+//! by class, host and gate, each in the order of rank and place. Without limits all gates are empty, and
+//! there are two lines: of jobs for any host, and of jobs for this one. With limits there is a line for each lane
+//! that waits for room; one without room is passed over as a whole, however long it is.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use longhaul_model::{Limits, NodeId};
+use rusqlite::params;
+
+use super::tx::Tx;
+use super::{Result, rows};
+use crate::StoreError;
+use crate::limits::{Rooms, lane};
+
+/// Rows read at a time from a line with a gate: most of them get room for few.
+const READ_GATED: u32 = 8;
+
+/// `rank` and `place` of a row: the smaller goes first.
+type Head = (i64, i64);
+
+/// What may be claimed by nodes of a host, of a class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counter<'a> {
+    pub class: i64,
+    /// The host's uuid.
+    pub host: &'a str,
+}
+
+struct Line {
+    host: String,
+    gate: String,
+    read: VecDeque<Head>,
+}
+
+impl Tx<'_> {
+    pub(super) fn limits(&self) -> Result<Limits> {
+        let kept: Option<String> =
+            self.first("SELECT value FROM meta WHERE key = 'limits'", [], |row| row.get(0))?;
+        kept.map_or_else(
+            || Ok(Limits::default()),
+            |json| serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(format!("limits: {e}"))),
+        )
+    }
+
+    /// Puts other limits in force and every row into its lane.
+    pub(super) fn set_limits(&self, limits: &Limits) -> Result<()> {
+        if self.limits()? == *limits {
+            return Ok(());
+        }
+        let json = serde_json::to_string(limits).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        self.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('limits', ?1)", [json])?;
+        let mut waiting = self.prepare(
+            "SELECT r.place, r.lane, j.account, j.job_name FROM job_run AS r JOIN job AS j ON j.id = r.job",
+        )?;
+        let waiting = waiting.query_map([], |row| {
+            let job_name: String = row.get(3)?;
+            let lane =
+                rows::id(row, 2).map_or_else(|_| String::new(), |account| lane(limits, account, &job_name));
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, lane))
+        })?;
+        let waiting: Vec<_> = waiting.collect::<rusqlite::Result<_>>()?;
+        for (place, _, now) in waiting.iter().filter(|(_, before, now)| before != now) {
+            self.execute(
+                "UPDATE job_run SET lane = ?2,
+                    gate = CASE WHEN counted = 1 OR canceling = 1 THEN '' ELSE ?2 END WHERE place = ?1",
+                params![place, now],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What is left of the limits.
+    pub(super) fn rooms<'l>(&self, limits: &'l Limits) -> Result<Rooms<'l>> {
+        if limits.is_empty() {
+            return Ok(Rooms::new(limits, []));
+        }
+        let mut counted = self
+            .prepare("SELECT lane, count(*) FROM job_run WHERE counted = 1 AND lane <> '' GROUP BY lane")?;
+        let counted = counted.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Rooms::new(limits, counted.collect::<rusqlite::Result<Vec<(String, u32)>>>()?))
+    }
+
+    /// The places of up to `free` rows that go first, and takes their room.
+    pub(super) fn next_places(&self, at: Counter<'_>, free: u32, rooms: &mut Rooms<'_>) -> Result<Vec<i64>> {
+        let mut lines = self.lines(at, free, rooms)?;
+        let mut heads: BinaryHeap<_> =
+            lines.iter().enumerate().filter_map(|(n, l)| l.read.front().map(|h| Reverse((*h, n)))).collect();
+        let mut places = Vec::new();
+        while let Some(Reverse((head, n))) = heads.pop() {
+            let line = &mut lines[n];
+            if !rooms.has_room(&line.gate) {
+                continue; // nor has anything behind it
+            }
+            places.push(head.1);
+            rooms.add(&line.gate, 1);
+            if places.len() >= free as usize {
+                break;
+            }
+            line.read.pop_front();
+            if line.read.is_empty() {
+                line.read = self.read_line(at.class, &line.host, &line.gate, head, READ_GATED)?;
+            }
+            heads.extend(line.read.front().map(|head| Reverse((*head, n))));
+        }
+        Ok(places)
+    }
+
+    /// Whether a row that goes before one of that rank, or beside it, may be claimed.
+    pub(super) fn someone_goes_before(&self, at: Counter<'_>, rank: u8, rooms: &Rooms<'_>) -> Result<bool> {
+        let lines = self.lines(at, 1, rooms)?;
+        Ok(lines.iter().any(|line| line.read.front().is_some_and(|head| head.0 <= i64::from(rank))))
+    }
+
+    /// The lines with room, each with its first rows read.
+    fn lines(&self, at: Counter<'_>, free: u32, rooms: &Rooms<'_>) -> Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        for host in ["", at.host] {
+            for gate in self.gates(at.class, host, rooms)? {
+                let most = if gate.is_empty() { free } else { free.min(READ_GATED) };
+                let read = self.read_line(at.class, host, &gate, (-1, 0), most)?;
+                lines.push(Line { host: host.to_owned(), gate, read });
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The gates of the lines that have a row and room, looked up one after the other.
+    pub(super) fn gates(&self, class: i64, host: &str, rooms: &Rooms<'_>) -> Result<Vec<String>> {
+        if rooms.are_unlimited() {
+            return Ok(vec![String::new()]);
+        }
+        let mut gates = Vec::new();
+        let mut next = self.prepare(
+            "SELECT gate FROM job_run WHERE class = ?1 AND host = ?2 AND gate >= ?3 AND node IS NULL
+                AND ready_at_ms = 0 ORDER BY gate LIMIT 1",
+        )?;
+        let mut from = String::new();
+        loop {
+            let mut found = next.query(params![class, host, from])?;
+            let Some(row) = found.next()? else { return Ok(gates) };
+            let gate: String = row.get(0)?;
+            from = format!("{gate}\u{1}"); // no gate has such a character
+            if rooms.has_room(&gate) {
+                gates.push(gate);
+            }
+        }
+    }
+
+    fn read_line(
+        &self,
+        class: i64,
+        host: &str,
+        gate: &str,
+        after: Head,
+        most: u32,
+    ) -> Result<VecDeque<Head>> {
+        let mut line = self.prepare(
+            "SELECT rank, place FROM job_run WHERE class = ?1 AND host = ?2 AND gate = ?3
+                AND (rank, place) > (?4, ?5) AND node IS NULL AND ready_at_ms = 0 ORDER BY rank, place LIMIT ?6",
+        )?;
+        let read = line.query_map(params![class, host, gate, after.0, after.1, most], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        Ok(read.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The host of a node whose lease lives, as it is stored.
+    pub(super) fn live_host(&self, node: NodeId) -> Result<Option<String>> {
+        let known =
+            self.first("SELECT host, until_ms FROM node WHERE uuid = ?1", [node.to_string()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+            })?;
+        let Some((host, until_ms)) = known else { return Ok(None) };
+        let lives = until_ms > self.now_ms || !self.leases()?.expired(until_ms);
+        Ok(lives.then_some(host))
+    }
+}
