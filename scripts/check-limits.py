@@ -72,7 +72,7 @@ def constants():
 
 
 def settings():
-    text = (ROOT / "crates/server/src/settings.rs").read_text(encoding="utf-8")
+    text = (ROOT / "crates/server/src/settings/table.rs").read_text(encoding="utf-8")
     return dict(re.findall(r'setting\(\s*"([\w.]+)",\s*"([^"]*)"', text))
 
 

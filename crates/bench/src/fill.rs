@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use longhaul_engine::TokioRuntime;
+use longhaul_model::resource::NewNode;
 use longhaul_model::{
     ADMIN, AccountId, ApiId, BoxFuture, Clock, FreeSlots, HostId, JobEvent, JobId, NewJob, NodeId, Runtime,
     SlotClass, SuspendReason, Transition,
 };
-use longhaul_store::{Jobs, Nodes, SqliteStore, StoreOptions};
+use longhaul_store::{Gone, Jobs, Nodes, SqliteStore, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::Args;
@@ -108,8 +109,8 @@ async fn fill(filled: &Filled, clock: &Arc<Shifted>, accounts: &[AccountId]) -> 
         ..StoreOptions::default()
     };
     let store = SqliteStore::open(&store_path(&filled.data), clock.clone(), options)?;
-    let (node, host) = (NodeId::random(&**clock), store.host(HostId::random(&**clock)).await?);
-    store.join(node, host, "bench", true).await?;
+    let (node, host) = (NodeId::random(&**clock), HostId::random(&**clock));
+    store.join(NewNode::new(node, host, "bench"), Gone::All).await?;
     let waiting_from = filled.jobs - filled.jobs / WAITING_OF;
     let mut next = 0;
     while next < filled.jobs {

@@ -65,6 +65,23 @@ pub async fn job(client: &Client, text: &str) -> Result<String, ClientError> {
     uuid(&one("job", find(client, "longjobs", text).await?.0, text)?)
 }
 
+/// The uuid of the management node of that uuid, its first digits, or its host name.
+pub async fn node(client: &Client, text: &str) -> Result<String, ClientError> {
+    let digits = digits(text);
+    if is_uuid(&digits) {
+        return Ok(digits);
+    }
+    let mut found = client.list_all(&["management-nodes"], &[]).await?;
+    let is_prefix = digits.len() >= PREFIX_MIN && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    found.retain(|row| {
+        let of = |key: &str| row[key].as_str().unwrap_or_default();
+        of("hostName").eq_ignore_ascii_case(text)
+            || of("address") == text
+            || (is_prefix && of("uuid").starts_with(&digits))
+    });
+    uuid(&one("management node", found, text)?)
+}
+
 /// The uuid in an object.
 pub fn uuid(object: &Value) -> Result<String, ClientError> {
     let uuid = object["uuid"].as_str().filter(|u| !u.is_empty());

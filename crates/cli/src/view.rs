@@ -279,7 +279,15 @@ lenient! {
         create_date: String,
     }
     /// A management node.
-    Node { uuid: String, host_name: String, join_date: String, heart_beat: String, }
+    Node {
+        uuid: String,
+        host_name: String,
+        join_date: String,
+        heart_beat: String,
+        address: String,
+        version: String,
+        drained: bool,
+    }
     /// A job type.
     JobType {
         job_name: String,

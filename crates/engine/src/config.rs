@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use longhaul_model::{Code, Fault, Limits, SlotClass};
+use longhaul_model::resource::NewNode;
+use longhaul_model::{Code, Fault, HostId, Limits, NodeId, SlotClass};
+use longhaul_store::Gone;
 use serde_json::Value;
 
 use crate::pauses::Pauses;
@@ -43,8 +45,16 @@ pub struct EngineConfig {
     pub cancel_deadline: Duration,
     /// Between writes of live progress.
     pub progress_flush: Duration,
+    /// This machine, or more precisely: the data directory of the process.
+    pub host: HostId,
+    /// What a lock proves of former processes when the engine starts.
+    pub gone: Gone,
     /// A name or address of this machine, for people.
     pub host_name: String,
+    /// Where the API is reached by other nodes, as `http://10.0.0.7:8080`.
+    pub address: Option<String>,
+    /// The release, for people.
+    pub version: Option<String>,
     /// How a code is spelled in `jobResult`: the wire's table.
     pub code_text: fn(Code) -> &'static str,
     /// How `jobData` is read: the wire's parser.
@@ -71,12 +81,22 @@ impl EngineConfig {
             poll: Duration::from_millis(POLL_MS),
             cancel_deadline: Duration::from_secs(CANCEL_DEADLINE_S),
             progress_flush: Duration::from_millis(PROGRESS_FLUSH_MS),
+            host: HostId::from_bits(0),
+            gone: Gone::Unproven,
             host_name: "localhost".to_owned(),
+            address: None,
+            version: None,
             code_text,
             parse_data,
             secret_key,
             pauses: Pauses::default(),
         }
+    }
+
+    /// What the node `id` says of itself to the others.
+    pub fn node(&self, id: NodeId) -> NewNode {
+        let Self { host, host_name, address, version, .. } = self.clone();
+        NewNode { id, host, host_name, address, version }
     }
 
     /// How many jobs of `class` run here at a time.

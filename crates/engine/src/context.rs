@@ -249,7 +249,7 @@ impl JobContext {
 
     /// This machine.
     pub fn host(&self) -> HostId {
-        self.engine.host
+        self.engine.host()
     }
 
     /// The open intents of this job, of all its attempts.

@@ -1,4 +1,5 @@
-//! One node's engine: what it holds, how it starts, drains and stops. The verbs are in files of their own.
+//! One node's engine: what it holds and how it starts. How it drains and stops is in `drain`, the verbs are in
+//! files of their own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,6 +48,8 @@ pub(crate) struct Running {
     pub stop: watch::Sender<Option<Told>>,
     /// Drops the body at once: a clean, or a cancel past its deadline.
     pub abort: Arc<Notify>,
+    /// Another node goes on with it from its checkpoint.
+    pub movable: bool,
 }
 
 /// What an engine holds in memory on behalf of jobs; all zero when no job is held here.
@@ -72,7 +75,6 @@ pub struct Engine {
     pub(crate) cancel_deadline_ms: AtomicU64,
     pub(crate) lease: Lease,
     pub(crate) progress: Hub,
-    pub(crate) host: HostId,
     node: Mutex<NodeId>,
     attempts: Mutex<BTreeMap<JobId, Running>>,
     /// Jobs whose submission or rerun may come back with a claim, and how many such calls are on their way.
@@ -85,8 +87,11 @@ pub struct Engine {
     pub(crate) ended: Notify,
     /// An answer that may have carried a claim was lost.
     pub(crate) lost_answer: AtomicBool,
-    draining: AtomicBool,
-    over: AtomicBool,
+    /// The process ends.
+    pub(crate) draining: AtomicBool,
+    /// The host is drained until somebody ends that.
+    pub(crate) drained: AtomicBool,
+    pub(crate) over: AtomicBool,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,8 +99,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// Joins the cluster and starts working. `alone`: a lock proved every former process on this store
-    /// gone, so their jobs are taken over at once.
+    /// Joins the cluster and starts working. Jobs of the former processes that `config.gone` proves gone are taken over
+    /// at once.
     ///
     /// # Errors
     /// The store does not take the node.
@@ -104,13 +109,11 @@ impl Engine {
         runtime: Arc<dyn Runtime>,
         registry: Registry,
         config: EngineConfig,
-        alone: bool,
     ) -> Result<Arc<Self>, Fault> {
-        let what = "the management node";
-        let host = store.host(HostId::random(&*runtime)).await.map_err(|e| from_store(e, what))?;
         let node = NodeId::random(&*runtime);
         let sent = runtime.monotonic();
-        store.join(node, host, &config.host_name, alone).await.map_err(|e| from_store(e, what))?;
+        let joined = store.join(config.node(node), config.gone).await;
+        let lease = joined.map_err(|e| from_store(e, "the management node"))?;
         let engine = Arc::new(Self {
             slots: Slots::new(&config),
             cancel_deadline_ms: AtomicU64::default(),
@@ -119,7 +122,6 @@ impl Engine {
             registry,
             config,
             progress: Hub::default(),
-            host,
             node: Mutex::new(node),
             attempts: Mutex::default(),
             expected: Mutex::default(),
@@ -128,6 +130,7 @@ impl Engine {
             ended: Notify::new(),
             lost_answer: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            drained: AtomicBool::new(lease.drained),
             over: AtomicBool::new(false),
             runtime,
         });
@@ -151,7 +154,7 @@ impl Engine {
 
     /// This machine's id.
     pub fn host(&self) -> HostId {
-        self.host
+        self.config.host
     }
 
     /// Time, chance and concurrency.
@@ -171,12 +174,12 @@ impl Engine {
 
     /// Storages and volumes.
     pub fn inventory(&self) -> Inventory {
-        Inventory::new(self.store.clone(), self.runtime.clone())
+        Inventory::new(self.store.clone(), self.runtime.clone()).at(self.config.host)
     }
 
     /// Whether the node takes and does work now: its lease holds and it does not drain.
     pub fn is_ready(&self) -> bool {
-        !self.is_draining() && self.lease.holds(&*self.runtime)
+        !self.is_draining() && !self.is_drained() && self.lease.holds(&*self.runtime)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -239,38 +242,6 @@ impl Engine {
     pub(crate) fn tell_stop(&self, job: JobId, token: u64, why: Told) {
         if let Some(running) = self.attempts().get(&job).filter(|r| r.claim.token <= token) {
             tell(running, why);
-        }
-    }
-
-    /// Stops claiming, lets attempts save a checkpoint and gives their jobs back; then leaves. After
-    /// `patience` the rest is dropped where it stands; its jobs are taken over from their checkpoints.
-    pub async fn drain(&self, patience: Duration) {
-        self.draining.store(true, Ordering::SeqCst);
-        let until = self.runtime.monotonic() + patience;
-        loop {
-            self.stop_all(Told::Drain); // again and again: a submission may still launch one
-            if self.attempts_here() == 0 || self.runtime.monotonic() >= until {
-                break;
-            }
-            self.runtime.sleep(Duration::from_millis(20)).await;
-        }
-        self.over.store(true, Ordering::SeqCst);
-        // With the lease its jobs are free for others: not before the last attempt here is gone.
-        self.lease.lost();
-        let until = self.runtime.monotonic() + self.config.lease_ttl;
-        loop {
-            self.stop_all(Told::LeaseLost);
-            if self.attempts_here() == 0 {
-                break;
-            }
-            if self.runtime.monotonic() >= until {
-                tracing::warn!("an attempt does not stop; the lease ends by itself");
-                return;
-            }
-            self.runtime.sleep(Duration::from_millis(20)).await;
-        }
-        if let Err(error) = self.store.leave(self.node()).await {
-            tracing::warn!(%error, "could not leave in order; the lease ends by itself");
         }
     }
 
@@ -351,7 +322,7 @@ impl Engine {
     }
 }
 
-fn tell(running: &Running, why: Told) {
+pub(crate) fn tell(running: &Running, why: Told) {
     running.stop.send_if_modified(|now| {
         let stronger = now.is_none_or(|old| why > old);
         if stronger {

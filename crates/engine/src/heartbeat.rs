@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use longhaul_model::{NodeId, Runtime};
-use longhaul_store::StoreError;
+use longhaul_store::{Gone, StoreError};
 use tokio::sync::watch;
 
 use crate::context::Told;
@@ -59,7 +59,10 @@ impl Engine {
             }
             let sent = self.runtime.monotonic();
             match self.store.heartbeat(self.node()).await {
-                Ok(_) => self.lease.confirm(sent),
+                Ok(lease) => {
+                    self.lease.confirm(sent);
+                    self.heard_drained(lease.drained);
+                }
                 Err(StoreError::LeaseLost) => self.rejoin().await,
                 Err(error) => {
                     tracing::warn!(%error, "a heartbeat was not answered; attempts pause before the lease ends")
@@ -83,10 +86,12 @@ impl Engine {
         }
         let fresh = NodeId::random(&*self.runtime);
         let sent = self.runtime.monotonic();
-        match self.store.join(fresh, self.host, &self.config.host_name, false).await {
-            Ok(_) => {
+        // Nothing is proven: another process may have been started under this host by mistake.
+        match self.store.join(self.config.node(fresh), Gone::Unproven).await {
+            Ok(lease) => {
                 self.set_node(fresh);
                 self.lease.confirm(sent);
+                self.heard_drained(lease.drained);
                 tracing::info!(node = %fresh, former = %former, "joined again");
             }
             Err(error) => tracing::warn!(%error, "could not join again yet"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use longhaul_model::query::{Condition, Field, Filter, LIMIT_MAX, Op, Page, Query, Resource, Rows, Value};
 use longhaul_model::resource::{Intent, Storage, Trash, Volume};
-use longhaul_model::{Code, Fault, JobId, JobState, Runtime, StorageId, VolumeId};
+use longhaul_model::{Code, Fault, HostId, JobId, JobState, Runtime, StorageId, VolumeId};
 use longhaul_store::{Store, StoreError};
 
 pub use longhaul_store::images::BackupStorageUpdate;
@@ -14,6 +14,7 @@ pub use longhaul_store::traits::StorageUpdate;
 use crate::fault::from_store;
 
 mod contents;
+mod hosts;
 mod images;
 
 /// The records of storages, volumes and trash.
@@ -21,6 +22,8 @@ mod images;
 pub struct Inventory {
     pub(crate) store: Arc<dyn Store>,
     runtime: Arc<dyn Runtime>,
+    /// Where we are; `None`: every directory can be reached.
+    here: Option<HostId>,
 }
 
 fn volume_text(id: VolumeId) -> String {
@@ -58,7 +61,12 @@ pub(crate) fn all(resource: Resource, conditions: Vec<Condition>) -> Query {
 impl Inventory {
     /// Over this store.
     pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> Self {
-        Self { store, runtime }
+        Self { store, runtime, here: None }
+    }
+
+    /// The same, as seen from this host: directories of others are told to be elsewhere.
+    pub fn at(self, host: HostId) -> Self {
+        Self { here: Some(host), ..self }
     }
 
     /// Time and chance.
@@ -81,7 +89,8 @@ impl Inventory {
     /// `NotFound` with the contract's text, naming `field`.
     pub async fn storage(&self, id: StorageId, field: &str) -> Result<Storage, Fault> {
         let found = self.store.storage(id).await.map_err(|e| from_store(e, &storage_text(id)))?;
-        found.ok_or_else(|| not_found(field, &id.to_string(), "PrimaryStorageVO"))
+        let found = found.ok_or_else(|| not_found(field, &id.to_string(), "PrimaryStorageVO"))?;
+        Ok(Storage { elsewhere: self.elsewhere(found.host).await?, ..found })
     }
 
     /// Stores a new storage.
@@ -189,7 +198,12 @@ impl Inventory {
         let query = Query { page: Page { start: 0, limit: LIMIT_MAX }, ..all(Resource::Storage, Vec::new()) };
         let found = self.store.query(&query).await;
         match found.map_err(|e| from_store(e, "the primary storages"))?.rows {
-            Rows::Storages(storages) => Ok(storages),
+            Rows::Storages(mut storages) => {
+                for storage in &mut storages {
+                    storage.elsewhere = self.elsewhere(storage.host).await?;
+                }
+                Ok(storages)
+            }
             _ => Err(Fault::internal("asked for storages")),
         }
     }

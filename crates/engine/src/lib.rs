@@ -11,6 +11,7 @@ pub mod context;
 mod deadline;
 pub mod delete;
 pub mod direct;
+pub mod drain;
 pub mod engine;
 pub mod fault;
 pub mod handler;

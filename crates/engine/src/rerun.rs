@@ -33,7 +33,7 @@ impl Engine {
                     target: job.target.clone(),
                     data: (self.config.parse_data)(&job.job_data)?,
                     rate: None, // it says when, not whether
-                    host: self.host,
+                    host: self.host(),
                     dry_run: false,
                 })
                 .await?;

@@ -62,11 +62,14 @@ impl Engine {
     pub(crate) fn launch(self: &Arc<Self>, claimed: Claimed, slot: Slot) {
         let (stop, stop_seen) = watch::channel(None);
         let abort = Arc::new(Notify::new());
+        let movable = self.moves(&claimed);
         if self.is_draining() {
             // Once the node is over, its claims are free for others.
             stop.send_replace(Some(if self.is_over() { Told::LeaseLost } else { Told::Drain }));
+        } else if movable && self.is_drained() {
+            stop.send_replace(Some(Told::Drain));
         }
-        let running = Running { claim: claimed.claim, stop, abort: abort.clone() };
+        let running = Running { claim: claimed.claim, stop, abort: abort.clone(), movable };
         self.attempts().insert(claimed.claim.job, running);
         let engine = self.clone();
         self.runtime.spawn("attempt", Box::pin(engine.attempt(claimed, slot, stop_seen, abort)));
@@ -75,6 +78,12 @@ impl Engine {
     /// The slot class of a job; built-in for a type this node does not know.
     pub(crate) fn class_of(&self, job: &Job) -> SlotClass {
         self.registry.get(&job.job_name).map_or(SlotClass::BuiltIn, |h| h.job_type().class)
+    }
+
+    /// Whether another node can go on with it where this one stops.
+    fn moves(&self, claimed: &Claimed) -> bool {
+        let rule = self.registry.get(&claimed.job.job_name).map(|handler| handler.job_type().restart);
+        claimed.purpose != ClaimedFor::Undo && rule == Some(RestartRule::Resume)
     }
 
     async fn attempt(

@@ -119,7 +119,7 @@ impl Engine {
             target: request.target.clone(),
             data: request.data.clone(),
             rate: own_rate(request.system_tags.iter().map(String::as_str)),
-            host: self.host,
+            host: self.host(),
             dry_run: request.dry_run,
         };
         let checked = match handler.check(&check).await {

@@ -32,7 +32,9 @@ impl Engine {
                     self.give_back_unknown_claims().await;
                     look_at = self.runtime.monotonic() + self.config.lease_ttl;
                 }
-                self.claim_while_free().await;
+                if !self.is_drained() {
+                    self.claim_while_free().await;
+                }
             }
             let woken = std::pin::pin!(self.wake.notified());
             select(woken, self.runtime.sleep(self.config.poll)).await;
@@ -45,7 +47,7 @@ impl Engine {
     }
 
     async fn claim_while_free(self: &Arc<Self>) {
-        while !self.is_draining() {
+        while !self.is_draining() && !self.is_drained() {
             let mut reserved = self.slots.reserve_free();
             let free = slots::count(&reserved);
             if free.is_empty() {

@@ -145,6 +145,9 @@ pub struct Carried {
 /// The attempt is to stop, or the copy cannot be done.
 pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order) -> Result<Carried, Ended> {
     claimed::end_children(context).await?;
+    for place in order.from.iter().chain([&order.target]) {
+        place.refuse_elsewhere().map_err(from_disk)?;
+    }
     let mut artifact = claimed::artifact(context, settings, order).await?;
     let holder = holder(context);
     if let (DiskRef::Image { pool, image }, None) = (&order.source, artifact.snapshot) {

@@ -210,6 +210,8 @@ pub struct NodeLease {
     pub until_ms: i64,
     /// For how long it was given, in ms.
     pub ttl_ms: i64,
+    /// The node's host is drained: nothing is given to it.
+    pub drained: bool,
 }
 
 /// A transition made by the holder of a claim.

@@ -82,6 +82,34 @@ pub struct Node {
     pub join_ms: i64,
     /// Newest heartbeat, ms since 1970.
     pub heartbeat_ms: i64,
+    /// Where its API is reached by the others, as `http://10.0.0.7:8080`; `None` for a node of an earlier release.
+    pub address: Option<String>,
+    /// The release that it runs; `None` for an earlier one.
+    pub version: Option<String>,
+    /// Its host is drained: it takes no jobs.
+    pub drained: bool,
+}
+
+/// A management node that joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNode {
+    /// New at each process start.
+    pub id: NodeId,
+    /// The machine.
+    pub host: HostId,
+    /// Name or address for people.
+    pub host_name: String,
+    /// Where its API is reached by the others.
+    pub address: Option<String>,
+    /// The release that it runs.
+    pub version: Option<String>,
+}
+
+impl NewNode {
+    /// A node of that host that tells neither its address nor its release.
+    pub fn new(id: NodeId, host: HostId, host_name: &str) -> Self {
+        Self { id, host, host_name: host_name.to_owned(), address: None, version: None }
+    }
 }
 
 /// A volume.
@@ -256,6 +284,8 @@ pub struct ApiRecord {
     pub message: Option<Message>,
     /// When its answer was there, ms since 1970, by the store's clock; what is given here is not stored.
     pub finished_ms: Option<i64>,
+    /// The host whose process works on it. `None` in records of earlier releases.
+    pub host: Option<HostId>,
 }
 
 /// Where an asynchronous call's answer is to be sent when it is there.

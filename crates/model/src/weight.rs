@@ -36,7 +36,7 @@ impl Weigh for Account {
 
 impl Weigh for Node {
     fn texts(&self) -> usize {
-        self.host_name.len()
+        self.host_name.len() + len(&self.address) + len(&self.version)
     }
 }
 

@@ -74,6 +74,8 @@ pub struct App {
     pub pacer: Pacer,
     /// When this installation was made, ms since 1970.
     pub born_ms: i64,
+    /// Whether other nodes may be on the store.
+    pub shared: bool,
 }
 
 /// A call with who makes it.
@@ -120,6 +122,22 @@ impl App {
     /// What storages, volumes and trash are managed with.
     pub fn desk(&self) -> Desk {
         Desk { inventory: self.engine.inventory(), spawner: Spawner::this_binary() }
+    }
+
+    /// Where this node's API is reached by others.
+    pub fn address(&self) -> String {
+        crate::node::address(&self.settings)
+    }
+
+    /// Whether this node does what one node of all does at a time: always, if it is the only one.
+    ///
+    /// # Errors
+    /// The store does not answer, or the lease is lost.
+    pub(crate) async fn on_duty(&self, duty: &str) -> Result<bool, Fault> {
+        if !self.shared {
+            return Ok(true);
+        }
+        self.store.on_duty(self.engine.node(), duty).await.map_err(|e| from_store(e, "the duties of nodes"))
     }
 
     /// The host and port that a request names this server by.
@@ -259,7 +277,8 @@ impl App {
         let kept_s = i64::try_from(self.configs.in_force().record_kept_s).unwrap_or(i64::MAX / 2000);
         let expires_ms = self.runtime.now_ms() + kept_s * 1000;
         let (message, finished_ms) = (None, None);
-        ApiRecord { id: id.clone(), account, expires_ms, outcome, hook, message, finished_ms }
+        let host = Some(self.engine.host());
+        ApiRecord { id: id.clone(), account, expires_ms, outcome, hook, message, finished_ms, host }
     }
 
     async fn keep(&self, record: ApiRecord) -> Result<(), Fault> {

@@ -43,9 +43,16 @@ pub struct ServeArgs {
     /// Directory of the embedded store [default: ./longhaul-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where jobs are kept; this release has the embedded store only, so leave it out
+    /// Where jobs are kept, which several nodes may share: postgres://USER@HOST:PORT/DATABASE, its password in a file
+    /// (PGPASSFILE) [default: embedded in the data directory]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// The key of secrets at rest; all nodes of a cluster need the same [default: secret.key in the data directory]
+    #[arg(long, value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+    /// How other nodes and clients reach this one [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
     /// Offer the simulator's job types
     #[arg(long)]
     simulator: bool,
@@ -90,7 +97,9 @@ impl ServeArgs {
         let flags = [
             ("listen", self.listen, "--listen"),
             ("dataDir", self.data_dir.map(text), "--data-dir"),
-            ("store", self.store, "--store"),
+            ("store.url", self.store, "--store"),
+            ("secretKeyFile", self.secret_key_file.map(text), "--secret-key-file"),
+            ("address", self.address, "--address"),
             ("simulator", (self.simulator || self.demo).then(|| "true".to_owned()), "--simulator"),
             ("simulatorJournal", self.simulator_journal.map(text), "--simulator-journal"),
             ("demo", self.demo.then(|| "true".to_owned()), "--demo"),

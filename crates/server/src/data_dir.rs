@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use longhaul_model::HostId;
+use longhaul_store::Store;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
@@ -14,6 +16,12 @@ use sha2::{Digest, Sha256};
 pub const DEMO_MARK: &str = "demo";
 /// The file of the first admin password.
 const PASSWORD_FILE: &str = "admin-password";
+/// The key of secrets at rest.
+const KEY_FILE: &str = "secret.key";
+/// The file of this host's id.
+pub const HOST_FILE: &str = "host.uuid";
+/// Under which name a shared store knows its key.
+const CHECK_KEY: &str = "secret.check";
 /// The embedded store's file.
 const STORE_FILE: &str = "longhaul.db";
 
@@ -113,14 +121,15 @@ impl DataDir {
         Ok(path)
     }
 
-    /// The key of the secrets at rest, made at the first start. `secret.check` says which key that was, so that
-    /// another one is not taken for it.
+    /// The key of the secrets at rest of the store in this directory, made at the first start, or the one in `file`.
+    /// `secret.check` says which key that was, so that another one is not taken for it.
     ///
     /// # Errors
     /// It cannot be read or made, has the wrong length, is gone from a directory that has a store, or is another
     /// than the one that was made.
-    pub fn secret_key(&self) -> Result<[u8; 32]> {
-        let (path, check_path) = (self.path.join("secret.key"), self.path.join("secret.check"));
+    pub fn secret_key(&self, file: Option<&Path>) -> Result<[u8; 32]> {
+        let own = self.path.join(KEY_FILE);
+        let (path, check_path) = (file.unwrap_or(&own), self.path.join("secret.check"));
         let known = read_if_there(&check_path)?;
         let lost = format!(
             "restore it from your backup. If it is lost for good: put a new one there (head -c 32 /dev/urandom > \
@@ -129,19 +138,15 @@ impl DataDir {
             path.display(),
             check_path.display()
         );
-        let key: [u8; 32] = match read_if_there(&path)? {
-            Some(bytes) => bytes
-                .as_slice()
-                .try_into()
-                .ok()
-                .with_context(|| format!("{} must hold exactly 32 bytes; {lost}", path.display()))?,
+        let key = match key_in(path).map_err(|error| anyhow::anyhow!("{error:#}; {lost}"))? {
+            Some(key) => key,
+            None if file.is_some() => bail!("{} is not there; {lost}", path.display()),
             None if known.is_some() || self.has_store() => {
                 bail!("{} is gone, and the store beside it was made with it; {lost}", path.display())
             }
             None => {
-                let mut key = [0u8; 32];
-                getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no random bits: {e}"))?;
-                write_private(&path, &key)?;
+                let key = fresh_key()?;
+                write_private(path, &key)?;
                 key
             }
         };
@@ -154,6 +159,68 @@ impl DataDir {
             None => write_private(&check_path, check.as_bytes())?,
         }
         Ok(key)
+    }
+
+    /// The key of the secrets at rest of a store that several nodes share: in `file`, or in this directory. The first
+    /// node of all makes one; every other needs that one. Which it is, the store knows.
+    ///
+    /// # Errors
+    /// It cannot be read or made, or is not the store's; nothing is made then.
+    pub async fn shared_secret_key(&self, file: Option<&Path>, store: &dyn Store) -> Result<[u8; 32]> {
+        let own = self.path.join(KEY_FILE);
+        let path = file.unwrap_or(&own);
+        let given = key_in(path)?;
+        if file.is_some() && given.is_none() {
+            bail!(
+                "the key {} is not there; give --secret-key-file the file that the other nodes have",
+                path.display()
+            );
+        }
+        let key = given.map_or_else(fresh_key, Ok)?;
+        if given.is_none() {
+            // Before the store knows it: a key that is nowhere is lost.
+            write_private(path, &key)?;
+        }
+        let check = check_of(&key);
+        let kept = store.kept(CHECK_KEY, check.trim_end()).await.context("the store")?;
+        if kept == check.trim_end() {
+            return Ok(key);
+        }
+        if given.is_none() {
+            fs::remove_file(path).with_context(|| format!("{} cannot be removed", path.display()))?;
+        }
+        bail!(
+            "{} {}; all nodes of a store need the same key: copy the file {KEY_FILE} of another node's data directory \
+             and name it with --secret-key-file",
+            path.display(),
+            if given.is_some() {
+                "is not the key of this store"
+            } else {
+                "is not there, and this store has a key"
+            },
+        )
+    }
+
+    /// This host: what the storages of this machine and what its process works on are known by. It is made at the
+    /// first start and kept in the directory. `before` is what a store of an earlier release kept.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or holds something else.
+    pub fn host(&self, before: Option<HostId>, fresh: HostId) -> Result<HostId> {
+        let path = self.path.join(HOST_FILE);
+        if let Some(kept) = read_if_there(&path)? {
+            let text = String::from_utf8_lossy(&kept);
+            return text.trim().parse().map_err(|_| {
+                anyhow::anyhow!(
+                    "{} must hold 32 hexadecimal digits; restore it from your backup: storages of this host are \
+                     known by it",
+                    path.display()
+                )
+            });
+        }
+        let host = before.unwrap_or(fresh);
+        write_private(&path, format!("{host}\n").as_bytes())?;
+        Ok(host)
     }
 
     /// Whether a store was made here before.
@@ -181,6 +248,19 @@ pub fn forget_admin_password(data_dir: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The key in a file, if that is there.
+fn key_in(path: &Path) -> Result<Option<[u8; 32]>> {
+    let Some(bytes) = read_if_there(path)? else { return Ok(None) };
+    let key = bytes.as_slice().try_into();
+    key.map(Some).with_context(|| format!("{} must hold exactly 32 bytes", path.display()))
+}
+
+fn fresh_key() -> Result<[u8; 32]> {
+    let mut key = [0u8; 32];
+    getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no random bits: {e}"))?;
+    Ok(key)
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -217,79 +297,4 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_server_is_refused_with_the_pid_of_the_first() {
-        let dir = std::env::temp_dir().join(format!("longhaul-lock-{}", std::process::id()));
-        let first = DataDir::open(&dir).unwrap();
-        let refused = DataDir::open(&dir).unwrap_err().to_string();
-        assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
-        drop(first);
-        DataDir::open(&dir).unwrap();
-        fs::remove_dir_all(&dir).unwrap();
-    }
-
-    #[test]
-    fn a_demos_directory_stays_a_demos_and_no_other_becomes_one() {
-        let path = std::env::temp_dir().join(format!("longhaul-mark-{}", std::process::id()));
-        let (demo, other) = (path.join("a"), path.join("b"));
-        let dir = DataDir::open(&demo).unwrap();
-        dir.hold_to(true).unwrap();
-        dir.hold_to(true).unwrap();
-        let refused = dir.hold_to(false).unwrap_err().to_string();
-        assert!(refused.contains("is a demo's") && refused.contains("--demo"), "{refused}");
-        let dir = DataDir::open(&other).unwrap();
-        dir.hold_to(false).unwrap();
-        dir.store_path().unwrap();
-        dir.hold_to(false).unwrap();
-        let refused = dir.hold_to(true).unwrap_err().to_string();
-        assert!(refused.contains("is no demo") && refused.contains("--data-dir"), "{refused}");
-        assert!(!other.join(DEMO_MARK).exists(), "a refused directory is not marked");
-        fs::remove_dir_all(&path).unwrap();
-    }
-
-    #[test]
-    fn the_secret_key_is_made_once_and_private() {
-        let path = std::env::temp_dir().join(format!("longhaul-key-{}", std::process::id()));
-        let dir = DataDir::open(&path).unwrap();
-        let key = dir.secret_key().unwrap();
-        assert_eq!(dir.secret_key().unwrap(), key);
-        let mode = fs::metadata(path.join("secret.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        fs::write(path.join("secret.key"), b"short").unwrap();
-        assert!(dir.secret_key().is_err());
-        fs::remove_dir_all(&path).unwrap();
-    }
-
-    #[test]
-    fn another_secret_key_and_a_missing_one_are_refused_with_what_to_do() {
-        let path = std::env::temp_dir().join(format!("longhaul-key-check-{}", std::process::id()));
-        let dir = DataDir::open(&path).unwrap();
-        let key = dir.secret_key().unwrap();
-        fs::write(path.join("secret.key"), [7; 32]).unwrap();
-        let refused = dir.secret_key().unwrap_err().to_string();
-        assert!(refused.contains("is not the key") && refused.contains("backup"), "{refused}");
-        fs::remove_file(path.join("secret.key")).unwrap();
-        let refused = dir.secret_key().unwrap_err().to_string();
-        assert!(refused.contains("is gone") && refused.contains("backup"), "{refused}");
-        assert!(!path.join("secret.key").exists(), "no new one is made");
-        fs::write(path.join("secret.key"), key).unwrap();
-        assert_eq!(dir.secret_key().unwrap(), key, "the control: its own is taken");
-        fs::remove_dir_all(&path).unwrap();
-    }
-
-    #[test]
-    fn a_store_of_an_earlier_release_keeps_its_key_and_gets_its_check() {
-        let path = std::env::temp_dir().join(format!("longhaul-key-before-{}", std::process::id()));
-        let dir = DataDir::open(&path).unwrap();
-        fs::write(path.join("longhaul.db"), b"rows").unwrap();
-        assert!(dir.secret_key().is_err(), "without a check too, a store needs its key");
-        fs::write(path.join("secret.key"), [7; 32]).unwrap();
-        assert_eq!(dir.secret_key().unwrap(), [7; 32]);
-        fs::write(path.join("secret.key"), [8; 32]).unwrap();
-        assert!(dir.secret_key().is_err());
-        fs::remove_dir_all(&path).unwrap();
-    }
-}
+mod tests;

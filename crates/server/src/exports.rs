@@ -53,7 +53,8 @@ pub async fn serve(
     }
     let path = format!("{EXPORTS}/{image}/{secret}/{file}");
     match open(&app, &image, &path).await {
-        Ok(Some((file, md5))) => answer(&method, &headers, file, md5.as_deref()),
+        Ok(Some(Opened::Here(file, md5))) => answer(&method, &headers, file, md5.as_deref()),
+        Ok(Some(Opened::Elsewhere(url))) => elsewhere(&url),
         Ok(None) => (StatusCode::NOT_FOUND, "this image is not exported, or no more\n").into_response(),
         Err(fault) => {
             tracing::warn!(image, %fault, "an exported image could not be opened");
@@ -62,7 +63,24 @@ pub async fn serve(
     }
 }
 
-async fn open(app: &App, image: &str, path: &str) -> Result<Option<(Arc<File>, Option<String>)>, Fault> {
+/// An export that was found.
+enum Opened {
+    /// Its file, and its MD5.
+    Here(Arc<File>, Option<String>),
+    /// Another node made it and has it, at this URL.
+    Elsewhere(String),
+}
+
+/// The node that made an export is in its URL.
+fn elsewhere(url: &str) -> Response {
+    let told = "another node has this export; fetch it from there\n";
+    match HeaderValue::from_str(url) {
+        Ok(url) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, url)], told).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, told).into_response(),
+    }
+}
+
+async fn open(app: &App, image: &str, path: &str) -> Result<Option<Opened>, Fault> {
     let Ok(id) = image.parse::<ImageId>() else { return Ok(None) };
     let inventory = app.engine.inventory();
     let Some(image) = inventory.find_image(id).await? else { return Ok(None) };
@@ -74,11 +92,11 @@ async fn open(app: &App, image: &str, path: &str) -> Result<Option<(Arc<File>, O
     for copy in image.refs.iter().filter(|copy| copy.status == ImageStatus::Ready) {
         for (url, md5) in copy.exports() {
             if is_it(url) {
-                found = exported(id, url).map(|what| (copy, what, md5.map(str::to_owned)));
+                found = exported(id, url).map(|what| (copy, what, url, md5.map(str::to_owned)));
             }
         }
     }
-    let Some((copy, what, md5)) = found else { return Ok(None) };
+    let Some((copy, what, url, md5)) = found else { return Ok(None) };
     let place = inventory.backup_storage(copy.backup_storage, "backupStorageUuid").await?;
     let (exports, install_path) = (app.settings.data_dir.join(DIRECTORY), copy.install_path.clone());
     let opened = tokio::task::spawn_blocking(move || -> Result<File, DiskError> {
@@ -92,8 +110,12 @@ async fn open(app: &App, image: &str, path: &str) -> Result<Option<(Arc<File>, O
         };
         root.open_file(&relative, Access::Read)
     });
+    let is_ours = url.starts_with(&app.address());
     match opened.await {
-        Ok(Ok(file)) => Ok(Some((Arc::new(file), md5))),
+        Ok(Ok(file)) => Ok(Some(Opened::Here(Arc::new(file), md5))),
+        Ok(Err(DiskError::NotFound(_) | DiskError::Away { .. })) if app.shared && !is_ours => {
+            Ok(Some(Opened::Elsewhere(url.to_owned())))
+        }
         Ok(Err(error)) => Err(longhaul_jobs::manage::fault::from_disk(error)),
         Err(_) => Err(Fault::internal("opening an export broke off")),
     }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use futures::future::select;
 use longhaul_model::resource::{ApiOutcome, Delivery, WebHook};
 use longhaul_model::{ApiId, Runtime};
-use longhaul_store::StoreError;
 use longhaul_store::traits::DELIVERY_WAIT_MAX_MS;
+use longhaul_store::{Gone, StoreError};
 use longhaul_wire::Misuse;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -46,8 +46,8 @@ pub const AT_ONCE_MAX: u32 = 64;
 const HOLD_MS: i64 = TRY_WITHIN.as_millis() as i64 + 5_000;
 /// A call waits so long for its hook's host to be resolved; then the tries will tell.
 const RESOLVE_AT_CALL_WITHIN: Duration = Duration::from_secs(1);
-/// Even with nothing to do, the store is looked at as often as this: another process may have left something.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Even with nothing to do, the store is looked at as often as this: another node may have left something.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// After the store did not answer.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// Tries under way may end within this time after the server was told to stop.
@@ -127,12 +127,13 @@ impl Hooks {
     }
 }
 
-/// Starts telling: first what a former process left untold, which must be gone.
+/// Starts telling: first what former processes had in hand that are `gone`. What another node has in hand is its own,
+/// until it is held too long.
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn start(app: &Arc<App>) -> Result<(), StoreError> {
-    let left = app.store.free_deliveries(BETWEEN_TRIES_MS).await?;
+pub async fn start(app: &Arc<App>, gone: Gone) -> Result<(), StoreError> {
+    let left = app.store.free_deliveries(gone, BETWEEN_TRIES_MS).await?;
     if left > 0 {
         tracing::info!(left, "answers are still to be told to web hooks; going on");
     }
@@ -174,7 +175,7 @@ async fn round(app: &Arc<App>) -> Result<Option<Duration>, StoreError> {
             }
             None => return Ok(Some(LOOK_AGAIN)),
         }
-        for delivery in app.store.take_deliveries(free, HOLD_MS).await? {
+        for delivery in app.store.take_deliveries(app.engine.host(), free, HOLD_MS).await? {
             // Only this task takes places, so there are as many as were counted.
             let Ok(place) = app.hooks.places.clone().try_acquire_owned() else { continue };
             app.runtime.spawn("web hook", Box::pin(tell(app.clone(), delivery, place)));

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use longhaul_jobs::manage::images::DeletionPolicy;
 use longhaul_jobs::manage::{images, volumes};
-use longhaul_model::Fault;
 use longhaul_model::query::{
     Condition, Field, Filter, LIMIT_DEFAULT, NEWEST_FIRST, Op, Page, Query, Resource, Rows, Value,
 };
+use longhaul_model::{Fault, HostId};
 
 use crate::app::App;
 use crate::exports;
@@ -35,21 +35,30 @@ pub fn start(app: &Arc<App>) {
     );
 }
 
+/// What one node of all sweeps at a time: the store, and what every node reaches.
+const DUTY: &str = "janitor";
+
 async fn round(app: &App) {
     let told = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%error, "{what} could not be swept; tried again in a minute");
-    if let Err(error) = app.store.sweep_sessions().await {
-        told("expired sessions", &error);
+    let on_duty = match app.on_duty(DUTY).await {
+        Ok(on_duty) => on_duty,
+        Err(fault) => return told("what is old", &fault),
+    };
+    if on_duty {
+        if let Err(error) = app.store.sweep_sessions().await {
+            told("expired sessions", &error);
+        }
+        if let Err(error) = app.store.sweep_records().await {
+            told("old asynchronous answers", &error);
+        }
     }
-    if let Err(error) = app.store.sweep_records().await {
-        told("old asynchronous answers", &error);
-    }
-    if let Err(error) = expunge_old_volumes(app).await {
+    if let Err(error) = expunge_old_volumes(app, on_duty).await {
         told("deleted volumes", &error);
     }
-    if let Err(error) = trash::empty(&app.desk(), &app.settings.trash).await {
+    if let Err(error) = trash::empty(&app.desk(), &app.settings.trash, on_duty).await {
         told("trash", &error);
     }
-    if let Err(error) = expunge_old_images(app).await {
+    if let Err(error) = expunge_old_images(app, on_duty).await {
         told("deleted images", &error);
     }
     let exports = app.settings.data_dir.join(exports::DIRECTORY);
@@ -59,7 +68,8 @@ async fn round(app: &App) {
 }
 
 /// Expunges volumes that were deleted long enough ago; one that is in use stays until the next round.
-async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
+/// Those on a directory of one host are that host's to expunge; all others, its who is on duty.
+async fn expunge_old_volumes(app: &App, on_duty: bool) -> Result<(), Fault> {
     let after_ms =
         i64::try_from(app.configs.in_force().volume_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     if after_ms == 0 {
@@ -79,7 +89,12 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
     let found =
         app.store.query(&query).await.map_err(|e| longhaul_engine::fault::from_store(e, "the volumes"))?;
     let Rows::Volumes(rows) = found.rows else { return Ok(()) };
+    let storages = app.engine.inventory().storages().await?;
     for volume in rows {
+        let on = volume.storage.and_then(|on| storages.iter().find(|storage| storage.id == on));
+        if !on.map_or(on_duty, |storage| sweeps(storage.host, storage.elsewhere.is_some(), on_duty)) {
+            continue;
+        }
         let old = volume.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
         if old && let Err(fault) = volumes::expunge(&app.desk(), volume.id).await {
             tracing::warn!(volume = %volume.id, %fault, "a deleted volume could not be expunged yet");
@@ -88,16 +103,33 @@ async fn expunge_old_volumes(app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Expunges images that were deleted long enough ago; what cannot be removed stays until the next round.
-async fn expunge_old_images(app: &App) -> Result<(), Fault> {
+/// Whether this node sweeps a storage: its own host's it does, what every node reaches if it is on duty.
+pub(crate) fn sweeps(host: Option<HostId>, elsewhere: bool, on_duty: bool) -> bool {
+    match host {
+        Some(_) => !elsewhere,
+        None => on_duty,
+    }
+}
+
+/// Expunges images that were deleted long enough ago, copy by copy; what cannot be removed stays until the next round.
+async fn expunge_old_images(app: &App, on_duty: bool) -> Result<(), Fault> {
     let now = app.configs.in_force();
     let after_ms = i64::try_from(now.image_expunge_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     if after_ms == 0 || now.image_deletion == DeletionPolicy::Never {
         return Ok(());
     }
+    let mine: Vec<_> = {
+        let places = app.engine.inventory().backup_storages().await?.into_iter();
+        places.filter(|p| sweeps(p.host, p.elsewhere.is_some(), on_duty)).map(|p| p.id).collect()
+    };
     for image in app.engine.inventory().images_of_status("Deleted").await? {
         let old = image.deleted_ms.is_some_and(|at| app.runtime.now_ms() - at >= after_ms);
-        if old && let Err(fault) = images::expunge(&app.desk(), image.id, &[]).await {
+        let gone = image.refs.iter().filter(|copy| images::is_gone(copy)).map(|copy| copy.backup_storage);
+        let on: Vec<_> = gone.filter(|on| mine.contains(on)).collect();
+        if old
+            && !on.is_empty()
+            && let Err(fault) = images::expunge(&app.desk(), image.id, &on).await
+        {
             tracing::warn!(image = %image.id, %fault, "a deleted image could not be expunged yet");
         }
     }

@@ -64,6 +64,7 @@ async fn call(app: &Arc<App>, message: legacy::Message, received: &Received<'_>)
         hook: None,
         message: Some(Message { class: operation.message_class.to_owned(), created_ms: now_ms }),
         finished_ms: None,
+        host: Some(app.engine.host()),
     };
     match app.begin(called, record).await {
         Ok(()) => legacy::processing(&api_id, now_ms, &app.format),

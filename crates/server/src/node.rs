@@ -19,10 +19,9 @@ use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::pace::Pacer;
 use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
 use longhaul_jobs::upload::{Intake, UploadSettings};
-use longhaul_model::resource::{Account, ApiOutcome};
-use longhaul_model::{ADMIN, Code, Fault, HostId, Runtime};
-
-use longhaul_store::{SqliteStore, Store, StoreError, StoreOptions};
+use longhaul_model::resource::Account;
+use longhaul_model::{ADMIN, HostId, Runtime};
+use longhaul_store::{Gone, Store, StoreError};
 use longhaul_wire::inventory::{ImageInventory, VolumeInventory};
 use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
@@ -30,16 +29,17 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::bandwidth::Bandwidth;
-use crate::data_dir::DataDir;
+use crate::data_dir::{self, DataDir};
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::images::{CA_FILE_KEY, Tls, Web};
 use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::Settings;
+use crate::store::{self, Opened};
 use crate::uploads::Tokens;
 use crate::waiting::Waiting;
-use crate::{demo, descriptors, exports, janitor, serve, storage_watch};
+use crate::{cluster, demo, descriptors, exports, janitor, serve, storage_watch};
 
 /// For tests: while the file of this name exists, a job's success waits right before it is written. Unset in
 /// production, and harmless.
@@ -89,33 +89,26 @@ impl Node {
         // What lies below it is told to other processes and compared with other paths.
         settings.data_dir = std::path::absolute(&settings.data_dir)?;
         data_dir.hold_to(settings.demo)?;
-        let secret_key = data_dir.secret_key()?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
-        let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
-        let store = SqliteStore::open(&data_dir.store_path()?, runtime.clone(), options)
-            .map_err(|error| anyhow!("the store: {error}"))?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let opened = store::open(&settings, &data_dir, &runtime).await?;
+        let Opened { store, shared, host, secret_key, gone } = opened;
         let password_file = first_account(admin_password, &data_dir, &*store).await?;
-        let cut = Fault::new(
-            Code::NodeGone,
-            "the management node restarted while it worked on this call; look at the resource, then send it again",
-        );
-        store.cut_records(ApiOutcome::Fault(cut)).await?;
+        store.cut_records(cluster::cut(), gone).await?;
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
         let configs = GlobalConfigs::load(&*store, &settings).await?;
-        let inventory = Inventory::new(store.clone(), runtime.clone());
+        let inventory = Inventory::new(store.clone(), runtime.clone()).at(host);
         let mut bandwidth = Bandwidth::new(settings.bandwidth.clone());
         // Before anything runs: a copy that goes on does not begin beyond its budget.
         bandwidth.enforce(&inventory).await.map_err(|fault| anyhow!("the budgets of storages: {fault}"))?;
         let pacer = bandwidth.pacer();
         let boards = Boards::default();
         let uploads = UploadSettings { idle_s: configs.upload_idle_s(), ..UploadSettings::default() };
-        let host = store.host(HostId::random(&*runtime)).await?;
-        let shared = Shared { host, uploads: uploads.clone(), pacer: pacer.clone(), boards: boards.clone() };
-        let registry = registry(&settings, &configs, &format, inventory, shared)?;
-        let engine =
-            start_engine(&configs.in_force(), registry, store.clone(), runtime.clone(), secret_key).await?;
+        let given = Shared { host, uploads: uploads.clone(), pacer: pacer.clone(), boards: boards.clone() };
+        let registry = registry(&settings, &configs, &format, inventory, given)?;
+        let config = engine_config(&settings, &configs.in_force(), host, gone, secret_key);
+        let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await;
+        let engine = engine.map_err(|fault| anyhow!("the engine: {fault}"))?;
         let now = configs.in_force();
         let vault = Arc::new(Vault::new(secret_key, runtime.clone()));
         let hooks = Hooks::new(settings.egress_webhooks.clone(), settings.listen, runtime.clone());
@@ -138,6 +131,7 @@ impl Node {
             settings,
             boards,
             born_ms,
+            shared,
         });
         storages::mark_known(&app.desk()).await.map_err(|fault| anyhow!("the primary storages: {fault}"))?;
         if app.settings.demo {
@@ -146,7 +140,10 @@ impl Node {
         janitor::start(&app);
         storage_watch::start(&app);
         bandwidth.start(&app);
-        hooks::start(&app).await?;
+        hooks::start(&app, gone).await?;
+        if shared {
+            cluster::start(&app);
+        }
         let serving = serve::start(app.clone(), listener, connections_max);
         Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
     }
@@ -160,28 +157,33 @@ impl Node {
     }
 }
 
-async fn start_engine(
+fn engine_config(
+    settings: &Settings,
     now: &InForce,
-    registry: Registry,
-    store: Arc<dyn Store>,
-    runtime: Arc<dyn Runtime>,
+    host: HostId,
+    gone: Gone,
     secret_key: [u8; 32],
-) -> Result<Arc<Engine>> {
-    let config = EngineConfig {
+) -> EngineConfig {
+    EngineConfig {
         max_running: now.max_running,
         max_running_simulator: now.max_running_simulator,
         cancel_deadline: Duration::from_secs(now.cancel_deadline_s),
+        host,
+        gone,
         host_name: host_name(),
+        address: Some(address(settings)),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         pauses: Pauses {
             before_success: std::env::var_os(PAUSE_BEFORE_SUCCESS).map(Into::into),
             after_success: std::env::var_os(PAUSE_AFTER_SUCCESS).map(Into::into),
         },
         ..EngineConfig::new(|code| error::row(code).0, job_data::parse, secret_key)
-    };
-    // The lock on the data directory proves that no former process lives.
-    Engine::start(store, runtime, registry, config, true)
-        .await
-        .map_err(|fault| anyhow!("the engine: {fault}"))
+    }
+}
+
+/// Where this node's API is reached by others.
+pub(crate) fn address(settings: &Settings) -> String {
+    settings.address.clone().unwrap_or_else(|| exports::base(settings.listen, &host_name()))
 }
 
 /// What job types have in common with the rest of the node.
@@ -267,7 +269,7 @@ fn adding(
         copy,
         staging: settings.data_dir.join(STAGING),
         exports: settings.data_dir.join(exports::DIRECTORY),
-        base: exports::base(settings.listen, &host_name()),
+        base: address(settings),
     })
 }
 
@@ -302,7 +304,14 @@ async fn first_account(
         last_op_ms: 0,
     };
     match store.create_account(admin).await {
-        Ok(_) | Err(StoreError::Taken) => Ok(file),
+        Ok(_) => Ok(file),
+        Err(StoreError::Taken) => {
+            // Another node was faster, and its password counts.
+            if file.is_some() {
+                data_dir::forget_admin_password(data_dir.path())?;
+            }
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -83,6 +83,8 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::ChangeAccessKeyState => keys::change_state(app, &called).await,
         Op::DeleteAccessKey => keys::delete(app, &called).await,
         Op::GetUploadImageJobDetails => uploads::details(app, &called).await,
+        Op::DrainManagementNode => nodes::drain(app, &called, true).await,
+        Op::UndrainManagementNode => nodes::drain(app, &called, false).await,
         Op::GetVersion => Ok(nodes::version(app)),
         Op::GetCurrentTime => Ok(nodes::current_time(app)),
         Op::QueryLongJob

@@ -151,8 +151,12 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     if app.engine.is_ready() {
         return json(r#"{"status":"ready"}"#.to_owned());
     }
-    let mut response =
-        json(r#"{"status":"not ready: the node drains, or its lease is not confirmed"}"#.to_owned());
+    let why = if app.engine.is_drained() {
+        "not ready: the host of this node is drained; longhaul node undrain ends that"
+    } else {
+        "not ready: the node stops, or its lease is not confirmed"
+    };
+    let mut response = json(format!(r#"{{"status":"{why}"}}"#));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
 }

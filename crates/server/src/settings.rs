@@ -1,5 +1,5 @@
-//! The server's settings: one table with key, default and meaning; read from defaults < file < environment <
-//! flags. An unknown key is refused with the nearest known one.
+//! The server's settings, read from defaults < file < environment < flags. An unknown key is refused with the nearest
+//! known one. Which there are is in `table`; how keys are spelled, in `names`; where the store is, in `store_url`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,164 +18,14 @@ use crate::hooks;
 use crate::images;
 use crate::janitor::trash;
 
-/// One setting.
-pub struct Setting {
-    /// Its key in the file; the environment's is `LONGHAUL_` and the key in capitals, words joined by `_`.
-    pub key: &'static str,
-    /// Its default, as text; empty = none.
-    pub default: &'static str,
-    /// What it means, with its unit and bounds.
-    pub meaning: &'static str,
-}
+mod names;
+mod store_url;
+mod table;
 
-const fn setting(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { key, default, meaning }
-}
-
-/// All settings.
-pub const SETTINGS: &[Setting] = &[
-    setting(
-        "listen",
-        "127.0.0.1:8080",
-        "Address and port of the API. Loopback unless told otherwise; port 0 takes a free one.",
-    ),
-    setting(
-        "dataDir",
-        "./longhaul-data",
-        "Directory of the embedded store and the server's own files; made at the first start.",
-    ),
-    setting(
-        "store",
-        "",
-        "Where jobs are kept. This release has the embedded store in dataDir only, so leave it empty.",
-    ),
-    setting("simulator", "false", "Whether the simulator's job types exist."),
-    setting("simulatorJournal", "", "File to which simulated bodies append what they do."),
-    setting(
-        "demo",
-        "false",
-        "The resources of the public API reference with its published credentials; loopback only. Its data are thrown away unless dataDir is set; such a directory stays a demo's.",
-    ),
-    setting(
-        "demoPool",
-        "",
-        "With `demo`: a Ceph pool that becomes the storage that the reference moves to, of the cluster that the variable CEPH_CONF names; empty is a directory.",
-    ),
-    setting("api.replies", "fast", "How callers are answered: fast or zstack."),
-    setting("api.compatVersion", "5.2.1", "The version that getVersion answers."),
-    setting("timezone", "", "Zone of times without one, as an IANA name; empty is the system's."),
-    setting("engine.maxRunning", "64", "Jobs of built-in types that run at a time; 0 starts none."),
-    setting(
-        "engine.maxRunningSimulator",
-        "",
-        "Simulator jobs that run at a time; empty is unlimited, 0 starts none.",
-    ),
-    setting("engine.cancelDeadlineSeconds", "600", "After so many seconds a cancel is enforced, 1 to 86400."),
-    setting(
-        "copy.bytesPerSecond",
-        "0",
-        "Most bytes per second that one copy copies, and then reads back; 0 is unlimited.",
-    ),
-    setting(
-        "copy.streams",
-        "4",
-        "Parallel streams of one copy, 1 to 16; from or to a pool twice as many, 16 at most.",
-    ),
-    setting("copy.checkpointMillis", "1000", "Between checkpoints of a copy, 100 to 60000 ms."),
-    setting(
-        "session.timeoutSeconds",
-        "7200",
-        "A session ends so many seconds after its last use, 1 to 31536000; less than 60 is for tests of expiry.",
-    ),
-    setting("session.maxPerAccount", "500", "Sessions of one account at a time, 1 to 100000."),
-    setting(
-        "login.failuresPerAccount",
-        "10",
-        "Failed logins to one account from one address until that address waits, 0 to 100000; 0 is unlimited.",
-    ),
-    setting(
-        "login.failuresPerAddress",
-        "100",
-        "Failed logins from one address over all accounts until it waits, 0 to 100000; 0 is unlimited.",
-    ),
-    setting(
-        "login.windowSeconds",
-        "300",
-        "Failed logins are counted over so many seconds from the first, 1 to 86400.",
-    ),
-    setting("login.lockSeconds", "300", "How long to wait after too many failed logins, 1 to 86400 seconds."),
-    setting(
-        "trustedProxies",
-        "0",
-        "How many proxies stand before the server and append to X-Forwarded-For, 0 to 16; 0 trusts no such header.",
-    ),
-    setting("accessKey.maxPerAccount", "20", "Access keys of one account, 1 to 1000."),
-    setting(
-        "store.cacheBytes",
-        "16777216",
-        "Page cache of the store's writer, in bytes; each of 4 readers has a quarter.",
-    ),
-    setting(
-        "drainSeconds",
-        "30",
-        "How long a stopping server waits for attempts to save a checkpoint, 0 to 3600.",
-    ),
-    setting(
-        "storage.watchSeconds",
-        "10",
-        "Primary storages are looked at, and jobs that wait for one, every so many seconds, 1 to 3600.",
-    ),
-    setting(
-        "storage.trashDays",
-        "0",
-        "Trash is removed by itself after so many days, 1 to 36500; 0 never. Never within 24 hours.",
-    ),
-    setting(
-        "storage.trashLowWater",
-        "0",
-        "While a primary storage has less free, its oldest trash is removed: bytes, or 1% to 99% of the whole; 0 is off. Never within 24 hours.",
-    ),
-    setting(
-        "volume.expungeSeconds",
-        "259200",
-        "A deleted volume is expunged after so many seconds; 0 never.",
-    ),
-    setting(
-        hooks::EGRESS_KEY,
-        "public,private",
-        "Where web hooks may lead: public, private, ADDRESS:PORTS, NETWORK/PREFIX:PORTS, HOST:PORTS, at most 256. Loopback, link-local, multicast and metadata addresses need a rule with their address; a demo has one for loopback.",
-    ),
-    setting(
-        images::EGRESS_KEY,
-        "public,private",
-        "Where images may be fetched from, written as for egress.webhooks; the same addresses need a rule of their own. A demo has one for loopback.",
-    ),
-    setting(
-        images::FILE_ROOTS_KEY,
-        "",
-        "Directories below which file:// URLs of images may read, separated by colons, at most 64; empty: none.",
-    ),
-    setting(
-        images::CA_FILE_KEY,
-        "",
-        "A file of certificates in PEM: authorities that https URLs of images may be of, besides those that the machine trusts.",
-    ),
-    setting("images.urlBytesMax", "17592186044416", "Bytes of an image by URL, 1048576 to 70368744177664."),
-    setting("image.expungeSeconds", "259200", "A deleted image is expunged after so many seconds; 0 never."),
-];
-
-/// Variables of the environment that are no settings: name and meaning.
-pub const VARIABLES: &[(&str, &str)] = &[
-    (
-        "LONGHAUL_ADMIN_PASSWORD",
-        "The password, in clear, that the account admin gets at the first start on a data directory. Without it one is made up and left in the file `admin-password` of the data directory, which is removed when the password changes. Ignored at later starts and in a demo.",
-    ),
-    ("LONGHAUL_CONFIG", "The file of settings, where `--config` names none."),
-    (
-        "LONGHAUL_LOG",
-        "What is logged on stderr: `error`, `warn`, `info` (the default), `debug`, `trace`, or by module, as `info,longhaul_server::hooks=debug`.",
-    ),
-];
+pub use names::variable;
+pub(crate) use names::{nearest, nearest_of};
+pub use store_url::StoreUrl;
+pub use table::{SETTINGS, Setting, VARIABLES};
 
 /// The settings in force.
 #[derive(Debug, Clone)]
@@ -184,6 +34,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The server's directory.
     pub data_dir: PathBuf,
+    /// Where jobs are kept; `None` is the embedded store.
+    pub store: Option<StoreUrl>,
+    /// The key of secrets at rest, where it is not in the server's directory.
+    pub secret_key_file: Option<PathBuf>,
+    /// Where other nodes reach this one's API; `None` is where it listens.
+    pub address: Option<String>,
     /// Whether the simulator's job types exist.
     pub simulator: bool,
     /// The simulator's journal.
@@ -361,10 +217,6 @@ impl Layers {
     /// # Errors
     /// A value is out of its bounds; key, source and meaning are named.
     pub fn settings(&self) -> Result<Settings> {
-        let store = self.text("store");
-        if !store.is_empty() {
-            bail!("store = {store:?}: this release keeps jobs in the embedded store only; leave it empty");
-        }
         let listen = self.text("listen").parse::<SocketAddr>();
         let listen = listen.map_err(|_| self.wrong("listen", "an address and a port, as 127.0.0.1:8080"))?;
         let demo = self.flag("demo")?;
@@ -381,6 +233,9 @@ impl Layers {
         let zone = self.zone()?;
         Ok(Settings {
             listen,
+            store: self.store(demo)?,
+            secret_key_file: self.path("secretKeyFile"),
+            address: self.address()?,
             data_dir: self.path("dataDir").unwrap_or_else(|| PathBuf::from("./longhaul-data")),
             simulator: self.flag("simulator")?,
             simulator_journal: self.path("simulatorJournal"),
@@ -414,6 +269,37 @@ impl Layers {
             image_url_bytes_max: self.number("images.urlBytesMax", 1 << 20, 1 << 46)?,
             image_expunge_s: self.number("image.expungeSeconds", 0, u64::from(u32::MAX))?,
         })
+    }
+
+    /// Where jobs are kept. Its value may hold a password, so that no error shows it.
+    fn store(&self, demo: bool) -> Result<Option<StoreUrl>> {
+        let Some((url, source)) = self.values.get(store_url::KEY).filter(|(url, _)| !url.is_empty()) else {
+            return Ok(None);
+        };
+        if demo {
+            bail!(
+                "{source}: a demo has an embedded store, since its credentials are published; leave {} out",
+                store_url::KEY
+            );
+        }
+        let everybody_sees = source.starts_with("--");
+        let password_file = self.path(store_url::PASSWORD_FILE_KEY);
+        StoreUrl::read(url, everybody_sees, password_file.as_deref())
+            .map(Some)
+            .with_context(|| format!("{source}: {}", store_url::KEY))
+    }
+
+    fn address(&self) -> Result<Option<String>> {
+        let address = self.text("address").trim_end_matches('/');
+        let is_http = |text: &str| {
+            let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+        };
+        match address {
+            "" => Ok(None),
+            url if is_http(url) && url.len() <= 255 => Ok(Some(url.to_owned())),
+            _ => Err(self.wrong("address", "a URL as http://10.0.0.7:8080, of 255 characters at most")),
+        }
     }
 
     fn logins(&self) -> Result<Allowed> {
@@ -452,48 +338,6 @@ impl Layers {
             name => TimeZone::get(name).map_err(|_| self.wrong("timezone", "an IANA name, as Europe/Berlin")),
         }
     }
-}
-
-/// The environment variable of a key: `engine.maxRunning` is `LONGHAUL_ENGINE_MAX_RUNNING`.
-pub fn variable(key: &str) -> String {
-    let mut name = String::from("LONGHAUL_");
-    for c in key.chars() {
-        match c {
-            '.' => name.push('_'),
-            c if c.is_ascii_uppercase() => {
-                name.push('_');
-                name.push(c);
-            }
-            c => name.push(c.to_ascii_uppercase()),
-        }
-    }
-    name
-}
-
-fn nearest(key: &str) -> &'static str {
-    nearest_of(key, SETTINGS.iter().map(|s| s.key)).unwrap_or("listen")
-}
-
-/// Which of `known` is spelled most like `key`.
-pub(crate) fn nearest_of(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let key = key.to_ascii_lowercase();
-    known.min_by_key(|known| distance(&key, &known.to_ascii_lowercase()))
-}
-
-/// How many letters to add, drop or change.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let changed = corner + usize::from(ca != *cb);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use longhaul_jobs::manage::storages;
 use longhaul_model::{Fault, StorageId};
 
 use crate::app::App;
+use crate::janitor::sweeps;
 
+/// What one node of all watches at a time.
+const DUTY: &str = "storages";
 /// A round waits so long for a storage; one that takes longer is looked at again when it has answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,7 +47,10 @@ impl Watch {
     }
 
     async fn round(self: &Arc<Self>, app: &Arc<App>) -> Result<(), Fault> {
-        let known = app.engine.inventory().storages().await?;
+        // One word on how a storage is: of its host, or, where every node reaches it, of the one on duty.
+        let on_duty = app.on_duty(DUTY).await?;
+        let mut known = app.engine.inventory().storages().await?;
+        known.retain(|storage| sweeps(storage.host, storage.elsewhere.is_some(), on_duty));
         let looks = known.into_iter().filter(|storage| self.asked().insert(storage.id)).map(|storage| {
             let (answered, told) = tokio::sync::oneshot::channel();
             let (app, watch, id) = (app.clone(), self.clone(), storage.id);

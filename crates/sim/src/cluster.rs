@@ -8,8 +8,8 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use longhaul_engine::engine::Held;
 use longhaul_engine::{Engine, EngineConfig};
-use longhaul_model::{BoxFuture, Fault, Limits, Runtime};
-use longhaul_store::Store;
+use longhaul_model::{BoxFuture, Fault, HostId, Limits, Runtime};
+use longhaul_store::{Gone, Store};
 
 use crate::executor::{Place, WORLD, World};
 use crate::handlers;
@@ -105,7 +105,7 @@ impl Cluster {
         loop {
             let registry = handlers::registry(&self.journal, place);
             let (store, started) = (store.clone(), runtime.clone());
-            match Engine::start(store, started, registry, self.config(), self.setup.embedded).await {
+            match Engine::start(store, started, registry, self.config(node)).await {
                 Ok(engine) => {
                     self.world.note(place, &format!("node {} is up", engine.node()));
                     self.members()[node].engine = Some(engine);
@@ -116,9 +116,17 @@ impl Cluster {
         }
     }
 
-    fn config(&self) -> EngineConfig {
+    fn config(&self, node: usize) -> EngineConfig {
+        let host = HostId::from_bits(node as u128 + 1);
+        let gone = match node % 2 {
+            _ if self.setup.embedded => Gone::All,
+            0 => Gone::Host(host), // nothing else runs on it, however late its requests come
+            _ => Gone::Unproven,
+        };
         let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
         EngineConfig {
+            host,
+            gone,
             max_running: self.setup.max_running,
             max_running_simulator: self.setup.max_running_simulator,
             limits: self.setup.limits.clone(),

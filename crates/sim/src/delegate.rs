@@ -71,15 +71,15 @@ macro_rules! delegate_the_rest {
             create_record(record: ApiRecord) -> ();
             finish_record(id: &ApiId, outcome: ApiOutcome) -> ();
             record(id: &ApiId) -> Option<ApiRecord>;
-            cut_records(outcome: ApiOutcome) -> u64;
+            cut_records(outcome: ApiOutcome, gone: Gone) -> u64;
             sweep_records() -> u64;
         }}
         $crate::delegate! { $wrapper, Deliveries {
             next_delivery() -> Option<i64>;
-            take_deliveries(limit: u32, hold_ms: i64) -> Vec<Delivery>;
+            take_deliveries(host: HostId, limit: u32, hold_ms: i64) -> Vec<Delivery>;
             put_off_delivery(id: &ApiId, tries: u32, wait_ms: i64) -> ();
             end_delivery(id: &ApiId) -> ();
-            free_deliveries(within_ms: i64) -> u64;
+            free_deliveries(gone: Gone, within_ms: i64) -> u64;
         }}
         $crate::delegate! { $wrapper, Queries {
             query(query: &Query) -> Answer;
@@ -123,8 +123,8 @@ pub mod names {
     pub use longhaul_model::progress::Progress;
     pub use longhaul_model::query::{Answer, Query};
     pub use longhaul_model::resource::{
-        AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, Session,
-        Storage, Tag, Tagged, Trash, Volume,
+        AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, NewNode,
+        Session, Storage, Tag, Tagged, Trash, Volume,
     };
     pub use longhaul_model::timeline::TimelineRow;
     pub use longhaul_model::{
@@ -132,7 +132,7 @@ pub mod names {
         JobState, KeyId, Limits, NewJob, NewTag, NodeId, NodeLease, Pages, SessionId, StorageId, Submitted,
         TagId, Transition, VolumeId, Wait,
     };
-    pub use longhaul_store::Kept;
     pub use longhaul_store::images::BackupStorageUpdate;
     pub use longhaul_store::traits::StorageUpdate;
+    pub use longhaul_store::{Gone, Kept};
 }

@@ -269,16 +269,9 @@ impl Jobs for Network {
 
 #[async_trait]
 impl Nodes for Network {
-    async fn join(
-        &self,
-        node: NodeId,
-        host: HostId,
-        host_name: &str,
-        alone: bool,
-    ) -> Result<NodeLease, StoreError> {
-        let name = host_name.to_owned();
-        let what = format!("join {node} alone={alone}");
-        self.send(what, move |store| async move { store.join(node, host, &name, alone).await }).await
+    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease, StoreError> {
+        let what = format!("join {} gone={gone:?}", node.id);
+        self.send(what, move |store| async move { store.join(node, gone).await }).await
     }
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {
         self.send("heartbeat".to_owned(), move |store| async move { store.heartbeat(node).await }).await
@@ -286,8 +279,21 @@ impl Nodes for Network {
     async fn leave(&self, node: NodeId) -> Result<(), StoreError> {
         self.send("leave".to_owned(), move |store| async move { store.leave(node).await }).await
     }
-    async fn host(&self, fresh: HostId) -> Result<HostId, StoreError> {
-        self.send("host".to_owned(), move |store| async move { store.host(fresh).await }).await
+    async fn drain(&self, node: NodeId, drained: bool) -> Result<(), StoreError> {
+        let what = format!("drain {node} {drained}");
+        self.send(what, move |store| async move { store.drain(node, drained).await }).await
+    }
+    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool, StoreError> {
+        let duty = duty.to_owned();
+        self.send("on duty".to_owned(), move |store| async move { store.on_duty(node, &duty).await }).await
+    }
+    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>, StoreError> {
+        let text = text.to_owned();
+        self.send("tell".to_owned(), move |store| async move { store.tell(node, &text).await }).await
+    }
+    async fn kept(&self, key: &str, fresh: &str) -> Result<String, StoreError> {
+        let (key, fresh) = (key.to_owned(), fresh.to_owned());
+        self.send("kept".to_owned(), move |store| async move { store.kept(&key, &fresh).await }).await
     }
 }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::future::join_all;
 use longhaul_model::query::{Condition, Field, Filter, Op, Page, Query, Resource, Value};
+use longhaul_model::resource::NewNode;
 use longhaul_model::{
     AccountId, ApiId, BoxFuture, Clock, FreeSlots, HostId, JobEvent, JobId, NewJob, NodeId, Runtime,
     SlotClass, Transition,
 };
-use longhaul_store::{Jobs, Nodes, Queries, SqliteStore, StoreOptions};
+use longhaul_store::{Gone, Jobs, Nodes, Queries, SqliteStore, StoreOptions};
 
 /// The machine's own time.
 struct Machine;
@@ -104,7 +105,7 @@ fn submits(store: &SqliteStore, count: usize, callers: usize) {
 
 fn drain(store: &SqliteStore) {
     let node = NodeId::random(&Machine);
-    block_on(store.join(node, HostId::random(&Machine), "here", true)).expect("joined");
+    block_on(store.join(NewNode::new(node, HostId::random(&Machine), "here"), Gone::All)).expect("joined");
     let slots = [FreeSlots { class: SlotClass::Simulator, free: 256 }];
     let start = Machine.monotonic();
     let mut drained = 0;

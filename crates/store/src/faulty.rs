@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, Session,
-    Storage, Tag, Tagged, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, BackupStorage, Config, Delivery, Image, Intent, NewNode,
+    Session, Storage, Tag, Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -22,8 +22,8 @@ use longhaul_model::{
 use crate::images::BackupStorageUpdate;
 use crate::traits::StorageUpdate;
 use crate::{
-    Batches, Configs, Deliveries, Events, Identity, Images, Jobs, Kept, Keys, Ledger, Nodes, Queries, Queue,
-    Records, Resources, StoreError, Tags,
+    Batches, Configs, Deliveries, Events, Gone, Identity, Images, Jobs, Kept, Keys, Ledger, Nodes, Queries,
+    Queue, Records, Resources, StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -139,10 +139,13 @@ faulty! {
         fn sweep_jobs(kept: Kept, limit: u32) -> u64;
     }
     Nodes {
-        fn join(node: NodeId, host: HostId, host_name: &str, alone: bool) -> NodeLease;
+        fn join(node: NewNode, gone: Gone) -> NodeLease;
         fn heartbeat(node: NodeId) -> NodeLease;
         fn leave(node: NodeId) -> ();
-        fn host(fresh: HostId) -> HostId;
+        fn drain(node: NodeId, drained: bool) -> ();
+        fn on_duty(node: NodeId, duty: &str) -> bool;
+        fn tell(node: NodeId, text: &str) -> Vec<String>;
+        fn kept(key: &str, fresh: &str) -> String;
     }
     Identity {
         fn create_account(account: Account) -> Account;
@@ -211,15 +214,15 @@ faulty! {
         fn create_record(record: ApiRecord) -> ();
         fn finish_record(id: &ApiId, outcome: ApiOutcome) -> ();
         fn record(id: &ApiId) -> Option<ApiRecord>;
-        fn cut_records(outcome: ApiOutcome) -> u64;
+        fn cut_records(outcome: ApiOutcome, gone: Gone) -> u64;
         fn sweep_records() -> u64;
     }
     Deliveries {
         fn next_delivery() -> Option<i64>;
-        fn take_deliveries(limit: u32, hold_ms: i64) -> Vec<Delivery>;
+        fn take_deliveries(host: HostId, limit: u32, hold_ms: i64) -> Vec<Delivery>;
         fn put_off_delivery(id: &ApiId, tries: u32, wait_ms: i64) -> ();
         fn end_delivery(id: &ApiId) -> ();
-        fn free_deliveries(within_ms: i64) -> u64;
+        fn free_deliveries(gone: Gone, within_ms: i64) -> u64;
     }
     Queries {
         fn query(query: &Query) -> Answer;

@@ -28,6 +28,6 @@ pub use options::StoreOptions;
 pub use queue::{Kept, Queue};
 pub use sqlite::SqliteStore;
 pub use traits::{
-    Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources, Store,
-    Tags,
+    Configs, Deliveries, Events, Gone, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
+    Store, Tags,
 };

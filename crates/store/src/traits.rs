@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, StorageState, Tag,
-    Tagged, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, NewNode, Session, Storage,
+    StorageState, Tag, Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
@@ -120,12 +120,37 @@ pub trait Jobs: Send + Sync {
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()>;
 }
 
+/// Which former processes a lock proves to be gone, so that what they had in hand is in nobody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// None: what the leases say counts.
+    Unproven,
+    /// Those of this host: the caller has the lock on its data directory.
+    Host(HostId),
+    /// All: nobody else can have the store open.
+    All,
+}
+
+impl Gone {
+    /// Whether a former process of `host` is proven to be gone.
+    pub fn includes(self, host: HostId) -> bool {
+        match self {
+            Self::Unproven => false,
+            Self::Host(gone) => gone == host,
+            Self::All => true,
+        }
+    }
+}
+
+/// Most bytes that a node tells the others.
+pub const TOLD_MAX_BYTES: usize = 64 * 1024;
+
 /// Management nodes and their leases.
 #[async_trait]
 pub trait Nodes: Send + Sync {
-    /// Enters a node and gives it its first lease. `alone` says that a lock proved every former process
-    /// gone: their leases end at once and their claims are released.
-    async fn join(&self, node: NodeId, host: HostId, host_name: &str, alone: bool) -> Result<NodeLease>;
+    /// Enters a node and gives it its first lease. The leases of nodes that `gone` proves to be so end at once,
+    /// and their claims are released; with `All`, also the grace of a store that was away.
+    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease>;
 
     /// Renews the lease. If every node's newest heartbeat is older than half a TTL, the store was away:
     /// for one TTL from now no lease counts as expired.
@@ -137,8 +162,30 @@ pub trait Nodes: Send + Sync {
     /// Ends the lease and releases what is still claimed.
     async fn leave(&self, node: NodeId) -> Result<()>;
 
-    /// The host's id, made at the first call from `fresh`; the same ever after.
-    async fn host(&self, fresh: HostId) -> Result<HostId>;
+    /// Drains the host of `node`, or ends that. A drained host's nodes, this one and those that it starts later,
+    /// are given nothing by `claim`, `submit` and `change`, and learn it with their next heartbeat; what they hold
+    /// they keep. It lasts until it is ended, over restarts. The same again is no error.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such node.
+    async fn drain(&self, node: NodeId, drained: bool) -> Result<()>;
+
+    /// Whether `node` has this duty, which one node of all has at a time: it gets it if nobody has it, or who has
+    /// it is gone or its lease expired. It keeps it for as long as its lease lives.
+    ///
+    /// # Errors
+    /// `LeaseLost`: `node` holds no live lease.
+    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool>;
+
+    /// Tells the other nodes `text`, in the place of what `node` told before, and answers what those tell whose
+    /// leases live, in the order of their ids; nothing for one that has told nothing. It goes with the node.
+    ///
+    /// # Errors
+    /// `LeaseLost`: `node` holds no live lease; `TooLarge`: more than `TOLD_MAX_BYTES`.
+    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>>;
+
+    /// The text that is kept under `key`: `fresh`, if none was before; the same ever after.
+    async fn kept(&self, key: &str, fresh: &str) -> Result<String>;
 }
 
 /// Accounts and sessions.
@@ -321,15 +368,18 @@ pub trait Records: Send + Sync {
     /// # Errors
     /// `Taken`: its id exists.
     async fn create_record(&self, record: ApiRecord) -> Result<()>;
-    /// Writes the answer of a record, and the store's moment as `finished_ms`.
+    /// Writes the answer of a record, and the store's moment as `finished_ms`. One that has its answer keeps it:
+    /// it may have been told.
     ///
     /// # Errors
     /// `NotFound`.
     async fn finish_record(&self, id: &ApiId, outcome: ApiOutcome) -> Result<()>;
     /// The record.
     async fn record(&self, id: &ApiId) -> Result<Option<ApiRecord>>;
-    /// Ends with `outcome` every record that a former process left unanswered; answers how many.
-    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64>;
+    /// Ends with `outcome` every unanswered record that nobody works on any more; answers how many. Those are the
+    /// records of hosts that `gone` proves to be free of former processes, and of hosts that have no node, its
+    /// lease having ended. With `All` every one; otherwise none that names no host.
+    async fn cut_records(&self, outcome: ApiOutcome, gone: Gone) -> Result<u64>;
     /// Removes answered records past their time, but for those whose answer is still to be told; answers how
     /// many.
     async fn sweep_records(&self) -> Result<u64>;
@@ -345,17 +395,18 @@ pub const DELIVERY_WAIT_MAX_MS: i64 = 60_000;
 pub trait Deliveries: Send + Sync {
     /// How long until a delivery is due, ms; 0 if one is now, `None` if no answer is to be told.
     async fn next_delivery(&self) -> Result<Option<i64>>;
-    /// Takes up to `limit` due deliveries, those first that are due longest. Each has one more try counted,
-    /// durably before it is made, and is not due again for `hold_ms` (at most `DELIVERY_WAIT_MAX_MS`).
-    async fn take_deliveries(&self, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>>;
+    /// Takes up to `limit` due deliveries for a process of `host`, those first that are due longest. Each has one
+    /// more try counted, durably before it is made, and is not due again for `hold_ms` (at most
+    /// `DELIVERY_WAIT_MAX_MS`). No two takers get the same try.
+    async fn take_deliveries(&self, host: HostId, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>>;
     /// The try number `tries` failed: the next is due in `wait_ms` (at most `DELIVERY_WAIT_MAX_MS`). Nothing
     /// changes if another try was counted since, or the delivery has ended.
     async fn put_off_delivery(&self, id: &ApiId, tries: u32, wait_ms: i64) -> Result<()>;
     /// The answer was told, or is told no more; its record stays. An unknown one is no error.
     async fn end_delivery(&self, id: &ApiId) -> Result<()>;
-    /// At a start: a former process has nothing in hand any more, so nothing waits longer than `within_ms`.
-    /// Answers how many answers are to be told.
-    async fn free_deliveries(&self, within_ms: i64) -> Result<u64>;
+    /// At a start: former processes that are `gone` have nothing in hand any more, so nothing of theirs waits
+    /// longer than `within_ms`. Answers how many answers are to be told, by whomever.
+    async fn free_deliveries(&self, gone: Gone, within_ms: i64) -> Result<u64>;
 }
 
 /// Queries over everything.

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use longhaul_model::query::{Answer, Query};
-use longhaul_model::resource::{Storage, StorageKind, StorageState, Tagged, Volume};
+use longhaul_model::resource::{NewNode, Storage, StorageKind, StorageState, Tagged, Volume};
 use longhaul_model::{
     FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, StorageId, Transition, VolumeId,
 };
 use longhaul_store::conformance::HandClock;
-use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
+use longhaul_store::{Gone, MemoryStore, SqliteStore, Store, StoreOptions};
 use proptest::prelude::*;
 
 async fn fill(store: &dyn Store, clock: &HandClock, jobs: &[(NewJob, Option<JobEvent>, i64)]) {
     let node = NodeId::v4(1);
-    store.join(node, HostId::v4(1), "here", true).await.expect("joined");
+    store.join(NewNode::new(node, HostId::v4(1), "here"), Gone::All).await.expect("joined");
     for (new, fate, later_ms) in jobs {
         clock.advance(*later_ms);
         store.submit(new.clone(), None).await.expect("stored");
@@ -44,6 +44,7 @@ async fn tag_disks(store: &dyn Store, clock: &HandClock) {
         mount: None,
         pool: None,
         host: None,
+        elsewhere: None,
         state: StorageState::Enabled,
         status: "Connected".to_owned(),
         total_bytes: 2,

@@ -24,7 +24,8 @@ impl Inventory {
     /// `NotFound` with the contract's text, naming `field`.
     pub async fn backup_storage(&self, id: BackupStorageId, field: &str) -> Result<BackupStorage, Fault> {
         let found = self.store.backup_storage(id).await.map_err(|e| from_store(e, &place_text(id)))?;
-        found.ok_or_else(|| not_found(field, &id.to_string(), "BackupStorageVO"))
+        let found = found.ok_or_else(|| not_found(field, &id.to_string(), "BackupStorageVO"))?;
+        Ok(BackupStorage { elsewhere: self.elsewhere(found.host).await?, ..found })
     }
 
     /// All backup storages.
@@ -34,7 +35,12 @@ impl Inventory {
     pub async fn backup_storages(&self) -> Result<Vec<BackupStorage>, Fault> {
         let answer = self.store.query(&all(Resource::BackupStorage, Vec::new())).await;
         match answer.map_err(|e| from_store(e, "the backup storages"))?.rows {
-            Rows::BackupStorages(rows) => Ok(rows),
+            Rows::BackupStorages(mut rows) => {
+                for place in &mut rows {
+                    place.elsewhere = self.elsewhere(place.host).await?;
+                }
+                Ok(rows)
+            }
             _ => Err(Fault::internal("asked for backup storages")),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use longhaul_model::resource::Effect;
 use longhaul_model::{AccountId, ApiId, Fault, JobId, JobState, Runtime, SlotClass, StorageId, VolumeId};
-use longhaul_store::{MemoryStore, Store, StoreOptions};
+use longhaul_store::{Gone, MemoryStore, Store, StoreOptions};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Caller;
@@ -67,9 +67,9 @@ async fn what_a_job_made_is_undone_when_its_success_cannot_be_written() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
     let handler = Arc::new(Unwritable { undone: AtomicBool::new(false) });
     let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
-    let config = EngineConfig::new(|_| "SYS.1000", parse, [0; 32]);
+    let config = EngineConfig { gone: Gone::All, ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32]) };
     let registry = Registry::default().with(handler.clone());
-    let engine = Engine::start(store.clone(), runtime.clone(), registry, config, true).await.unwrap();
+    let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await.unwrap();
     let caller = Caller { account: AccountId::random(&*runtime), admin: true, record: None };
     let id = JobId::random(&*runtime);
     let request = SubmitRequest {

@@ -1,7 +1,7 @@
 //! What earlier attempts left: their children are ended before anything is written, their artifact is
 //! reused only if the checkpoint is of it; everything else they left is removed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longhaul_engine::JobContext;
@@ -14,9 +14,14 @@ use super::{CopySettings, Order};
 use crate::attempt_io::process;
 use crate::copy::checkpoint::CLIENTS_PAGE;
 use crate::copy::run::DiskRef;
+use crate::manage::blocking;
+use crate::storage::{self, DiskError};
 
 /// How long a killed child may take to be gone: it may hang in the kernel on a slow device.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often is looked whether a former holder has let go.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The artifact that this attempt writes.
 pub struct Artifact {
@@ -85,9 +90,12 @@ pub async fn artifact(
             continue; // an image's copy on another backup storage, or what it is made from
         }
         if let (Some(disk), true) = (order.disk_at(path).filter(|_| here), found.is_none()) {
-            let pages = context.checkpoint().clone();
-            found = Some(Artifact { disk, absolute, intents: vec![intent.id], snapshot: None, pages });
-            continue;
+            if is_let_go(context, &order.target, &absolute).await? {
+                let pages = context.checkpoint().clone();
+                found = Some(Artifact { disk, absolute, intents: vec![intent.id], snapshot: None, pages });
+                continue;
+            }
+            tracing::warn!(job = %context.job().id, path, "a former holder elsewhere still has what it wrote; the copy begins anew in a file of its own");
         }
         if here && order.disk_at(path).is_none() && matches!(order.target, Place::Backup(_)) {
             continue; // the file that its bytes came to first
@@ -101,6 +109,34 @@ pub async fn artifact(
     };
     artifact.snapshot = snapshot;
     Ok(artifact)
+}
+
+/// Whether nobody fills the file at `path` any more, so that what was written may be gone on with. A copier of another
+/// host ends itself when its lease does; that is waited for. One that stands still does not, and whatever it writes when
+/// it wakes must reach nothing that counts.
+async fn is_let_go(context: &JobContext, target: &Place, path: &Path) -> Result<bool, Ended> {
+    if target.pool().is_some() {
+        return Ok(true); // earlier clients of an image are shut out before it is written
+    }
+    let until = context.runtime().monotonic() + context.lease_ttl();
+    loop {
+        let (place, path) = (target.clone(), path.to_owned());
+        let held = blocking(move || {
+            let root = place.open()?;
+            let relative = path.strip_prefix(root.path()).unwrap_or(&path).to_owned();
+            match storage::is_filled(&root, &relative) {
+                Err(DiskError::NotFound(_)) => Ok(false),
+                other => other,
+            }
+        });
+        if !held.await? {
+            return Ok(true);
+        }
+        if context.runtime().monotonic() >= until {
+            return Ok(false);
+        }
+        context.sleep(LOOK_AGAIN).await?;
+    }
 }
 
 async fn new_artifact(context: &JobContext, order: &Order) -> Result<Artifact, Ended> {

@@ -13,7 +13,7 @@ use crate::copy::checkpoint::CLIENTS_PAGE;
 use crate::copy::image::RemoveSnapshots;
 use crate::manage::backup_storages::open_place;
 use crate::manage::fault::from_disk;
-use crate::manage::{blocking, open_root};
+use crate::manage::{blocking, open_root, refuse_elsewhere};
 use crate::storage::{self, DiskError, Root};
 
 /// A storage of either family.
@@ -59,6 +59,17 @@ impl Place {
         match self {
             Self::Primary(storage) => storage.directory(),
             Self::Backup(storage) => storage.directory(),
+        }
+    }
+
+    /// Refuses a directory of another host.
+    ///
+    /// # Errors
+    /// `Away`, with where to ask.
+    pub fn refuse_elsewhere(&self) -> Result<(), DiskError> {
+        match self {
+            Self::Primary(storage) => refuse_elsewhere(&storage.url, storage.elsewhere.as_deref()),
+            Self::Backup(storage) => refuse_elsewhere(&storage.url, storage.elsewhere.as_deref()),
         }
     }
 

@@ -194,6 +194,7 @@ pub async fn before(pool: &BackupStorage, staging: &Path, host: HostId) -> Resul
         url: root,
         pool: None,
         host: Some(host),
+        elsewhere: None,
         ..pool.clone()
     })
 }

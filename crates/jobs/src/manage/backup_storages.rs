@@ -6,7 +6,8 @@ use longhaul_engine::inventory::BackupStorageUpdate;
 use longhaul_model::resource::{BackupStorage, BackupStorageKind, CephPool, StorageState};
 use longhaul_model::{BackupStorageId, Code, Fault, HostId};
 
-use super::{Desk, blocking};
+use super::fault::from_disk;
+use super::{Desk, blocking, refuse_elsewhere};
 use crate::storage::{self, Capacity, DiskError, Root, shared};
 
 /// A directory to be added as a backup storage.
@@ -33,8 +34,10 @@ pub struct NewImageStore {
 /// Opens the directory of a backup storage; of one that several nodes see, only if it is what is mounted there.
 ///
 /// # Errors
-/// `Away`, `NotFound`, `Io`; `BadImage` when another storage is mounted there, or it has no directory.
+/// `Away`, also for a directory of another host, `NotFound`, `Io`; `BadImage` when another storage is mounted there, or
+/// it has no directory.
 pub fn open_place(place: &BackupStorage) -> Result<Root, DiskError> {
+    refuse_elsewhere(&place.url, place.elsewhere.as_deref())?;
     let Some(directory) = place.directory() else {
         return Err(DiskError::bad_image(Path::new(&place.url), "it is a pool and has no directory"));
     };
@@ -89,6 +92,7 @@ pub async fn add_image_store(desk: &Desk, host: HostId, new: NewImageStore) -> R
         url: path.to_string_lossy().into_owned(),
         pool: None,
         host: (!new.shared).then_some(host),
+        elsewhere: None,
         host_name: new.host_name,
         username: new.username,
         ssh_port: new.ssh_port,
@@ -151,6 +155,7 @@ pub async fn add_pool(desk: &Desk, new: NewImagePool) -> Result<BackupStorage, F
         url,
         pool: Some(pool),
         host: None,
+        elsewhere: None,
         host_name: None,
         username: None,
         ssh_port: None,
@@ -216,9 +221,11 @@ pub async fn capacity(desk: &Desk, place: &BackupStorage) -> Result<Capacity, Fa
 /// The backup storage with its figures of this moment; unreachable ones are `Disconnected`.
 ///
 /// # Errors
-/// There is no such backup storage, or the store does not answer.
+/// There is no such backup storage, it is a directory of another host, or the store does not answer.
 pub async fn refreshed(desk: &Desk, id: BackupStorageId) -> Result<BackupStorage, Fault> {
     let known = desk.inventory.backup_storage(id, "uuid").await?;
+    // How it is, only its host can tell.
+    refuse_elsewhere(&known.url, known.elsewhere.as_deref()).map_err(from_disk)?;
     let update = match capacity(desk, &known).await {
         Ok(capacity) => BackupStorageUpdate {
             capacity: Some((capacity.total_bytes, capacity.available_bytes)),

@@ -154,7 +154,7 @@ fn check_deleted(image: &Image, on: &[BackupStorageId], recover: bool) -> Result
 }
 
 /// Deleted, or being removed: that is what `Error` means on a copy.
-fn is_gone(copy: &ImageRef) -> bool {
+pub fn is_gone(copy: &ImageRef) -> bool {
     matches!(copy.status, ImageStatus::Deleted | ImageStatus::Error)
 }
 

@@ -57,11 +57,23 @@ pub async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Refuses a directory of another host, whatever lies under its path here.
+///
+/// # Errors
+/// `Away`, with where to ask.
+pub(crate) fn refuse_elsewhere(url: &str, elsewhere: Option<&str>) -> Result<(), DiskError> {
+    match elsewhere {
+        None => Ok(()),
+        Some(said) => Err(DiskError::Away { path: url.into(), reason: said.to_owned() }),
+    }
+}
+
 /// Opens the directory of a storage, only if it is the one that was added: by its path and by its mark.
 ///
 /// # Errors
-/// `Away`, `NotFound`, `Io`; `BadImage` when it is another storage's, or it has none.
+/// `Away`, also for a directory of another host, `NotFound`, `Io`; `BadImage` when it is another storage's, or it has none.
 pub(crate) fn open_root(storage: &Storage) -> Result<Root, DiskError> {
+    refuse_elsewhere(&storage.url, storage.elsewhere.as_deref())?;
     let Some(directory) = storage.directory() else {
         return Err(DiskError::bad_image(Path::new(&storage.url), "it is a pool and has no directory"));
     };
@@ -228,8 +240,9 @@ impl Desk {
             let holders = self.pool_holders(pool, path).await?;
             return if holders.is_empty() { Ok(()) } else { Err(from_disk(DiskError::InUse(holders))) };
         }
-        let path = PathBuf::from(path);
+        let (path, url, elsewhere) = (PathBuf::from(path), storage.url.clone(), storage.elsewhere.clone());
         blocking(move || {
+            refuse_elsewhere(&url, elsewhere.as_deref())?;
             let holders: Vec<_> = match storage::in_use(&path) {
                 Err(DiskError::NotFound(_)) => return Ok(()),
                 found => {

@@ -8,7 +8,7 @@ use longhaul_model::resource::{CephPool, Storage, StorageKind, StorageState, Vol
 use longhaul_model::{Code, Fault, HostId, StorageId};
 
 use super::fault::from_disk;
-use super::{Desk, blocking, open_root};
+use super::{Desk, blocking, open_root, refuse_elsewhere};
 use crate::storage::{self, DiskError, Found, Root, shared};
 
 /// Directories below which no storage may be.
@@ -77,6 +77,7 @@ pub async fn add_directory(
         mount: mount.map(|_| directory),
         pool: None,
         host: (kind == StorageKind::Local).then_some(host),
+        elsewhere: None,
         state: StorageState::Enabled,
         status: "Connected".to_owned(),
         total_bytes: capacity.total_bytes,
@@ -132,6 +133,7 @@ pub async fn add_pool(desk: &Desk, new: NewPool) -> Result<Storage, Fault> {
         mount: None,
         pool: Some(pool),
         host: None,
+        elsewhere: None,
         state: StorageState::Enabled,
         status: "Connected".to_owned(),
         total_bytes: capacity.total_bytes,
@@ -150,6 +152,9 @@ pub async fn add_pool(desk: &Desk, new: NewPool) -> Result<Storage, Fault> {
 pub async fn mark_known(desk: &Desk) -> Result<(), Fault> {
     for storage in desk.inventory.storages().await? {
         let Some(directory) = storage.directory().map(str::to_owned) else { continue };
+        if storage.elsewhere.is_some() {
+            continue;
+        }
         let paths = desk.inventory.known_paths(storage.id).await?;
         let marked = blocking(move || {
             let root = Root::open(Path::new(&directory))?;
@@ -208,7 +213,9 @@ pub async fn delete(desk: &Desk, id: StorageId, with_trash: bool) -> Result<(), 
     for item in trash {
         tracing::warn!(storage = %id, path = %item.install_path, bytes = item.size, "the record of trash went with its primary storage; its file stays");
     }
-    if let Some(directory) = known.directory().map(str::to_owned) {
+    if let Some(said) = &known.elsewhere {
+        tracing::warn!(storage = %id, said, "the mark of a deleted primary storage stays in its directory");
+    } else if let Some(directory) = known.directory().map(str::to_owned) {
         let gone = blocking(move || shared::unmark(&Root::open(Path::new(&directory))?, &id.to_string()));
         if let Err(fault) = gone.await {
             // The record is gone, which is what was asked; a later addition tells of the mark.
@@ -238,7 +245,7 @@ async fn refuse_nested(inventory: &Inventory, path: &Path) -> Result<(), Fault> 
 /// The storage with its figures of this moment; unreachable ones are `Disconnected`.
 ///
 /// # Errors
-/// There is no such storage, or the store does not answer.
+/// There is no such storage, it is a directory of another host, or the store does not answer.
 pub async fn refreshed(desk: &Desk, id: StorageId) -> Result<Storage, Fault> {
     looked_at(desk, id, 0).await
 }
@@ -253,6 +260,8 @@ pub async fn watched(desk: &Desk, id: StorageId) -> Result<Storage, Fault> {
 
 async fn looked_at(desk: &Desk, id: StorageId, share: u64) -> Result<Storage, Fault> {
     let known = desk.inventory.storage(id, "uuid").await?;
+    // How it is, only its host can tell.
+    refuse_elsewhere(&known.url, known.elsewhere.as_deref()).map_err(from_disk)?;
     let seen = desk.capacity(&known).await;
     let status = if seen.is_ok() { "Connected" } else { "Disconnected" };
     let capacity = seen.ok().map(|c| (c.total_bytes, c.available_bytes));

@@ -89,13 +89,13 @@ impl State {
                 told.seconds = Some(seconds(now - now_ms));
                 return told;
             }
-            let others = self.copies.values().cloned();
+            let others = self.copies.values().chain(&self.others).cloned();
             let ours = running.iter().map(|lane| {
                 let one = &moves[lane.at];
                 Wish { cap: Some(one.cap.max(1)), links: distinct(&one.storages) }
             });
             let wishes: Vec<Wish<StorageId>> = others.chain(ours).collect();
-            let shares = fair(&budgets, &wishes).split_off(self.copies.len());
+            let shares = fair(&budgets, &wishes).split_off(self.copies.len() + self.others.len());
             let rates: Vec<f64> = shares.iter().map(|share| share.bytes_per_s.unwrap_or(0) as f64).collect();
             if let Some(first) = running.iter().position(|lane| lane.at == 0)
                 && told.bytes_per_s == 0

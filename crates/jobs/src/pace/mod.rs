@@ -1,8 +1,9 @@
 //! The bandwidth of storages: which budget is in force (`window`), how the running copies share it (`share`), how long
 //! others would take (`forecast`), and, here, who the copies are. A copy counts for the storage that it reads from and for the one that it writes to. Who obeys is
-//! in `carry`; where the schedules come from, in the server. Each node shares among its own copies.
+//! in `carry`; where the schedules come from, in the server; what other nodes copy, in `others`.
 
 pub mod forecast;
+pub mod others;
 pub mod share;
 pub mod window;
 
@@ -56,11 +57,11 @@ pub struct Told {
     pub window: Option<(String, i64)>,
     /// The zone of its windows; empty where nothing is configured.
     pub zone: String,
-    /// Copies that run now and count for it.
+    /// Copies that run now and count for it, on all nodes.
     pub copies: u32,
 }
 
-/// The running copies of this node and the budgets they share. Clones are of the same.
+/// The running copies of this node, what is known of the others', and the budgets they share. Clones are of the same.
 #[derive(Debug, Clone, Default)]
 pub struct Pacer {
     state: Arc<Mutex<State>>,
@@ -70,6 +71,8 @@ pub struct Pacer {
 struct State {
     schedules: BTreeMap<StorageId, Paced>,
     copies: BTreeMap<u64, Wish<StorageId>>,
+    /// Those of other nodes, as they told last.
+    others: Vec<Wish<StorageId>>,
     next: u64,
     /// When the shares were computed, ms since 1970, and what they are; `None` after any change.
     shares: Option<(i64, BTreeMap<u64, Allowance>)>,
@@ -104,7 +107,8 @@ impl Pacer {
     /// What is in force for a storage at `now_ms` since 1970.
     pub fn told(&self, storage: StorageId, now_ms: i64) -> Told {
         let state = self.lock();
-        let copies = state.copies.values().filter(|copy| copy.links.contains(&storage)).count();
+        let all = state.copies.values().chain(&state.others);
+        let copies = all.filter(|copy| copy.links.contains(&storage)).count();
         let copies = u32::try_from(copies).unwrap_or(u32::MAX);
         let Some(paced) = state.schedules.get(&storage) else {
             return Told { budget: Budget::Unlimited, window: None, zone: String::new(), copies };
@@ -159,7 +163,7 @@ impl State {
         let now: BTreeMap<StorageId, _> =
             self.schedules.iter().map(|(id, p)| (*id, p.schedule.at(now_ms))).collect();
         let budgets = now.iter().filter_map(|(id, now)| Some((*id, now.budget.bytes_per_s()?))).collect();
-        let wishes: Vec<Wish<StorageId>> = self.copies.values().cloned().collect();
+        let wishes: Vec<Wish<StorageId>> = self.copies.values().chain(&self.others).cloned().collect();
         let shares = fair(&budgets, &wishes);
         let allowance = |share: share::Share<StorageId>| {
             let budget = match share.bytes_per_s {

@@ -145,6 +145,15 @@ pub fn hold_target(file: &File, path: &Path) -> Result<(), DiskError> {
     refuse_if_held(file, path, &[QEMU_WRITES, QEMU_NO_OTHER_WRITER])
 }
 
+/// Whether a copier fills the file `relative` below `root` now, here or on another host.
+///
+/// # Errors
+/// `NotFound`, `OutsideRoot`, `Io`.
+pub fn is_filled(root: &Root, relative: &Path) -> Result<bool, DiskError> {
+    let file = root.open_file(relative, Access::Read)?;
+    is_held(&file, COPIER).map_err(|e| DiskError::io("lock query", &root.full(relative), e))
+}
+
 fn refuse_if_held(file: &File, path: &Path, bytes: &[u64]) -> Result<(), DiskError> {
     for &byte in bytes {
         if is_held(file, byte).map_err(|e| DiskError::io("lock query", path, e))? {

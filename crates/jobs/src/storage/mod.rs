@@ -20,7 +20,7 @@ pub use in_use::in_use;
 pub use local::{
     Capacity, actual_bytes, capacity, check_space, check_writable, create_volume, delete_artifact,
 };
-pub use lock::SourceGuard;
+pub use lock::{SourceGuard, is_filled};
 pub use probe::{Format, Identity, ImageInfo, probe, probe_as};
 pub use root::{Access, Root};
 pub use scan::{Found, JOURNAL_EXTENSION, scan, stray_files};

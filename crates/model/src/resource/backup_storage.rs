@@ -47,6 +47,9 @@ pub struct BackupStorage {
     pub pool: Option<CephPool>,
     /// The machine whose directory it is; `None` for one that every node sees.
     pub host: Option<HostId>,
+    /// That it is a directory of another host, and where that is reached, in words; `None`: it can be reached from
+    /// here. Set for whoever reads the record, and never stored.
+    pub elsewhere: Option<String>,
     /// The name or address that it was added with; shown, not connected to.
     pub host_name: Option<String>,
     /// The user that it was added with; shown, not used.

@@ -84,6 +84,9 @@ pub struct Storage {
     pub pool: Option<CephPool>,
     /// The machine it belongs to, for kinds that belong to one.
     pub host: Option<HostId>,
+    /// That it is a directory of another host, and where that is reached, in words; `None`: it can be reached from
+    /// here. Set for whoever reads the record, and never stored.
+    pub elsewhere: Option<String>,
     /// Whether it takes work.
     pub state: StorageState,
     /// `Connecting`, `Connected`, `Disconnected`.

@@ -36,18 +36,13 @@ impl GlobalConfigs {
     /// The store does not answer.
     pub async fn load(store: &dyn Store, settings: &Settings) -> Result<Self, StoreError> {
         let defaults = InForce::of(settings);
-        let mut now = defaults.clone();
-        for stored in store.configs().await? {
-            let Config { category, name, value } = &stored;
-            match Row::find(category, name).and_then(|row| row.put(&mut now, value)) {
-                Ok(()) => {
-                    tracing::info!(%category, %name, %value, "a global configuration wins over the settings");
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, "a stored global configuration is not taken; its default is in force");
-                }
-            }
+        let stored = store.configs().await?;
+        for Config { category, name, value } in &stored {
+            tracing::info!(%category, %name, %value, "a global configuration was chosen over the settings");
         }
+        let now = with(&defaults, &stored, |fault| {
+            tracing::warn!(%fault, "a stored global configuration is not taken; its default is in force");
+        });
         Ok(Self {
             copies: watch::Sender::new(now.copy),
             upload_idle_s: Arc::new(AtomicU64::new(now.upload_idle_s)),
@@ -102,6 +97,26 @@ impl GlobalConfigs {
         self.enforce(app, self.defaults.clone()).await
     }
 
+    /// What other nodes chose comes into force here.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn reload(&self, app: &App) -> Result<(), Fault> {
+        let _turn = self.turn.lock().await;
+        let stored = app.store.configs().await.map_err(|e| from_store(e, "the global configurations"))?;
+        let next = with(&self.defaults, &stored, |_| ()); // told at the start
+        let before = self.in_force();
+        if next == *before {
+            return Ok(());
+        }
+        self.enforce(app, next).await.inspect_err(|_| {
+            // Not all of it is: the next look tries again.
+            *self.now.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        })?;
+        tracing::info!("global configurations that another node changed are in force here");
+        Ok(())
+    }
+
     async fn enforce(&self, app: &App, next: InForce) -> Result<(), Fault> {
         let next = Arc::new(next);
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
@@ -113,6 +128,17 @@ impl GlobalConfigs {
         self.changed.notify_one();
         app.sessions.set_limits(next.session_timeout_s, next.sessions_max).await
     }
+}
+
+/// The defaults with what is stored over them. What this release does not take is left alone, and `told`.
+fn with(defaults: &InForce, stored: &[Config], told: impl Fn(&Fault)) -> InForce {
+    let mut now = defaults.clone();
+    for Config { category, name, value } in stored {
+        if let Err(fault) = Row::find(category, name).and_then(|row| row.put(&mut now, value)) {
+            told(&fault);
+        }
+    }
+    now
 }
 
 /// Every row with its place.

@@ -5,6 +5,8 @@ use longhaul_jobs::manage::Desk;
 use longhaul_jobs::manage::sweep::{Rules, Why, sweep};
 use longhaul_model::Fault;
 
+use super::sweeps;
+
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// The rules that go after `days` (0 never), and below the mark `low_water`: bytes, a share such as `10%`, or 0 for
@@ -19,17 +21,20 @@ pub fn rules(days: u64, low_water: &str) -> Option<Rules> {
     Some(Rules { kept_ms: (days > 0).then_some(days * DAY_MS), low_water_bytes, low_water_percent })
 }
 
-/// Removes the trash of all storages whose time has come; answers how many items are gone. A storage that does not
+/// Removes the trash whose time has come of all storages that this node sweeps; answers how many items are gone. A storage that does not
 /// answer is passed over until the next round.
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn empty(desk: &Desk, rules: &Rules) -> Result<u32, Fault> {
+pub async fn empty(desk: &Desk, rules: &Rules, on_duty: bool) -> Result<u32, Fault> {
     if rules.are_off() {
         return Ok(0);
     }
     let mut gone = 0;
     for storage in desk.inventory.storages().await? {
+        if !sweeps(storage.host, storage.elsewhere.is_some(), on_duty) {
+            continue;
+        }
         let swept = match sweep(desk, &storage, rules).await {
             Ok(swept) => swept,
             Err(fault) => {
@@ -144,13 +149,13 @@ mod tests {
         let old = rig.trash("old").await;
         rig.clock.advance(30 * HOUR_MS);
         let rules = Rules { kept_ms: Some(3 * DAY_MS), ..Rules::default() };
-        assert_eq!(empty(&rig.desk, &rules).await.unwrap(), 0);
+        assert_eq!(empty(&rig.desk, &rules, true).await.unwrap(), 0);
         rig.clock.advance(41 * HOUR_MS);
-        assert_eq!(empty(&rig.desk, &rules).await.unwrap(), 0, "an hour is missing");
+        assert_eq!(empty(&rig.desk, &rules, true).await.unwrap(), 0, "an hour is missing");
         rig.clock.advance(HOUR_MS);
-        assert_eq!(empty(&rig.desk, &Rules::default()).await.unwrap(), 0, "the rules are off");
+        assert_eq!(empty(&rig.desk, &Rules::default(), true).await.unwrap(), 0, "the rules are off");
         assert!(old.exists());
-        assert_eq!(empty(&rig.desk, &rules).await.unwrap(), 1);
+        assert_eq!(empty(&rig.desk, &rules, true).await.unwrap(), 1);
         assert!(!old.exists() && rig.listed().await == 0);
     }
 
@@ -162,9 +167,9 @@ mod tests {
         let young = rig.dir.path().join("young");
         rig.trash("young").await;
         let enough = Rules { low_water_bytes: 1, ..Rules::default() };
-        assert_eq!(empty(&rig.desk, &enough).await.unwrap(), 0, "there is room");
+        assert_eq!(empty(&rig.desk, &enough, true).await.unwrap(), 0, "there is room");
         let low = Rules { low_water_bytes: u64::MAX, ..Rules::default() };
-        assert_eq!(empty(&rig.desk, &low).await.unwrap(), 1);
+        assert_eq!(empty(&rig.desk, &low, true).await.unwrap(), 1);
         assert!(!old.exists() && young.exists() && rig.listed().await == 1);
     }
 
@@ -175,7 +180,7 @@ mod tests {
         let touched = rig.trash("touched").await;
         rig.clock.advance(DAY_MS);
         let rules = Rules { kept_ms: Some(DAY_MS), ..Rules::default() };
-        assert_eq!(empty(&rig.desk, &rules).await.unwrap(), 0);
+        assert_eq!(empty(&rig.desk, &rules, true).await.unwrap(), 0);
         assert!(touched.exists() && rig.listed().await == 1);
     }
 }

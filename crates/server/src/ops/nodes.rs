@@ -1,15 +1,30 @@
-//! Version, clock and machine of the management node.
+//! Version, clock and machine of the management node; draining of any.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use longhaul_engine::inventory::not_found;
+use longhaul_model::{Fault, NodeId};
 use longhaul_wire::inventory::{
     self, GetCurrentTimeAnswer, GetManagementNodeArchAnswer, GetManagementNodeOSAnswer,
-    GetPlatformTimeZoneAnswer, GetSupportAPIsAnswer, GetVersionAnswer,
+    GetPlatformTimeZoneAnswer, GetSupportAPIsAnswer, GetVersionAnswer, ManagementNodeInventory,
 };
 
+use super::required;
 use crate::answer::Answer;
-use crate::app::App;
+use crate::app::{App, Called};
+
+/// Drains the node's host, or ends that; answers the node as it is then.
+pub async fn drain(app: &Arc<App>, called: &Called, drained: bool) -> Result<Answer, Fault> {
+    let uuid = required(called, "uuid")?;
+    let missing = || not_found("uuid", uuid, "ManagementNodeVO");
+    let id: NodeId = uuid.parse().map_err(|_| missing())?;
+    app.engine.drain_node(id, drained).await?;
+    let nodes = app.engine.inventory().nodes().await?;
+    let node = nodes.iter().find(|node| node.id == id).ok_or_else(missing)?;
+    let inventory = ManagementNodeInventory::of(node, &app.format);
+    Ok(Answer::Json(inventory::one(&inventory, called.call.wants_schema)))
+}
 
 pub fn version(app: &Arc<App>) -> Answer {
     Answer::Json(inventory::custom(&GetVersionAnswer::of(&app.settings.compat_version)))

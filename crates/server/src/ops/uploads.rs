@@ -42,7 +42,7 @@ pub async fn details(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
             long_job_uuid: job.id.to_string(),
             long_job_state: job.state.name().to_owned(),
             image_uuid: job.target.clone().unwrap_or_default(),
-            image_upload_url: uploads::url(app, &called.host, job),
+            image_upload_url: uploads::url(app, &called.host, job).await,
             offset: received.unwrap_or_default().offset,
         });
     }

@@ -20,6 +20,17 @@ pub fn refused(status: StatusCode, code: Code, details: &str) -> Response {
         .into_response()
 }
 
+/// Another node takes it, at `url`, which only this caller is told.
+pub fn elsewhere(url: &str) -> Response {
+    let base = url.split("/upload/").next().unwrap_or_default();
+    let details = format!("this upload is taken by another node; send it to {base}, under the same path");
+    let mut response = refused(StatusCode::TEMPORARY_REDIRECT, Code::OperationFailed, &details);
+    if let Ok(url) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(header::LOCATION, url);
+    }
+    response
+}
+
 /// A refusal of something that will be right in a second.
 pub fn later(details: &str) -> Response {
     let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, details);

@@ -14,7 +14,7 @@ use longhaul_jobs::storage::DiskError;
 use longhaul_jobs::upload::intake::artifacts;
 use longhaul_jobs::upload::{self, Received, SCHEME};
 use longhaul_model::resource::ImageStatus;
-use longhaul_model::{Fault, Job, JobId, JobState};
+use longhaul_model::{Code, Fault, Job, JobId, JobState};
 use longhaul_wire::inventory::ImageInventory;
 use longhaul_wire::job_data;
 use serde_json::{Value, json};
@@ -37,19 +37,31 @@ pub fn is_upload(job: &Job) -> bool {
             .is_ok_and(|data| data["url"].as_str().is_some_and(|url| url.trim().starts_with(SCHEME)))
 }
 
-/// The URL of an upload, for who called the server as `host`.
-pub fn url(app: &App, host: &str, job: &Job) -> String {
-    format!("http://{host}/upload/{}", app.tokens.make(job.id, &job.api_id))
+/// The URL of an upload: on the node that takes it, or, while none does, on this one, for who called it as `host`.
+pub async fn url(app: &App, host: &str, job: &Job) -> String {
+    let elsewhere = address_elsewhere(app, job).await.ok().flatten();
+    let base = elsewhere.unwrap_or_else(|| format!("http://{host}"));
+    format!("{base}/upload/{}", app.tokens.make(job.id, &job.api_id))
+}
+
+/// Where the other node is reached that runs a job; `None` where this one does, or none that says where it is.
+async fn address_elsewhere(app: &App, job: &Job) -> Result<Option<String>, Fault> {
+    match job.node.filter(|node| job.state == JobState::Running && *node != app.engine.node()) {
+        Some(node) => app.engine.inventory().address_of(node).await,
+        None => Ok(None),
+    }
 }
 
 /// Gives uploads that are waited for the result that ZStack's clients look for while they run: the event of
 /// AddImage, in which the install path of the only copy is the URL to upload to.
 pub async fn show(app: &App, host: &str, jobs: &mut [Job]) {
     for job in jobs.iter_mut().filter(|job| job.state == JobState::Running && is_upload(job)) {
-        // Who sees the URL may send at once.
-        if app.uploads.table.get(job.id).is_none() {
+        // Who sees the URL may send at once; of another node it is not known, and that one may ask to send again.
+        let here = app.uploads.table.get(job.id).is_some();
+        if !here && !matches!(address_elsewhere(app, job).await, Ok(Some(_))) {
             continue;
         }
+        let url = url(app, host, job).await;
         let Some(image) = job.target.as_deref().and_then(|target| target.parse().ok()) else { continue };
         // Not there yet, or the store is away: then there is nothing to show, and the client asks again.
         let Ok(Some(image)) = app.store.image(image).await else { continue };
@@ -58,7 +70,7 @@ pub async fn show(app: &App, host: &str, jobs: &mut [Job]) {
         }
         let mut inventory = ImageInventory::of(&image, &app.format);
         for copy in &mut inventory.backup_storage_refs {
-            copy.install_path = url(app, host, job);
+            copy.install_path.clone_from(&url);
         }
         job.job_result = Some(json!({"inventory": inventory, "success": true}).to_string());
     }
@@ -74,8 +86,11 @@ pub async fn received(app: &App, job: &Job) -> Result<Option<Received>, Fault> {
     }
     let intents = app.store.intents(job.id).await.map_err(|e| from_store(e, "the intents of the job"))?;
     let Some((_, on, path)) = artifacts(&intents).next() else { return Ok(None) };
-    let place = app.store.backup_storage(on).await.map_err(|e| from_store(e, "the backup storage"))?;
-    let Some(place) = place else { return Ok(None) };
+    let place = match app.engine.inventory().backup_storage(on, "backupStorageUuid").await {
+        Ok(place) => place,
+        Err(fault) if fault.code == Code::NotFound => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
     let (path, identity) = (PathBuf::from(path), job.id.bits());
     blocking(move || {
         let root = open_place(&place)?;
@@ -103,7 +118,10 @@ impl Find for Finder {
         let stage = match job.state {
             JobState::Running => match app.uploads.table.get(id) {
                 Some(upload) => Stage::Open(upload),
-                None => Stage::Soon,
+                None => match address_elsewhere(app, &job).await? {
+                    Some(address) => Stage::Elsewhere(format!("{address}/upload/{token}")),
+                    None => Stage::Soon,
+                },
             },
             JobState::Waiting => Stage::Soon,
             JobState::Suspended => {

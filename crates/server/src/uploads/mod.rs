@@ -55,6 +55,8 @@ pub struct Target {
 pub enum Stage {
     /// Its attempt runs and takes bytes.
     Open(Arc<Upload>),
+    /// Its attempt runs on another node, which takes it at this URL.
+    Elsewhere(String),
     /// An attempt is about to begin.
     Soon,
     /// Its job is suspended; so much was received.
@@ -128,6 +130,9 @@ async fn answered(uploads: &Uploads, token: &str, request: Request) -> Response 
         }
         Err(fault) => return answer::later(&fault.details),
     };
+    if let Stage::Elsewhere(url) = &target.stage {
+        return answer::elsewhere(url);
+    }
     if request.method() != Method::POST || tus::speaks(request.headers()) {
         return tus::answer(uploads, target, request).await;
     }

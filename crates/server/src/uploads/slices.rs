@@ -49,6 +49,7 @@ pub async fn answer(uploads: &Uploads, target: Target, request: Request) -> Resp
         Stage::Soon => {
             return after(body, answer::later("the upload's job is about to run; send again")).await;
         }
+        Stage::Elsewhere(url) => return after(body, answer::elsewhere(&url)).await,
         Stage::Paused { .. } => return after(body, answer::upload(&UploadError::Closed, CHECKSUM)).await,
         Stage::Done(bytes) => return after(body, taken(bytes, bytes, &headers)).await,
     };

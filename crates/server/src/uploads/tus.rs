@@ -113,7 +113,7 @@ fn offset_of(stage: &Stage) -> (u64, Option<u64>) {
             let Received { offset, size, .. } = upload.received();
             (offset, size)
         }
-        Stage::Soon => (0, None),
+        Stage::Soon | Stage::Elsewhere(_) => (0, None),
         Stage::Paused { offset, size } => (*offset, *size),
         Stage::Done(bytes) => (*bytes, Some(*bytes)),
     }
@@ -140,6 +140,7 @@ fn open(stage: Stage) -> Result<Arc<Upload>, Refusal> {
     match stage {
         Stage::Open(upload) => Ok(upload),
         Stage::Soon => Err(answer::later("the upload's job is about to run; send again").into()),
+        Stage::Elsewhere(url) => Err(answer::elsewhere(&url).into()),
         Stage::Paused { .. } | Stage::Done(_) => Err(answer::upload(&UploadError::Closed, CHECKSUM).into()),
     }
 }

@@ -35,7 +35,7 @@ async fn node() -> (Bench, Arc<Waiting>, Arc<AtomicUsize>) {
     };
     let store: Arc<dyn Store> = bench.store.clone();
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
-    let engine = Engine::start(store, runtime, Registry::default(), config, true).await.unwrap();
+    let engine = Engine::start(store, runtime, Registry::default(), config).await.unwrap();
     (bench, Waiting::new(engine), queries)
 }
 

@@ -191,6 +191,18 @@ fn nodes(stake: &Stake) -> Vec<Row> {
     vec![
         sync("get /management-nodes", "/management-nodes".to_owned(), Allowed),
         sync("get /management-nodes/{uuid}", format!("/management-nodes/{}", stake.node), Allowed),
+        asynchronous(
+            "put /management-nodes/{uuid}/actions drainManagementNode",
+            format!("/management-nodes/{}/actions", stake.node),
+            json!({"drainManagementNode": {}}),
+            Denied("ID.1002"),
+        ),
+        asynchronous(
+            "put /management-nodes/{uuid}/actions undrainManagementNode",
+            format!("/management-nodes/{}/actions", stake.node),
+            json!({"undrainManagementNode": {}}),
+            Denied("ID.1002"),
+        ),
         open("put /management-nodes/actions getVersion", actions.clone(), json!({"getVersion": {}}), 200),
         open(
             "put /management-nodes/actions getCurrentTime",

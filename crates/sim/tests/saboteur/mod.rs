@@ -209,27 +209,30 @@ impl Queue for Saboteur {
 
 #[async_trait]
 impl Nodes for Saboteur {
-    async fn join(
-        &self,
-        node: NodeId,
-        host: HostId,
-        host_name: &str,
-        alone: bool,
-    ) -> Result<NodeLease, StoreError> {
-        self.inner.join(node, host, host_name, alone).await
+    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease, StoreError> {
+        self.inner.join(node, gone).await
     }
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {
         // The first node of all keeps renewing, else no lease would count as expired.
         if self.is(&[Breaks::Renewing]) && node.bits() & 1 == 1 {
-            return Ok(NodeLease { until_ms: 0, ttl_ms: 4000 });
+            return Ok(NodeLease { until_ms: 0, ttl_ms: 4000, drained: false });
         }
         self.inner.heartbeat(node).await
     }
     async fn leave(&self, node: NodeId) -> Result<(), StoreError> {
         self.inner.leave(node).await
     }
-    async fn host(&self, fresh: HostId) -> Result<HostId, StoreError> {
-        self.inner.host(fresh).await
+    async fn drain(&self, node: NodeId, drained: bool) -> Result<(), StoreError> {
+        self.inner.drain(node, drained).await
+    }
+    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool, StoreError> {
+        self.inner.on_duty(node, duty).await
+    }
+    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.tell(node, text).await
+    }
+    async fn kept(&self, key: &str, fresh: &str) -> Result<String, StoreError> {
+        self.inner.kept(key, fresh).await
     }
 }
 

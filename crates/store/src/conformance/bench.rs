@@ -4,8 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use longhaul_model::resource::{
-    Account, ApiOutcome, ApiRecord, BackupStorage, BackupStorageKind, Image, ImageRef, ImageStatus, Storage,
-    StorageKind, StorageState, Volume, WebHook,
+    Account, ApiOutcome, ApiRecord, BackupStorage, BackupStorageKind, Image, ImageRef, ImageStatus, NewNode,
+    Storage, StorageKind, StorageState, Volume, WebHook,
 };
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
@@ -14,7 +14,7 @@ use longhaul_model::{
 };
 
 use super::clock::HandClock;
-use crate::{Store, StoreError, options};
+use crate::{Gone, Store, StoreError, options};
 
 /// One second in ms.
 pub const SECOND: i64 = 1000;
@@ -88,8 +88,13 @@ impl Bench {
 
     /// A node with a live lease.
     pub async fn node(&self) -> NodeId {
+        self.node_joined(HostId::random(&*self.clock), Gone::Unproven).await
+    }
+
+    /// A node of that host with a live lease.
+    pub async fn node_joined(&self, host: HostId, gone: Gone) -> NodeId {
         let node = NodeId::random(&*self.clock);
-        self.store.join(node, HostId::random(&*self.clock), "here", false).await.expect("joined");
+        self.store.join(NewNode::new(node, host, "here"), gone).await.expect("joined");
         node
     }
 
@@ -182,6 +187,7 @@ impl Bench {
             outcome,
             message: None,
             hook: None,
+            host: Some(HostId::from_bits(7)),
         }
     }
 
@@ -221,6 +227,7 @@ impl Bench {
             mount: None,
             pool: None,
             host: None,
+            elsewhere: None,
             state: StorageState::Enabled,
             status: "Connected".to_owned(),
             total_bytes: 1000,
@@ -261,6 +268,7 @@ impl Bench {
             url: url.to_owned(),
             pool: None,
             host: None,
+            elsewhere: None,
             host_name: Some("localhost".to_owned()),
             username: None,
             ssh_port: Some(22),

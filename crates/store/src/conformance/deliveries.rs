@@ -3,11 +3,13 @@
 
 use longhaul_model::resource::{ApiOutcome, ApiRecord, Delivery};
 use longhaul_model::timeline::TimelineKind;
-use longhaul_model::{ApiId, Code, Fault};
+use longhaul_model::{ApiId, Code, Fault, HostId};
 
 use super::{Bench, SECOND};
-use crate::StoreError;
+use crate::{Gone, StoreError};
 
+const HERE: HostId = HostId::from_bits(1);
+const ELSEWHERE: HostId = HostId::from_bits(2);
 const HOLD: i64 = 12 * SECOND;
 const WAIT: i64 = 2 * SECOND;
 
@@ -18,7 +20,7 @@ async fn store(t: &Bench, outcome: Option<ApiOutcome>) -> ApiRecord {
 }
 
 async fn take(t: &Bench) -> Vec<Delivery> {
-    t.store.take_deliveries(100, HOLD).await.unwrap()
+    t.store.take_deliveries(HERE, 100, HOLD).await.unwrap()
 }
 
 async fn take_one(t: &Bench) -> Delivery {
@@ -82,7 +84,7 @@ pub async fn an_answer_is_due_when_it_is_there(t: &Bench) {
 pub async fn a_record_that_is_cut_is_told_too(t: &Bench) {
     let record = store(t, None).await;
     let cut = ApiOutcome::Fault(Fault::new(Code::NodeGone, "restarted"));
-    assert_eq!(t.store.cut_records(cut.clone()).await, Ok(1));
+    assert_eq!(t.store.cut_records(cut.clone(), Gone::All).await, Ok(1));
     let told = take_one(t).await;
     assert_eq!((told.id, told.outcome), (record.id, cut));
 }
@@ -106,7 +108,7 @@ pub async fn of_takers_at_once_one_gets_a_delivery(t: &Bench) {
     for _ in 0..10 {
         store(t, Some(ApiOutcome::Empty)).await;
     }
-    let takers = (0..20).map(|_| t.store.take_deliveries(3, HOLD));
+    let takers = (0..20).map(|_| t.store.take_deliveries(HERE, 3, HOLD));
     let taken = futures::future::join_all(takers).await;
     let mut ids: Vec<ApiId> = taken.into_iter().flat_map(Result::unwrap).map(|d| d.id).collect();
     ids.sort();
@@ -123,7 +125,7 @@ pub async fn those_due_longest_are_taken_first_and_no_more_than_asked_for(t: &Be
     }
     let mut taken = Vec::new();
     for limit in [0, 2, 1, 100] {
-        let some = t.store.take_deliveries(limit, HOLD).await.unwrap();
+        let some = t.store.take_deliveries(HERE, limit, HOLD).await.unwrap();
         assert!(some.len() <= limit as usize);
         taken.extend(some.into_iter().map(|d| d.id));
     }
@@ -173,12 +175,26 @@ pub async fn after_a_start_nothing_is_held_by_the_former_process(t: &Bench) {
     take_one(t).await;
     let fresh = store(t, Some(ApiOutcome::Empty)).await;
     store(t, None).await;
-    assert_eq!(t.store.free_deliveries(WAIT).await, Ok(2));
+    assert_eq!(t.store.free_deliveries(Gone::All, WAIT).await, Ok(2));
     assert_eq!(take_one(t).await.id, fresh.id);
     assert_eq!(t.store.next_delivery().await, due_ms(WAIT));
     t.clock.advance(WAIT);
     let again = take_one(t).await;
     assert_eq!((again.id, again.tries), (held.id, 2));
+}
+
+/// Another process may have it in hand, and makes its try.
+pub async fn a_start_frees_nothing_that_another_host_holds(t: &Bench) {
+    let mine = store(t, Some(ApiOutcome::Empty)).await;
+    take_one(t).await;
+    store(t, Some(ApiOutcome::Empty)).await;
+    assert_eq!(t.store.take_deliveries(ELSEWHERE, 100, HOLD).await.unwrap().len(), 1);
+    assert_eq!(t.store.free_deliveries(Gone::Unproven, WAIT).await, Ok(2));
+    assert_eq!(t.store.next_delivery().await, due_ms(HOLD), "nothing is freed without a proof");
+    assert_eq!(t.store.free_deliveries(Gone::Host(HERE), WAIT).await, Ok(2));
+    t.clock.advance(WAIT);
+    assert_eq!(take_one(t).await.id, mine.id);
+    assert_eq!(t.store.next_delivery().await, due_ms(HOLD - WAIT));
 }
 
 /// A moment further away than any wait was written before the clock was set back.

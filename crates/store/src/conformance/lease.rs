@@ -1,11 +1,11 @@
 //! Promises of `Nodes`, and what a lost lease means for a claim.
 
 use longhaul_model::query::{Field, Filter, NEWEST_FIRST, Page, Query, Resource, Rows, Sort};
-use longhaul_model::resource::{Intent, IntentKind};
+use longhaul_model::resource::{Intent, IntentKind, NewNode};
 use longhaul_model::{Claim, Clock, HostId, JobEvent, JobId, JobState, NodeId, Pages, Progress, StorageId};
 
 use super::{Bench, SECOND};
-use crate::StoreError;
+use crate::{Gone, StoreError};
 
 async fn refuses_everything(t: &Bench, stale: &Claim) {
     let before = t.job(stale.job).await;
@@ -151,7 +151,7 @@ pub async fn a_holder_may_write_before_its_first_heartbeat_after_an_absence(t: &
 pub async fn joining_alone_ends_every_former_lease_at_once(t: &Bench) {
     let stale = t.submit_and_claim().await;
     let node = NodeId::random(&*t.clock);
-    t.store.join(node, HostId::random(&*t.clock), "here", true).await.unwrap();
+    t.store.join(NewNode::new(node, HostId::random(&*t.clock), "here"), Gone::All).await.unwrap();
     assert_eq!(t.job(stale.job).await.node, None, "its node is gone");
     let claimed = t.claim_all(node).await.remove(0);
     assert!(claimed.taken_over);
@@ -176,13 +176,6 @@ pub async fn a_job_names_its_last_node_while_that_lives(t: &Bench) {
     assert_eq!(t.job(claim.job).await.node, Some(claim.node));
     t.store.leave(claim.node).await.unwrap();
     assert_eq!(t.job(claim.job).await.node, None);
-}
-
-/// The host's id is made once.
-pub async fn the_host_id_is_the_same_ever_after(t: &Bench) {
-    let first = HostId::random(&*t.clock);
-    assert_eq!(t.store.host(first).await, Ok(first));
-    assert_eq!(t.store.host(HostId::random(&*t.clock)).await, Ok(first));
 }
 
 /// Nodes are listed by when they joined.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_model::resource::NewNode;
 use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{
     AccountId, Claim, HostId, JobEvent, JobId, JobState, LimitOf, Limits, NewJob, SlotClass, Terms,
@@ -9,6 +10,7 @@ use longhaul_model::{
 };
 
 use super::{Bench, SECOND};
+use crate::Gone;
 
 const LIMITED: &str = "APILimitedMsg";
 const OTHER: &str = "APIOtherMsg";
@@ -261,7 +263,7 @@ pub async fn limits_hold_for_jobs_of_a_host_too(t: &Bench) {
     t.store.set_limits(&of_type(LIMITED, 1)).await.unwrap();
     let host = HostId::random(&*t.clock);
     let node = longhaul_model::NodeId::random(&*t.clock);
-    t.store.join(node, host, "there", false).await.unwrap();
+    t.store.join(NewNode::new(node, host, "there"), Gone::Unproven).await.unwrap();
     let terms = Terms { host: Some(host), ..Terms::default() };
     let (bound, _) = t.submit(NewJob { terms, ..t.typed(LIMITED) }).await;
     let free = t.of_type(LIMITED).await;

@@ -19,6 +19,7 @@ pub mod images;
 pub mod keys;
 pub mod lease;
 pub mod limits;
+pub mod nodes;
 pub mod progress;
 pub mod query;
 pub mod queue;
@@ -147,8 +148,21 @@ macro_rules! conformance_suite {
             joining_alone_ends_every_former_lease_at_once,
             leaving_releases_what_is_claimed,
             a_job_names_its_last_node_while_that_lives,
-            the_host_id_is_the_same_ever_after,
             nodes_are_listed_newest_first,
+        ]);
+        $crate::conformance_family!($open, nodes: [
+            a_restart_of_a_host_ends_its_own_former_leases_at_once,
+            a_join_without_proof_ends_no_lease,
+            a_restart_of_a_host_after_an_absence_opens_the_grace,
+            a_node_reads_back_with_its_address_and_release,
+            a_drained_node_is_given_nothing_and_keeps_what_it_holds,
+            a_drained_nodes_released_job_goes_to_another,
+            a_drain_outlives_its_node_until_it_is_ended,
+            a_drained_node_without_lease_is_lease_lost,
+            a_duty_is_one_nodes_until_its_lease_ends,
+            of_many_nodes_at_once_one_gets_a_duty,
+            what_nodes_tell_each_other_is_the_newest_word_of_the_living,
+            what_is_kept_is_the_first_ever_after,
         ]);
         $crate::conformance_family!($open, apply: [
             success_ends_the_job_and_its_claim,
@@ -207,6 +221,9 @@ macro_rules! conformance_suite {
             a_record_id_is_used_once,
             finishing_an_unknown_record_is_not_found,
             unanswered_records_are_cut_at_a_restart,
+            a_restart_of_one_host_cuts_its_own_records_alone,
+            records_of_a_host_without_a_node_are_cut_by_any_other,
+            an_answer_is_given_once,
             answered_records_are_swept_after_their_time,
         ]);
         $crate::conformance_family!($open, deliveries: [
@@ -221,6 +238,7 @@ macro_rules! conformance_suite {
             a_late_word_of_an_earlier_try_changes_nothing,
             what_was_told_is_told_no_more_and_its_record_stays,
             after_a_start_nothing_is_held_by_the_former_process,
+            a_start_frees_nothing_that_another_host_holds,
             a_clock_set_back_holds_no_delivery,
             an_answer_still_to_be_told_is_not_swept,
         ]);

@@ -1,6 +1,7 @@
 //! Promises about the order of claims beyond first come, first served: priority, delay, host, holding, deadlines.
 //! Limits are in `limits`.
 
+use longhaul_model::resource::NewNode;
 use longhaul_model::terms::PRIORITY_MAX;
 use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{
@@ -9,7 +10,7 @@ use longhaul_model::{
 };
 
 use super::{Bench, SECOND};
-use crate::StoreError;
+use crate::{Gone, StoreError};
 
 impl Bench {
     /// A job on these terms, stored.
@@ -25,7 +26,7 @@ impl Bench {
 
     async fn node_of(&self, host: HostId) -> NodeId {
         let node = NodeId::random(&*self.clock);
-        self.store.join(node, host, "there", false).await.expect("joined");
+        self.store.join(NewNode::new(node, host, "there"), Gone::Unproven).await.expect("joined");
         node
     }
 

@@ -108,6 +108,9 @@ impl Db {
         let (Some(entry), Some(member)) = (self.jobs.get(&id), self.nodes.get(&node)) else {
             return Ok(None);
         };
+        if self.is_drained(node) {
+            return Ok(None);
+        }
         let (class, used) = (entry.class, self.used());
         let mut line = self.line(member.node.host, now_ms).into_iter();
         let first = line.find(|e| e.class == class && self.full(e, &used).is_empty()).map(|e| e.job.id);

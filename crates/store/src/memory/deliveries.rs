@@ -1,12 +1,12 @@
 //! Web hooks in memory: by their call, with the tries made and when the next is due.
 
 use async_trait::async_trait;
-use longhaul_model::ApiId;
 use longhaul_model::resource::{Delivery, WebHook};
+use longhaul_model::{ApiId, HostId};
 
 use super::{Db, MemoryStore};
 use crate::traits::DELIVERY_WAIT_MAX_MS;
-use crate::{Deliveries, StoreError};
+use crate::{Deliveries, Gone, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -15,6 +15,8 @@ pub(super) struct Pending {
     pub hook: WebHook,
     pub tries: u32,
     pub due_ms: i64,
+    /// The host whose process took it last.
+    pub holder: Option<HostId>,
 }
 
 impl Pending {
@@ -44,7 +46,7 @@ impl Deliveries for MemoryStore {
         Ok(self.lock().waiting(self.now_ms()).map(|(wait_ms, _, _)| wait_ms).min())
     }
 
-    async fn take_deliveries(&self, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>> {
+    async fn take_deliveries(&self, host: HostId, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
         let mut due: Vec<(i64, ApiId)> = db
@@ -59,6 +61,7 @@ impl Deliveries for MemoryStore {
             if let (Some(pending), Some(outcome)) = (db.deliveries.get_mut(&id), outcome) {
                 pending.tries += 1;
                 pending.due_ms = now_ms + hold_ms;
+                pending.holder = Some(host);
                 taken.push(Delivery { id, hook: pending.hook.clone(), tries: pending.tries, outcome });
             }
         }
@@ -78,10 +81,11 @@ impl Deliveries for MemoryStore {
         Ok(())
     }
 
-    async fn free_deliveries(&self, within_ms: i64) -> Result<u64> {
+    async fn free_deliveries(&self, gone: Gone, within_ms: i64) -> Result<u64> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
-        for pending in db.deliveries.values_mut() {
+        let of_gone = |p: &&mut Pending| p.holder.map_or(gone == Gone::All, |host| gone.includes(host));
+        for pending in db.deliveries.values_mut().filter(of_gone) {
             pending.due_ms = pending.due_ms.min(now_ms + within_ms);
         }
         Ok(db.waiting(now_ms).count() as u64)

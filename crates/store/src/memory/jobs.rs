@@ -83,6 +83,9 @@ impl Jobs for MemoryStore {
         if !db.nodes.contains_key(&node) {
             return Err(StoreError::LeaseLost);
         }
+        if db.is_drained(node) {
+            return Ok(Vec::new());
+        }
         db.claim_free(node, slots, now_ms)
     }
 

@@ -67,8 +67,11 @@ struct Entry {
 
 #[derive(Clone)]
 struct Member {
+    /// Whether it is drained is in `Db::drained`.
     node: Node,
     until_ms: i64,
+    /// What it tells the others.
+    told: Option<String>,
 }
 
 #[derive(Default)]
@@ -80,7 +83,10 @@ struct Db {
     limits: Limits,
     nodes: BTreeMap<NodeId, Member>,
     grace_until_ms: i64,
-    host: Option<HostId>,
+    drained: BTreeSet<HostId>,
+    /// Who has which duty, or had it last.
+    duties: BTreeMap<String, NodeId>,
+    kept: BTreeMap<String, String>,
     accounts: BTreeMap<AccountId, Account>,
     /// Deleted accounts: their ids are never used again, and what they owned belongs to nobody.
     retired: BTreeSet<AccountId>,

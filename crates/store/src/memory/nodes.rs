@@ -1,42 +1,48 @@
 //! Management nodes in memory.
 
 use async_trait::async_trait;
-use longhaul_model::resource::Node;
+use longhaul_model::resource::{NewNode, Node};
 use longhaul_model::{HostId, NodeId, NodeLease};
 
-use super::{Member, MemoryStore};
-use crate::{Nodes, StoreError};
+use super::{Db, Member, MemoryStore};
+use crate::traits::TOLD_MAX_BYTES;
+use crate::{Gone, Nodes, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 #[async_trait]
 impl Nodes for MemoryStore {
-    async fn join(&self, node: NodeId, host: HostId, host_name: &str, alone: bool) -> Result<NodeLease> {
+    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease> {
         let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
         let mut db = self.lock();
-        if alone {
-            let others: Vec<NodeId> = db.nodes.keys().copied().collect();
-            for other in others {
-                db.nodes.remove(&other);
-                db.orphan_jobs_of(other);
-            }
-            db.grace_until_ms = 0;
-        } else {
-            db.grace_until_ms = db.leases(now_ms, ttl_ms).grace_after_heartbeat();
+        let former: Vec<NodeId> =
+            db.nodes.values().filter(|m| gone.includes(m.node.host)).map(|m| m.node.id).collect();
+        for former in former {
+            db.nodes.remove(&former);
+            db.orphan_jobs_of(former);
         }
+        db.grace_until_ms = match gone {
+            Gone::All => 0,
+            Gone::Host(_) | Gone::Unproven => db.leases(now_ms, ttl_ms).grace_after_heartbeat(),
+        };
         let until_ms = now_ms.saturating_add(ttl_ms);
+        let NewNode { id, host, host_name, address, version } = node;
         let member = Member {
             node: Node {
-                id: node,
+                id,
                 host,
-                host_name: host_name.to_owned(),
+                host_name,
                 join_ms: now_ms,
                 heartbeat_ms: now_ms,
+                address,
+                version,
+                drained: false,
             },
             until_ms,
+            told: None,
         };
-        db.nodes.insert(node, member);
-        Ok(NodeLease { until_ms, ttl_ms })
+        db.nodes.insert(id, member);
+        Ok(NodeLease { until_ms, ttl_ms, drained: db.drained.contains(&host) })
     }
 
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease> {
@@ -48,7 +54,7 @@ impl Nodes for MemoryStore {
         member.until_ms = now_ms.saturating_add(ttl_ms);
         let until_ms = member.until_ms;
         db.grace_until_ms = grace_until_ms;
-        Ok(NodeLease { until_ms, ttl_ms })
+        Ok(NodeLease { until_ms, ttl_ms, drained: db.is_drained(node) })
     }
 
     async fn leave(&self, node: NodeId) -> Result<()> {
@@ -59,7 +65,62 @@ impl Nodes for MemoryStore {
         Ok(())
     }
 
-    async fn host(&self, fresh: HostId) -> Result<HostId> {
-        Ok(*self.lock().host.get_or_insert(fresh))
+    async fn drain(&self, node: NodeId, drained: bool) -> Result<()> {
+        let mut db = self.lock();
+        let host = db.nodes.get(&node).ok_or(StoreError::NotFound)?.node.host;
+        if drained {
+            db.drained.insert(host)
+        } else {
+            db.drained.remove(&host)
+        };
+        Ok(())
+    }
+
+    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool> {
+        let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
+        let mut db = self.lock();
+        db.end_expired_leases(now_ms, ttl_ms);
+        if !db.nodes.contains_key(&node) {
+            return Err(StoreError::LeaseLost);
+        }
+        let Db { nodes, duties, .. } = &mut *db;
+        let holder = duties.entry(duty.to_owned()).or_insert(node);
+        if !nodes.contains_key(holder) {
+            *holder = node;
+        }
+        Ok(*holder == node)
+    }
+
+    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>> {
+        if text.len() > TOLD_MAX_BYTES {
+            return Err(StoreError::TooLarge { limit_bytes: TOLD_MAX_BYTES as u64 });
+        }
+        let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
+        let mut db = self.lock();
+        db.end_expired_leases(now_ms, ttl_ms);
+        db.nodes.get_mut(&node).ok_or(StoreError::LeaseLost)?.told = Some(text.to_owned());
+        Ok(db.nodes.iter().filter(|(id, _)| **id != node).filter_map(|(_, m)| m.told.clone()).collect())
+    }
+
+    async fn kept(&self, key: &str, fresh: &str) -> Result<String> {
+        let mut db = self.lock();
+        Ok(db.kept.entry(key.to_owned()).or_insert_with(|| fresh.to_owned()).clone())
+    }
+}
+
+impl Db {
+    /// Whether nothing is to be given to `node`, since its host is drained.
+    pub(super) fn is_drained(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|m| self.drained.contains(&m.node.host))
+    }
+
+    /// The node as others see it.
+    pub(super) fn told_of(&self, member: &Member) -> Node {
+        Node { drained: self.drained.contains(&member.node.host), ..member.node.clone() }
+    }
+
+    /// Whether a host has a node whose lease has not ended.
+    pub(super) fn has_node(&self, host: HostId) -> bool {
+        self.nodes.values().any(|m| m.node.host == host)
     }
 }

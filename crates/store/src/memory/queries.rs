@@ -37,7 +37,7 @@ impl Queries for MemoryStore {
                 db.select(query, db.accounts.values().cloned(), |a| Some(a.id), Rows::Accounts)
             }
             Resource::Node => {
-                db.select(query, db.nodes.values().map(|m| m.node.clone()), |_| None, Rows::Nodes)
+                db.select(query, db.nodes.values().map(|m| db.told_of(m)), |_| None, Rows::Nodes)
             }
             Resource::Storage => db.select(query, db.storages.values().cloned(), |_| None, Rows::Storages),
             Resource::Volume => {

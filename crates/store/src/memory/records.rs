@@ -6,7 +6,7 @@ use longhaul_model::resource::{ApiOutcome, ApiRecord};
 
 use super::deliveries::Pending;
 use super::{Db, MemoryStore};
-use crate::{Records, StoreError};
+use crate::{Gone, Records, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -24,7 +24,9 @@ impl Records for MemoryStore {
         let now_ms = self.now_ms();
         let mut db = self.lock();
         let record = db.records.get_mut(id).ok_or(StoreError::NotFound)?;
-        (record.outcome, record.finished_ms) = (Some(outcome), Some(now_ms));
+        if record.outcome.is_none() {
+            (record.outcome, record.finished_ms) = (Some(outcome), Some(now_ms));
+        }
         Ok(())
     }
 
@@ -34,16 +36,21 @@ impl Records for MemoryStore {
         Ok(db.records.get(id).map(|record| ApiRecord { hook, ..record.clone() }))
     }
 
-    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
+    async fn cut_records(&self, outcome: ApiOutcome, gone: Gone) -> Result<u64> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
-        let open = db.records.values_mut().filter(|r| r.outcome.is_none());
-        let mut cut = 0;
-        for record in open {
-            (record.outcome, record.finished_ms) = (Some(outcome.clone()), Some(now_ms));
-            cut += 1;
+        db.end_expired_leases(now_ms, self.options.lease_ttl_ms);
+        let is_cut = |r: &ApiRecord| {
+            let left = |host| gone.includes(host) || !db.has_node(host);
+            r.outcome.is_none() && r.host.map_or(gone == Gone::All, left)
+        };
+        let cut: Vec<ApiId> = db.records.values().filter(|r| is_cut(r)).map(|r| r.id.clone()).collect();
+        for id in &cut {
+            if let Some(record) = db.records.get_mut(id) {
+                (record.outcome, record.finished_ms) = (Some(outcome.clone()), Some(now_ms));
+            }
         }
-        Ok(cut)
+        Ok(cut.len() as u64)
     }
 
     async fn sweep_records(&self) -> Result<u64> {
@@ -67,7 +74,8 @@ impl Db {
     pub(super) fn keep_record(&mut self, record: Option<ApiRecord>, now_ms: i64) {
         if let Some(mut record) = record {
             if let Some(hook) = record.hook.take() {
-                self.deliveries.insert(record.id.clone(), Pending { hook, tries: 0, due_ms: now_ms });
+                self.deliveries
+                    .insert(record.id.clone(), Pending { hook, tries: 0, due_ms: now_ms, holder: None });
             }
             record.finished_ms = record.outcome.is_some().then_some(now_ms);
             self.records.insert(record.id.clone(), record);

@@ -69,6 +69,9 @@ impl Tx<'_> {
     pub(super) fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
         self.end_expired_leases()?;
         let host = self.live_host(node)?.ok_or(StoreError::LeaseLost)?;
+        if self.is_drained(node)? {
+            return Ok(Vec::new());
+        }
         self.wake_due()?;
         let limits = self.limits()?;
         let mut rooms = self.rooms(&limits)?;
@@ -131,6 +134,7 @@ impl Tx<'_> {
         self.end_expired_leases()?;
         let Some(host) = self.live_host(node)? else { return Ok(false) };
         if job.terms.host.is_some_and(|wanted| wanted.to_string() != host)
+            || self.is_drained(node)?
             || self.ready_at(job, of.target, None)? != Some(0)
         {
             return Ok(false);

@@ -1,14 +1,15 @@
 //! Web hooks, stored beside the records whose answers they tell.
 
 use async_trait::async_trait;
-use longhaul_model::ApiId;
 use longhaul_model::resource::{Delivery, WebHook};
+use longhaul_model::{ApiId, HostId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::nodes::host_of;
 use super::tx::Tx;
 use super::{Result, SqliteStore};
 use crate::traits::DELIVERY_WAIT_MAX_MS;
-use crate::{Deliveries, StoreError};
+use crate::{Deliveries, Gone, StoreError};
 
 /// The hooks whose call has its answer. `CROSS`: the hooks are looked at first, since they are few.
 const WAITING: &str = "web_hook AS h CROSS JOIN api_record AS r ON r.id = h.id AND r.outcome IS NOT NULL";
@@ -29,7 +30,7 @@ impl Deliveries for SqliteStore {
         .await
     }
 
-    async fn take_deliveries(&self, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>> {
+    async fn take_deliveries(&self, host: HostId, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>> {
         self.write(move |tx| {
             let sql = format!(
                 "SELECT h.id, h.url, h.wants_schema, h.tries + 1, r.outcome FROM {WAITING}
@@ -43,8 +44,8 @@ impl Deliveries for SqliteStore {
             }
             for delivery in &taken {
                 tx.execute(
-                    "UPDATE web_hook SET tries = ?2, due_ms = ?3 WHERE id = ?1",
-                    params![delivery.id.as_str(), delivery.tries, tx.now_ms + hold_ms],
+                    "UPDATE web_hook SET tries = ?2, due_ms = ?3, holder = ?4 WHERE id = ?1",
+                    params![delivery.id.as_str(), delivery.tries, tx.now_ms + hold_ms, host.to_string()],
                 )?;
             }
             Ok(taken)
@@ -73,9 +74,13 @@ impl Deliveries for SqliteStore {
         .await
     }
 
-    async fn free_deliveries(&self, within_ms: i64) -> Result<u64> {
+    async fn free_deliveries(&self, gone: Gone, within_ms: i64) -> Result<u64> {
         self.write(move |tx| {
-            tx.execute("UPDATE web_hook SET due_ms = ?1 WHERE due_ms > ?1", [tx.now_ms + within_ms])?;
+            let host = host_of(gone).map(|host| host.to_string());
+            tx.execute(
+                "UPDATE web_hook SET due_ms = ?1 WHERE due_ms > ?1 AND (?2 OR holder = ?3)",
+                params![tx.now_ms + within_ms, matches!(gone, Gone::All), host],
+            )?;
             let waiting: Option<i64> =
                 tx.first(&format!("SELECT count(*) FROM {WAITING}"), [], |row| row.get(0))?;
             Ok(waiting.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))

@@ -23,6 +23,7 @@ pub(super) fn backup_storage(row: &Row<'_>) -> Result<BackupStorage> {
         url: row.get(4)?,
         pool: pool.map(|p| serde_json::from_str(&p)).transpose().map_err(|_| damaged(5, "a pool"))?,
         host: maybe_id(row, 6)?,
+        elsewhere: None,
         host_name: row.get(7)?,
         username: row.get(8)?,
         ssh_port: row.get(9)?,

@@ -359,8 +359,8 @@ impl Tx<'_> {
         let message = record.message.as_ref();
         let done = self
             .prepare(
-                "INSERT INTO api_record (id, account, expires_ms, outcome, message, created_ms, finished_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO api_record (id, account, expires_ms, outcome, message, created_ms, finished_ms, host)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 record.id.as_str(),
@@ -370,6 +370,7 @@ impl Tx<'_> {
                 message.map(|m| m.class.as_str()),
                 message.map(|m| m.created_ms),
                 outcome.is_some().then_some(self.now_ms),
+                record.host.map(|host| host.to_string()),
             ]);
         match done {
             Err(error) if is_taken(&error) => Err(StoreError::Taken),

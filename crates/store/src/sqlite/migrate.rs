@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 /// All of them; the number of the newest is the `user_version` of an up-to-date file.
-pub const MIGRATIONS: [Migration; 9] = [
+pub const MIGRATIONS: [Migration; 10] = [
     Migration { file: "0001_start.sql", sql: include_str!("../../migrations/sqlite/0001_start.sql") },
     Migration {
         file: "0002_access_keys.sql",
@@ -43,6 +43,7 @@ pub const MIGRATIONS: [Migration; 9] = [
         sql: include_str!("../../migrations/sqlite/0008_image_jobs.sql"),
     },
     Migration { file: "0009_queue.sql", sql: include_str!("../../migrations/sqlite/0009_queue.sql") },
+    Migration { file: "0010_nodes.sql", sql: include_str!("../../migrations/sqlite/0010_nodes.sql") },
 ];
 
 /// The newest schema this release knows.

@@ -1,37 +1,39 @@
 //! Management nodes and their leases. When a lease has expired is decided in `crate::lease`.
 
 use async_trait::async_trait;
+use longhaul_model::resource::NewNode;
 use longhaul_model::{HostId, NodeId, NodeLease};
 use rusqlite::params;
 
 use super::tx::Tx;
-use super::{Result, SqliteStore, rows};
-use crate::{Nodes, StoreError};
+use super::{Result, SqliteStore};
+use crate::traits::TOLD_MAX_BYTES;
+use crate::{Gone, Nodes, StoreError};
 
 #[async_trait]
 impl Nodes for SqliteStore {
-    async fn join(&self, node: NodeId, host: HostId, host_name: &str, alone: bool) -> Result<NodeLease> {
-        let host_name = host_name.to_owned();
+    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease> {
         self.write_first(move |tx| {
-            if alone {
-                let others: Vec<String> = tx
-                    .prepare("SELECT uuid FROM node")?
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()?;
-                for other in others {
-                    tx.remove_node(&other)?;
-                }
-                tx.set_grace(i64::MIN)?;
-            } else {
-                tx.open_grace_if_away()?;
+            tx.remove_gone(gone)?;
+            match gone {
+                Gone::All => tx.set_grace(i64::MIN)?,
+                Gone::Host(_) | Gone::Unproven => tx.open_grace_if_away()?,
             }
             let until_ms = tx.now_ms.saturating_add(tx.ttl_ms);
             tx.execute(
-                "INSERT OR REPLACE INTO node (uuid, host, host_name, join_ms, heartbeat_ms, until_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
-                params![node.to_string(), host.to_string(), host_name, tx.now_ms, until_ms],
+                "INSERT OR REPLACE INTO node (uuid, host, host_name, join_ms, heartbeat_ms, until_ms, address, version)
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+                params![
+                    node.id.to_string(),
+                    node.host.to_string(),
+                    node.host_name,
+                    tx.now_ms,
+                    until_ms,
+                    node.address,
+                    node.version
+                ],
             )?;
-            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms })
+            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms, drained: tx.is_drained(node.id)? })
         })
         .await
     }
@@ -47,7 +49,7 @@ impl Nodes for SqliteStore {
             if renewed == 0 {
                 return Err(StoreError::LeaseLost);
             }
-            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms })
+            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms, drained: tx.is_drained(node)? })
         })
         .await
     }
@@ -56,17 +58,94 @@ impl Nodes for SqliteStore {
         self.write_first(move |tx| tx.remove_node(&node.to_string())).await
     }
 
-    async fn host(&self, fresh: HostId) -> Result<HostId> {
+    async fn drain(&self, node: NodeId, drained: bool) -> Result<()> {
         self.write(move |tx| {
-            tx.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('host', ?1)", [fresh.to_string()])?;
-            let kept = tx.first("SELECT value FROM meta WHERE key = 'host'", [], |row| rows::id(row, 0))?;
-            kept.ok_or(StoreError::NotFound)
+            let host: Option<String> =
+                tx.first("SELECT host FROM node WHERE uuid = ?1", [node.to_string()], |row| row.get(0))?;
+            let host = host.ok_or(StoreError::NotFound)?;
+            if drained {
+                tx.execute(
+                    "INSERT OR IGNORE INTO drained_host (host, since_ms) VALUES (?1, ?2)",
+                    params![host, tx.now_ms],
+                )?;
+            } else {
+                tx.execute("DELETE FROM drained_host WHERE host = ?1", [host])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool> {
+        let duty = duty.to_owned();
+        self.write(move |tx| {
+            tx.end_expired_leases()?;
+            if !tx.lease_lives(node)? {
+                return Err(StoreError::LeaseLost);
+            }
+            tx.execute(
+                "INSERT INTO duty (name, node) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET node = ?2
+                 WHERE NOT EXISTS (SELECT 1 FROM node AS n WHERE n.uuid = duty.node)",
+                params![duty, node.to_string()],
+            )?;
+            tx.exists("SELECT 1 FROM duty WHERE name = ?1 AND node = ?2", params![duty, node.to_string()])
+        })
+        .await
+    }
+
+    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>> {
+        if text.len() > TOLD_MAX_BYTES {
+            return Err(StoreError::TooLarge { limit_bytes: TOLD_MAX_BYTES as u64 });
+        }
+        let text = text.to_owned();
+        self.write(move |tx| {
+            tx.end_expired_leases()?;
+            let told =
+                tx.execute("UPDATE node SET told = ?2 WHERE uuid = ?1", params![node.to_string(), text])?;
+            if told == 0 {
+                return Err(StoreError::LeaseLost);
+            }
+            let mut others =
+                tx.prepare("SELECT told FROM node WHERE uuid <> ?1 AND told IS NOT NULL ORDER BY uuid")?;
+            let others = others.query_map([node.to_string()], |row| row.get(0))?;
+            Ok(others.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn kept(&self, key: &str, fresh: &str) -> Result<String> {
+        let (key, fresh) = (key.to_owned(), fresh.to_owned());
+        self.write(move |tx| {
+            tx.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)", [&key, &fresh])?;
+            tx.first("SELECT value FROM meta WHERE key = ?1", [&key], |row| row.get(0))?
+                .ok_or(StoreError::NotFound)
         })
         .await
     }
 }
 
 impl Tx<'_> {
+    /// Whether nothing is to be given to `node`, since its host is drained.
+    pub(super) fn is_drained(&self, node: NodeId) -> Result<bool> {
+        self.exists(
+            "SELECT 1 FROM node AS n JOIN drained_host AS d ON d.host = n.host WHERE n.uuid = ?1",
+            [node.to_string()],
+        )
+    }
+
+    /// Removes the nodes that are proven to be gone.
+    fn remove_gone(&self, gone: Gone) -> Result<()> {
+        let all = matches!(gone, Gone::All);
+        let host = host_of(gone).map(|host| host.to_string());
+        if !all && host.is_none() {
+            return Ok(());
+        }
+        let mut found = self.prepare("SELECT uuid FROM node WHERE ?1 OR host = ?2")?;
+        let found: Vec<String> =
+            found.query_map(params![all, host], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        found.iter().try_for_each(|node| self.remove_node(node))
+    }
+
     fn open_grace_if_away(&self) -> Result<()> {
         let leases = self.leases()?;
         if leases.was_away() { self.set_grace(leases.grace_after_heartbeat()) } else { Ok(()) }
@@ -75,5 +154,13 @@ impl Tx<'_> {
     fn set_grace(&self, until_ms: i64) -> Result<()> {
         self.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('grace_until_ms', ?1)", [until_ms])?;
         Ok(())
+    }
+}
+
+/// The host whose former processes are gone, if it is that alone.
+pub(super) fn host_of(gone: Gone) -> Option<HostId> {
+    match gone {
+        Gone::Host(host) => Some(host),
+        Gone::Unproven | Gone::All => None,
     }
 }

@@ -6,8 +6,9 @@ use longhaul_model::resource::{ApiOutcome, ApiRecord, Message};
 use rusqlite::{OptionalExtension, params};
 
 use super::deliveries::read_hook;
+use super::nodes::host_of;
 use super::{Result, SqliteStore, rows};
-use crate::{Records, StoreError};
+use crate::{Gone, Records, StoreError};
 
 #[async_trait]
 impl Records for SqliteStore {
@@ -20,7 +21,8 @@ impl Records for SqliteStore {
         self.write(move |tx| {
             let json = to_json(&outcome)?;
             let finished = tx.execute(
-                "UPDATE api_record SET outcome = ?2, finished_ms = ?3 WHERE id = ?1",
+                "UPDATE api_record SET outcome = coalesce(outcome, ?2), finished_ms = coalesce(finished_ms, ?3)
+                 WHERE id = ?1",
                 params![id.as_str(), json, tx.now_ms],
             )?;
             if finished == 0 { Err(StoreError::NotFound) } else { Ok(()) }
@@ -32,7 +34,7 @@ impl Records for SqliteStore {
         let id = id.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT account, expires_ms, outcome, message, created_ms, finished_ms
+                "SELECT account, expires_ms, outcome, message, created_ms, finished_ms, host
                  FROM api_record WHERE id = ?1",
             )?;
             let found = statement.query_row([id.as_str()], |row| {
@@ -48,6 +50,7 @@ impl Records for SqliteStore {
                     hook: None,
                     message,
                     finished_ms: row.get(5)?,
+                    host: rows::maybe_id(row, 6)?,
                 };
                 Ok((record, row.get::<_, Option<String>>(2)?))
             });
@@ -61,12 +64,15 @@ impl Records for SqliteStore {
         .await
     }
 
-    async fn cut_records(&self, outcome: ApiOutcome) -> Result<u64> {
+    async fn cut_records(&self, outcome: ApiOutcome, gone: Gone) -> Result<u64> {
         self.write(move |tx| {
+            tx.end_expired_leases()?;
             let json = to_json(&outcome)?;
+            let host = host_of(gone).map(|host| host.to_string());
             let cut = tx.execute(
-                "UPDATE api_record SET outcome = ?1, finished_ms = ?2 WHERE outcome IS NULL",
-                params![json, tx.now_ms],
+                "UPDATE api_record SET outcome = ?1, finished_ms = ?2 WHERE outcome IS NULL
+                 AND (?3 OR host = ?4 OR host NOT IN (SELECT n.host FROM node AS n))",
+                params![json, tx.now_ms, matches!(gone, Gone::All), host],
             )?;
             Ok(cut as u64)
         })

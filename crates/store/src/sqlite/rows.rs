@@ -161,7 +161,8 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
 }
 
 /// The columns of a node, in the order that `node` reads them.
-pub(super) const NODE: &str = "j.uuid, j.host, j.host_name, j.join_ms, j.heartbeat_ms";
+pub(super) const NODE: &str = "j.uuid, j.host, j.host_name, j.join_ms, j.heartbeat_ms, j.address, j.version,
+    EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = j.host)";
 
 pub(super) fn node(row: &Row<'_>) -> Result<Node> {
     Ok(Node {
@@ -170,6 +171,9 @@ pub(super) fn node(row: &Row<'_>) -> Result<Node> {
         host_name: row.get(2)?,
         join_ms: row.get(3)?,
         heartbeat_ms: row.get(4)?,
+        address: row.get(5)?,
+        version: row.get(6)?,
+        drained: row.get(7)?,
     })
 }
 
@@ -188,6 +192,7 @@ pub(super) fn storage(row: &Row<'_>) -> Result<Storage> {
         mount: row.get(12)?,
         pool: pool.map(|p| serde_json::from_str(&p)).transpose().map_err(|_| damaged(13, "a pool"))?,
         host: maybe_id(row, 5)?,
+        elsewhere: None,
         state: StorageState::from_name(&state).ok_or_else(|| damaged(6, "a state"))?,
         status: row.get(7)?,
         total_bytes: count(row, 8)?,

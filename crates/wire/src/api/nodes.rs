@@ -4,9 +4,20 @@
 
 use longhaul_model::query::Resource;
 
-use super::{Answer, Kind, Method, Op, Operation, Target, Wrapper};
+use super::{Answer, Kind, Method, Op, Operation, Param, Target, Wrapper};
 
 const ACTIONS: &str = "/management-nodes/actions";
+const NODE: Param = Param::url_of("ManagementNodeVO", "uuid", "The UUID of the management node.");
+
+/// An action of admins on one node.
+const fn action(op: Op, name: &'static str, key: &'static str) -> Operation {
+    Operation {
+        admin_only: true,
+        params: &[NODE],
+        answer: Answer::Inventory("ManagementNodeInventory"),
+        ..Operation::new(op, name, Method::Put, "/management-nodes/{uuid}/actions", Wrapper::Action(key))
+    }
+}
 
 /// A fact about the node that anybody may ask for.
 const fn fact(op: Op, name: &'static str, path: &'static str, key: &'static str) -> Operation {
@@ -28,6 +39,16 @@ pub(super) const ROWS: &[Operation] = &[
             "/management-nodes",
             Wrapper::None,
         )
+    },
+    Operation {
+        message_class: "longhaul.APIDrainManagementNodeMsg",
+        summary: "Drain a management node: its host takes no jobs, and hands over what another node can go on with",
+        ..action(Op::DrainManagementNode, "DrainManagementNode", "drainManagementNode")
+    },
+    Operation {
+        message_class: "longhaul.APIUndrainManagementNodeMsg",
+        summary: "End the drain of a management node's host: it takes jobs again",
+        ..action(Op::UndrainManagementNode, "UndrainManagementNode", "undrainManagementNode")
     },
     Operation {
         kind: Kind::Sync,

@@ -78,6 +78,10 @@ pub enum Op {
     DeleteAccessKey,
     /// `GET /management-nodes`, `GET /management-nodes/{uuid}`
     QueryManagementNode,
+    /// `PUT /management-nodes/{uuid}/actions` `drainManagementNode`
+    DrainManagementNode,
+    /// `PUT /management-nodes/{uuid}/actions` `undrainManagementNode`
+    UndrainManagementNode,
     /// `PUT /management-nodes/actions` `getVersion`
     GetVersion,
     /// `PUT /management-nodes/actions` `getCurrentTime`

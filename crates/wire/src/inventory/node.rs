@@ -25,6 +25,17 @@ pub struct ManagementNodeInventory {
     /// Its newest heartbeat.
     #[schema(max_length = 40)]
     pub heart_beat: String,
+    /// Where its API is reached; absent of a node that does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(max_length = 255)]
+    pub address: Option<String>,
+    /// The release that it runs; absent of a node that does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(max_length = 255)]
+    pub version: Option<String>,
+    /// Whether its host is drained: it takes no jobs.
+    #[serde(default)]
+    pub drained: bool,
 }
 
 impl ManagementNodeInventory {
@@ -35,6 +46,9 @@ impl ManagementNodeInventory {
             host_name: node.host_name.clone(),
             join_date: format.text(node.join_ms),
             heart_beat: format.text(node.heartbeat_ms),
+            address: node.address.clone(),
+            version: node.version.clone(),
+            drained: node.drained,
         }
     }
 }

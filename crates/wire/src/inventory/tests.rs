@@ -145,6 +145,7 @@ fn storages_and_volumes_have_their_keys() {
         mount: None,
         pool: None,
         host: Some(HostId::from_bits(4)),
+        elsewhere: None,
         state: StorageState::Enabled,
         status: "Connected".to_owned(),
         total_bytes: 10,

@@ -1,0 +1,160 @@
+//! Draining a host: who hands what over, and until when. That the store gives a drained node nothing is a case of its
+//! conformance suite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use longhaul_model::{AccountId, ApiId, Fault, HostId, Job, JobId, JobState, NodeId, Runtime, SlotClass};
+use longhaul_store::{MemoryStore, Store, StoreOptions};
+use serde_json::{Map, Value, json};
+
+use crate::engine::Caller;
+use crate::handler::Ended;
+use crate::submit::{SubmitAnswer, SubmitRequest};
+use crate::{
+    CheckRequest, Checked, Engine, EngineConfig, JobContext, JobHandler, JobType, Registry, RestartRule,
+    Success, TokioRuntime,
+};
+
+/// Runs until it is told to stop.
+struct Endless(&'static str, RestartRule);
+
+#[async_trait]
+impl JobHandler for Endless {
+    fn job_type(&self) -> JobType {
+        JobType {
+            name: self.0,
+            description: "",
+            cancelable: true,
+            resumable: true,
+            cleanable: true,
+            ordered: false,
+            class: SlotClass::BuiltIn,
+            restart: self.1,
+            admin_only: false,
+            schema: || json!({}),
+        }
+    }
+
+    async fn check(&self, _request: &CheckRequest) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
+        let why = context.stopped().await;
+        Err(Ended::Stopped(crate::Stopped(why)))
+    }
+
+    async fn undo(&self, _context: &JobContext) -> Result<Map<String, Value>, Fault> {
+        Ok(Map::new())
+    }
+}
+
+const MOVES: &str = "Moves";
+const STAYS: &str = "Stays";
+
+struct Nodes {
+    runtime: Arc<dyn Runtime>,
+    store: Arc<dyn Store>,
+}
+
+impl Nodes {
+    fn new() -> Self {
+        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
+        Self { runtime, store }
+    }
+
+    async fn start(&self, host: u128) -> Arc<Engine> {
+        let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
+        let config = EngineConfig {
+            host: HostId::from_bits(host),
+            heartbeat: Duration::from_millis(20),
+            poll: Duration::from_millis(20),
+            ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32])
+        };
+        let registry = Registry::default()
+            .with(Arc::new(Endless(MOVES, RestartRule::Resume)))
+            .with(Arc::new(Endless(STAYS, RestartRule::Fail)));
+        Engine::start(self.store.clone(), self.runtime.clone(), registry, config).await.unwrap()
+    }
+
+    async fn submit(&self, to: &Arc<Engine>, job_name: &str) -> JobId {
+        let caller = Caller { account: AccountId::from_bits(1), admin: true, record: None };
+        let id = JobId::random(&*self.runtime);
+        let request = SubmitRequest {
+            name: None,
+            description: None,
+            job_name: job_name.to_owned(),
+            job_data: "{}".to_owned(),
+            data: json!({}),
+            target: None,
+            resource_uuid: Some(id),
+            system_tags: Vec::new(),
+            user_tags: Vec::new(),
+            api_id: ApiId::random(&*self.runtime),
+            dry_run: false,
+        };
+        assert!(matches!(to.submit(&caller, request).await.unwrap(), SubmitAnswer::Job(_)));
+        id
+    }
+
+    /// Waits until the job is so.
+    async fn until(&self, id: JobId, is_so: impl Fn(&Job) -> bool) {
+        let begun = self.runtime.monotonic();
+        loop {
+            let job = self.store.job(id).await.unwrap().unwrap();
+            if is_so(&job) {
+                return;
+            }
+            assert!(self.runtime.monotonic() < begun + Duration::from_secs(20), "{job:?}");
+            self.runtime.sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn runs_on(&self, id: JobId, node: NodeId) {
+        self.until(id, |job| job.state == JobState::Running && job.node == Some(node)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_drained_host_hands_over_what_another_node_can_go_on_with() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let (moves, stays) = (nodes.submit(&first, MOVES).await, nodes.submit(&first, STAYS).await);
+    nodes.runs_on(moves, first.node()).await;
+    nodes.runs_on(stays, first.node()).await;
+    let second = nodes.start(2).await;
+    second.drain_node(first.node(), true).await.unwrap();
+    nodes.runs_on(moves, second.node()).await;
+    nodes.runs_on(stays, first.node()).await;
+    assert!(first.is_drained() && !first.is_ready() && second.is_ready());
+    assert_eq!(first.attempts_here(), 1, "what would fail elsewhere runs on");
+    let new = nodes.submit(&first, MOVES).await;
+    nodes.runs_on(new, second.node()).await;
+}
+
+#[tokio::test]
+async fn a_drain_lasts_over_a_restart_of_the_host_until_it_is_ended() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    first.drain_node(first.node(), true).await.unwrap();
+    assert!(first.is_drained(), "its own node hears it at once");
+    first.drain(Duration::from_secs(5)).await;
+    let again = nodes.start(1).await;
+    assert!(again.is_drained());
+    let waiting = nodes.submit(&again, MOVES).await;
+    assert_eq!(nodes.store.job(waiting).await.unwrap().unwrap().state, JobState::Waiting);
+    again.drain_node(again.node(), false).await.unwrap();
+    nodes.runs_on(waiting, again.node()).await;
+}
+
+#[tokio::test]
+async fn who_drains_an_unknown_node_is_told_so() {
+    let nodes = Nodes::new();
+    let node = nodes.start(1).await;
+    let fault = node.drain_node(NodeId::random(&*nodes.runtime), true).await.unwrap_err();
+    assert_eq!(fault.code, longhaul_model::Code::NotFound);
+    assert!(node.is_ready());
+}

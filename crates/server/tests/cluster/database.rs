@@ -1,0 +1,114 @@
+//! The databases of the tests: one for each, made and dropped by `psql`; or a whole server of a test's own, which it may
+//! kill.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::place::{said, shown};
+
+/// Names the server where each test makes a database of its own.
+const SERVER: &str = "LONGHAUL_TEST_POSTGRES";
+
+/// A database of one test, dropped with it.
+#[derive(Debug)]
+pub struct Database {
+    /// Its URL, with the password.
+    pub url: String,
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// A new one of that name on the server of the tests.
+    pub fn new(test: &str) -> Self {
+        let server = std::env::var(SERVER).unwrap_or_else(|_| {
+            panic!(
+                "{SERVER} is not set: start a server and name it,\n  export {SERVER}=\"$(tests/tools/postgres-dev.sh \
+                 start DIR)\""
+            )
+        });
+        Self::on(server, test)
+    }
+
+    fn on(server: String, test: &str) -> Self {
+        let name = format!("nodes_{test}");
+        let url = of(&server, &name);
+        let database = Self { url, server, name };
+        database.drop_it();
+        said("psql", &[&database.server, "-qc", &format!("CREATE DATABASE {}", database.name)]);
+        database
+    }
+
+    /// The rows of a query, one a line, their columns separated by `|`.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        said("psql", &[&self.url, "-qAtc", sql]).lines().map(str::to_owned).collect()
+    }
+
+    /// The one number that a query answers.
+    pub fn number(&self, sql: &str) -> u64 {
+        let rows = self.rows(sql);
+        rows.first().and_then(|row| row.parse().ok()).unwrap_or_else(|| panic!("{sql}: {rows:?}"))
+    }
+
+    fn drop_it(&self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let _ = Command::new("psql").args([&self.server, "-qc", &sql]).output();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.drop_it();
+        }
+    }
+}
+
+/// The URL of another database of the same server.
+fn of(server: &str, name: &str) -> String {
+    let (place, query) = server.split_once('?').map_or((server, None), |(place, query)| (place, Some(query)));
+    let (place, _) = place.rsplit_once('/').expect("a URL with a database");
+    format!("{place}/{name}{}", query.map(|query| format!("?{query}")).unwrap_or_default())
+}
+
+/// A server of one test's own.
+#[derive(Debug)]
+pub struct DatabaseServer {
+    dir: PathBuf,
+    /// A database on it; its server goes first.
+    pub database: Database,
+}
+
+impl DatabaseServer {
+    /// A new one, in a short directory that its own user can reach.
+    pub fn new(test: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("longhaul-{test}-{}", std::process::id()));
+        let told = tool("start", &dir);
+        let url = told.lines().last().expect("its URL").to_owned();
+        Self { database: Database::on(url, test), dir }
+    }
+
+    /// Kills it with all its processes.
+    pub fn kill(&self) {
+        tool("kill", &self.dir);
+    }
+
+    /// Starts it again, under the same URL.
+    pub fn start(&self) {
+        tool("start", &self.dir);
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).args(["clean", &shown(&self.dir)]).output();
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/postgres-dev.sh")
+}
+
+fn tool(what: &str, dir: &Path) -> String {
+    said(&shown(&script()), &[what, &shown(dir)])
+}
