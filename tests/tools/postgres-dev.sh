@@ -21,6 +21,7 @@
 #                             where no outgoing connection can sit on it while the server is down)
 #              PG_DEV_LOCALE  ICU locale (default en-US: sorts unlike C, so that a forgotten COLLATE shows)
 set -euo pipefail
+shopt -s inherit_errexit
 
 cmd="${1:-}"; dir="${2:-}"
 usage() { sed -n '2,/^set -e/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2; exit 2; }
@@ -73,7 +74,8 @@ free_port() {
 }
 secret() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 psql_as_super() {
-  PGPASSWORD="$(cat "$dir/superuser.password")" PGCONNECT_TIMEOUT=15 "$bin/psql" -X -q -v ON_ERROR_STOP=1 \
+  # HOME: the caller's own certificates and password file are no business of this server.
+  HOME="$dir" PGPASSWORD="$(cat "$dir/superuser.password")" PGCONNECT_TIMEOUT=15 "$bin/psql" -X -q -v ON_ERROR_STOP=1 \
     -h 127.0.0.1 -p "$(cat "$dir/port")" -U postgres "$@"
 }
 url_of() { # ROLE PASSWORD-FILE
@@ -128,7 +130,6 @@ make_data() {
   fi
   (umask 077; secret >"$dir/password"; secret >"$dir/superuser.password")
   [ -z "$user" ] || chown "$user" "$dir/superuser.password"
-  # Later, each test that ends makes as many sessions as it likes: the password is loopback's only lock.
   as "$bin/initdb" -D "$data" -U postgres --pwfile="$dir/superuser.password" --encoding=UTF8 --auth=scram-sha-256 \
     --locale=C.UTF-8 --locale-provider=icu --icu-locale="${PG_DEV_LOCALE:-en-US}" >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2; exit 1; }
   echo "${PG_DEV_PORT:-$(free_port)}" >"$dir/port"
@@ -192,7 +193,8 @@ do_status() {
 }
 locked() { # one at a time; the server must not inherit the lock, nor the caller's stdout
   exec 9>"$dir/.lock"; flock 9; exec 8>&1 1>&2
-  out="$("$@" 9>&- 8>&-)" || exit 1
+  # No `|| exit` here: it would switch off -e in all that is called.
+  out="$("$@" 9>&- 8>&-)"
   [ -z "$out" ] || echo "$out" >&8
 }
 do_restart() { do_stop; do_start; }
