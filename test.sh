@@ -8,7 +8,8 @@
 #
 # LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated, LONGHAUL_FUZZ_SECONDS (3) for how long each fuzz target
 # runs. Tests that kill processes in rounds read LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in
-# full. How much schemathesis asks is said in tests/schemathesis/run.sh. Last line: `N passed, N failed`.
+# full. LONGHAUL_TEST_CEPH_CONF and LONGHAUL_TEST_POSTGRES name a cluster and a PostgreSQL server (a URL) to use in the
+# place of those that are started for the suites. How much schemathesis asks is said in tests/schemathesis/run.sh. Last line: `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -17,6 +17,7 @@ run_suites() {
     rm -f "$COUNTS"
     step "build of all tests" cargo test --workspace --locked --no-run --quiet
     step "a Ceph cluster of one node" start_ceph
+    step "a PostgreSQL server" start_postgres
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
     timed "simulation" run_simulation || failed=1
@@ -25,7 +26,7 @@ run_suites() {
         timed "${client%%|*}" run_client_suite "${client%%|*}" "${client#*|}" || failed=1
     done
     timed "bench binary builds" cargo build --locked --quiet -p longhaul-bench || failed=1
-    stop_ceph
+    stop_servers
     if [[ $failed -eq 0 && $write_floor == yes ]]; then
         python3 scripts/suites.py write-floor "$COUNTS"
     fi
@@ -37,7 +38,7 @@ run_suites() {
 start_ceph() {
     [[ -n ${LONGHAUL_TEST_CEPH_CONF:-} ]] && return 0
     CEPH_DIR=$(mktemp -d --suffix=.longhaul-ceph)
-    trap stop_ceph EXIT
+    trap stop_servers EXIT
     LONGHAUL_TEST_CEPH_CONF=$(CEPH_DEV_CEPHX=1 tests/tools/ceph-dev-cluster.sh start "$CEPH_DIR/cluster" | tail -1) ||
         return 1
     [[ -f $LONGHAUL_TEST_CEPH_CONF ]] || { broken "the Ceph cluster did not start; see above"; return 1; }
@@ -49,6 +50,32 @@ stop_ceph() {
     tests/tools/ceph-dev-cluster.sh clean "$CEPH_DIR/cluster" 2>/dev/null || true
     rm -rf "$CEPH_DIR"
     CEPH_DIR=
+}
+
+# On loopback, in a directory of its own, stopped and deleted however the script ends; a server whose URL
+# LONGHAUL_TEST_POSTGRES holds is used as it is: each test makes a database of its own there.
+start_postgres() {
+    [[ -n ${LONGHAUL_TEST_POSTGRES:-} ]] && return 0
+    POSTGRES_DIR=$(mktemp -d --suffix=.longhaul-postgres)
+    trap stop_servers EXIT
+    PG_DEV_BIN=$(postgres_bin) || return 1
+    export PG_DEV_BIN
+    LONGHAUL_TEST_POSTGRES=$(tests/tools/postgres-dev.sh start "$POSTGRES_DIR" | tail -1)
+    [[ $LONGHAUL_TEST_POSTGRES == postgres://* ]] ||
+        { broken "the PostgreSQL server did not start; see above"; return 1; }
+    export LONGHAUL_TEST_POSTGRES
+}
+
+stop_postgres() {
+    [[ -n ${POSTGRES_DIR:-} ]] || return 0
+    tests/tools/postgres-dev.sh clean "$POSTGRES_DIR" 2>/dev/null || true
+    rm -rf "$POSTGRES_DIR"
+    POSTGRES_DIR=
+}
+
+stop_servers() {
+    stop_ceph
+    stop_postgres
 }
 
 # The table, the floor, the closing line; ends the script with the verdict.

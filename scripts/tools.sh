@@ -71,7 +71,47 @@ install_suite_tools() {
         sha256sum:coreutils jq:jq cmp:diffutils javac:default-jdk-headless nginx:nginx-light \
         ceph-mon:ceph-mon ceph-mgr:ceph-mgr ceph-osd:ceph-osd ceph:ceph-common rbd:ceph-common || return 1
     need_python_venv || return 1
-    need_gson
+    need_gson || return 1
+    need_postgres
+}
+
+readonly POSTGRES_LEAST=15
+
+# The folder of the newest PostgreSQL server of at least POSTGRES_LEAST; it is in nobody's PATH on Debian.
+postgres_bin() {
+    local newest
+    newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -1)
+    [[ -x $newest ]] || newest=$(readlink -f "$(command -v initdb || true)" || true)
+    [[ -x $newest ]] || return 1
+    [[ $("${newest%/*}/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/') -ge $POSTGRES_LEAST ]] || return 1
+    echo "${newest%/*}"
+}
+
+pgbouncer_here() { (PATH=$PATH:/usr/sbin; command -v pgbouncer >/dev/null); }
+
+# The programs alone: Debian's packages would make a server that runs on port 5432 for good, and a pooler on 6432.
+need_postgres() {
+    local packages=()
+    postgres_bin >/dev/null || packages+=(postgresql)
+    pgbouncer_here || packages+=(pgbouncer)
+    [[ ${#packages[@]} -gt 0 ]] || return 0
+    echo "installing: ${packages[*]}"
+    local no_cluster=/etc/postgresql-common/createcluster.d/longhaul-tests.conf no_start=/usr/sbin/policy-rc.d
+    local was_there=yes
+    as_root mkdir -p "${no_cluster%/*}"
+    echo "create_main_cluster = false" | as_root tee "$no_cluster" >/dev/null
+    if [[ ! -e $no_start ]]; then
+        was_there=no
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$no_start" >/dev/null
+        as_root chmod 755 "$no_start"
+    fi
+    apt_install "${packages[@]}"
+    as_root rm -f "$no_cluster"
+    as_root rmdir -p --ignore-fail-on-non-empty "${no_cluster%/*}"
+    [[ $was_there == yes ]] || as_root rm -f "$no_start"
+    postgres_bin >/dev/null ||
+        { broken "there is no PostgreSQL server of version $POSTGRES_LEAST or later; install Debian's package postgresql, or put the folder of initdb and postgres into PATH"; return 1; }
+    pgbouncer_here || { broken "pgbouncer is not installed; install Debian's package pgbouncer"; return 1; }
 }
 
 # A library, so no program tells whether it is there.
