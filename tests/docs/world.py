@@ -1,7 +1,8 @@
 """Where the blocks of one document run: a scratch directory, a server on port 8080, a shell that remembers.
 
 A document's blocks share the server, and the variables, functions and working directory of its shell. Paths that a
-reader would have on a machine of their own (`/srv`, `/var/lib/longhaul`) are below the scratch directory.
+reader would have on a machine of their own (`/srv`, `/var/lib/longhaul`) are below the scratch directory. A reader's
+database server, `db.example`, is a PostgreSQL that is started for the document; the password of its superuser is in ~/.pgpass.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
@@ -65,6 +67,8 @@ class World:
         self._write("password", "password\n")
         self._write("serve.out", "")
         self._write("state", f"cd {scratch}/work\n")
+        self._tool = repository / "tests/tools/postgres-dev.sh"
+        self._database: Optional[str] = None
         self._server: Optional[subprocess.Popen] = None
         self._servers_started = 0
 
@@ -99,6 +103,8 @@ class World:
 
     def shell(self, text: str) -> Tuple[int, str]:
         """Runs a block of a shell; its status and what a reader would see."""
+        if "db.example" in text and self._database is None:
+            self._start_database()
         for theirs, ours in self._paths():
             text = text.replace(theirs, ours)
         script = self._write("block.sh", SHELL + "@block@").read_text().replace("@block@", text)
@@ -127,7 +133,26 @@ class World:
             ("cargo run --release -- ", "longhaul "),
             ("/var/lib/longhaul", f"{self.scratch}/var/lib/longhaul"),
             ("/srv/", f"{self.scratch}/srv/"),
+            ("db.example", ADDRESS.split(":")[0]),
         ]
+
+    def _start_database(self) -> None:
+        """PostgreSQL on the port that everybody expects, with nothing in it."""
+        # Below /tmp: PostgreSQL runs as a user of its own, who must be able to come there.
+        self._database = tempfile.mkdtemp(suffix=".longhaul-docs-postgres")
+        environment = {**self.environment(), "PG_DEV_PORT": "5432"}
+        tool = [str(self._tool)]
+        subprocess.run([*tool, "start", self._database], check=True, env=environment, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        url = subprocess.run([*tool, "superurl", self._database], check=True, env=environment, stdout=subprocess.PIPE,
+                             text=True).stdout.strip()
+        # A reader has not made these yet.
+        server, _, _ = url.rpartition("/")
+        subprocess.run(["psql", "-q", f"{server}/postgres", "-c", "DROP DATABASE longhaul", "-c", "DROP ROLE longhaul"],
+                       check=True, env=environment)
+        password = url.split("//postgres:")[1].split("@")[0]
+        passwords = self._write("home/.pgpass", f"{ADDRESS.split(':')[0]}:5432:*:postgres:{password}\n")
+        passwords.chmod(0o600)
 
     def stop(self) -> None:
         """Ends the servers: the document's, and those that its blocks started."""
@@ -145,6 +170,9 @@ class World:
     def close(self) -> Optional[str]:
         """Ends everything; answers what is wrong with the servers' logs."""
         self.stop()
+        if self._database is not None:
+            subprocess.run([str(self._tool), "clean", self._database], check=False, stderr=subprocess.DEVNULL)
+            shutil.rmtree(self._database, ignore_errors=True)
         for name in ("server.log", "serve.err"):
             log = self.scratch / name
             if log.exists() and "panicked" in log.read_text(errors="replace"):

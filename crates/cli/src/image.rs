@@ -2,7 +2,7 @@
 //! brings them out in `export`, elsewhere in `migrate`. Where they are kept is `image storage`, in `shelf`.
 
 mod add;
-mod bar;
+pub(crate) mod bar;
 mod change;
 mod download;
 mod export;

@@ -35,6 +35,7 @@ mod tests;
 pub use client::Client;
 pub use error::ClientError;
 pub use exit::{EXITS, Exit, exit_help};
+pub use image::bar::Bytes as ByteBar;
 pub use human::{bytes as human_bytes, duration as human_duration, parse_bytes};
 pub use reference::reference_markdown;
 pub use run::{Command, Globals, run};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::house::StoreCommand;
 use crate::quickstart::QuickstartArgs;
 use crate::tempdir::TempDir;
 use crate::{Layers, Settings};
@@ -29,6 +30,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// See the main job on real data: a qcow2 volume moves between two storages, verified bit for bit.
     Quickstart(QuickstartArgs),
+    /// The store as a whole: back it up, check it, move it to PostgreSQL
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// A command of the client.
     #[command(flatten)]
     Client(longhaul_cli::Command),

@@ -22,8 +22,10 @@ const KEY_FILE: &str = "secret.key";
 pub const HOST_FILE: &str = "host.uuid";
 /// Under which name a shared store knows its key.
 const CHECK_KEY: &str = "secret.check";
+/// The file that says where the embedded store has moved to; while it is there, the one here is not opened.
+pub(crate) const MOVED_FILE: &str = "store.moved";
 /// The embedded store's file.
-const STORE_FILE: &str = "longhaul.db";
+pub(crate) const STORE_FILE: &str = "longhaul.db";
 
 /// The locked directory. Dropping it lets another process in.
 #[derive(Debug)]
@@ -103,9 +105,16 @@ impl DataDir {
     /// the store puts beside it is as private.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made; it has moved to a database.
     pub fn store_path(&self) -> Result<PathBuf> {
         let path = self.path.join(STORE_FILE);
+        if let Some(place) = self.moved_to()? {
+            bail!(
+                "the store of {} has moved to {place}: start with --store and that URL. Only if the move broke off, or all that happened since is to be given up: stop every server on that database, and remove {}",
+                self.path.display(),
+                self.path.join(MOVED_FILE).display()
+            );
+        }
         OpenOptions::new()
             .append(true)
             .create(true)
@@ -119,6 +128,32 @@ impl DataDir {
                 )
             })?;
         Ok(path)
+    }
+
+    /// Where the embedded store has moved to, if it has.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn moved_to(&self) -> Result<Option<String>> {
+        let place = read_if_there(&self.path.join(MOVED_FILE))?;
+        Ok(place.map(|place| String::from_utf8_lossy(&place).trim().to_owned()))
+    }
+
+    /// Notes on disk that the embedded store has moved to `place`, a URL without its password.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn mark_moved(&self, place: &str) -> Result<()> {
+        write_private(&self.path.join(MOVED_FILE), format!("{place}\n").as_bytes())
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn unmark_moved(&self) -> Result<()> {
+        let mark = self.path.join(MOVED_FILE);
+        fs::remove_file(&mark).with_context(|| format!("{} cannot be removed", mark.display()))
     }
 
     /// The key of the secrets at rest of the store in this directory, made at the first start, or the one in `file`.

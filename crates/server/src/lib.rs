@@ -14,6 +14,7 @@ pub mod egress;
 mod exports;
 pub mod global_config;
 pub mod hooks;
+pub mod house;
 pub mod images;
 pub mod janitor;
 pub mod legacy;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use longhaul_server::command_line::{self, Cli, Command, ServeArgs};
-use longhaul_server::{Node, quickstart};
+use longhaul_server::{Node, house, quickstart};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Serve(args) => told(serve(args).await),
             Command::Quickstart(args) => told(quickstart::run(args).await),
+            Command::Store(command) => told(house::run(command).await),
             Command::Client(command) => {
                 longhaul_cli::run(cli.globals, command, command_line::command()).await
             }

@@ -8,6 +8,7 @@ pub mod derived;
 pub mod error;
 pub mod faulty;
 mod history;
+pub mod house;
 pub mod images;
 mod lease;
 mod life;

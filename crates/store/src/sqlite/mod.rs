@@ -47,6 +47,7 @@ use crate::StoreError;
 use crate::options::StoreOptions;
 pub use migrate::{MIGRATIONS, Migration};
 pub use open::OpenError;
+pub(crate) use open::onlooker;
 pub use stats::Stats;
 use tx::Tx;
 

@@ -90,6 +90,27 @@ pub(super) fn reader(path: &Path, options: &StoreOptions) -> Result<Connection, 
     Ok(connection)
 }
 
+/// A connection to a store that may be another process's, and the number of its schema: it reads only, migrates
+/// nothing, and leaves the log as it is.
+pub(crate) fn onlooker(path: &Path) -> Result<(Connection, i32), OpenError> {
+    count_no_memory();
+    if !path.is_file() {
+        return Err(unusable(path, &"there is no such file"));
+    }
+    check_header(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|error| unusable(path, &error))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let schema = check_version(path, &connection)?;
+    if schema == 0 {
+        return Err(unusable(path, &"nothing was ever stored in it"));
+    }
+    connection.busy_timeout(BUSY)?;
+    connection
+        .execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF")?;
+    Ok((connection, schema))
+}
+
 /// The connection that moves the log into the file.
 pub(super) fn checkpointer(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -184,10 +205,12 @@ fn check_directory(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn check_version(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+/// Answers the schema's number.
+fn check_version(path: &Path, connection: &Connection) -> Result<i32, OpenError> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
     let version = pragma("user_version").map_err(|error| unusable(path, &error))?;
-    check(path, version, pragma("application_id").map_err(|error| unusable(path, &error))?)
+    check(path, version, pragma("application_id").map_err(|error| unusable(path, &error))?)?;
+    Ok(version)
 }
 
 fn check(path: &Path, version: i32, application: i32) -> Result<(), OpenError> {

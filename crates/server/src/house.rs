@@ -1,0 +1,74 @@
+//! `longhaul store`: what an operator does with a store as a whole. One file per command; the work is in
+//! `longhaul_store::house`. These need no server, and `backup` and `check` mind none.
+
+mod backup;
+mod check;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::Layers;
+use crate::data_dir::STORE_FILE;
+
+/// A command about a store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy the embedded store into a file of its own, while its server runs; the copy is checked
+    Backup(backup::BackupArgs),
+    /// Look whether a store is sound; ends with 1 where it is not. Its server may run
+    Check(check::CheckArgs),
+}
+
+/// Which server's store is meant.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The server's data directory [default: ./longhaul-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's TOML file of settings, if that says where its data directory is
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The data directory as the server would have it: by flag, environment, file, or the default.
+    ///
+    /// # Errors
+    /// The settings cannot be read.
+    fn data_dir(self) -> Result<PathBuf> {
+        let mut layers = Layers::default();
+        if let Some(file) = self.config.or_else(|| std::env::var_os("LONGHAUL_CONFIG").map(PathBuf::from)) {
+            layers.file(&file)?;
+        }
+        let environment = std::env::vars_os();
+        layers.environment(
+            environment.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        );
+        if let Some(dir) = self.data_dir {
+            layers.set("dataDir", &dir.to_string_lossy(), "--data-dir")?;
+        }
+        Ok(layers.settings()?.data_dir)
+    }
+
+    /// The file of the embedded store there.
+    ///
+    /// # Errors
+    /// As `data_dir`.
+    fn store_file(self) -> Result<PathBuf> {
+        Ok(self.data_dir()?.join(STORE_FILE))
+    }
+}
+
+/// Runs a command; its answer is on stdout, how far it is on stderr.
+///
+/// # Errors
+/// What stands in the way, and what to do.
+pub async fn run(command: StoreCommand) -> Result<ExitCode> {
+    match command {
+        StoreCommand::Backup(args) => backup::run(args).await,
+        StoreCommand::Check(args) => check::run(args).await,
+    }
+}
