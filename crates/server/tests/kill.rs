@@ -36,6 +36,8 @@ mod evacuate;
 mod fences;
 #[path = "kill/guards.rs"]
 mod guards;
+#[path = "kill/house.rs"]
+mod house;
 #[path = "kill/images.rs"]
 mod images;
 #[path = "kill/in_use.rs"]
