@@ -25,7 +25,7 @@ pub struct Furnished {
 
 /// Fills the store.
 pub async fn furnish(t: &Bench) -> Furnished {
-    t.store.host(HostId::random(&*t.clock)).await.expect("kept");
+    t.store.kept("host", &HostId::random(&*t.clock).to_string()).await.expect("kept");
     people(t).await;
     let storage = t.storage("/disks").await;
     let volume = t.store.create_volume(t.new_volume(storage.id, "/disks/1")).await.expect("stored");
@@ -41,7 +41,9 @@ pub async fn furnish(t: &Bench) -> Furnished {
         last_trash = t.store.add_trash(trash(storage.id, path)).await.expect("stored").id;
     }
     t.store.remove_trash(last_trash).await.expect("removed");
-    let node = t.node().await;
+    let (node, other) = (t.node().await, t.node().await);
+    t.store.drain(other, true).await.expect("drained");
+    assert_eq!(t.store.on_duty(other, "sweep").await, Ok(true));
     ended(t, node).await;
     let running = running(t, node).await;
     let kind = IntentKind::Artifact { path: "/disks/new".to_owned() };
