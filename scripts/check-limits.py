@@ -57,7 +57,7 @@ def number(expression):
 
 def scale(name):
     """What makes a bare constant or setting of that name ms, or leaves it."""
-    return 1000 if re.search(r"(_S|Seconds)$", name) else 1
+    return 1000 if re.search(r"(_S|[sS]econds)$", name) else 1
 
 
 def constants():

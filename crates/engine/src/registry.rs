@@ -37,6 +37,11 @@ impl Registry {
         self.handlers.get(job_name).cloned()
     }
 
+    /// The names of all that are here, and of those of which is known why they are not.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.keys().chain(self.absent.keys()).copied()
+    }
+
     /// The rules of all, by name.
     pub fn job_types(&self) -> Vec<JobType> {
         self.handlers.values().map(|h| h.job_type()).collect()

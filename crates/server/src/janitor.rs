@@ -1,5 +1,5 @@
 //! What is removed by its age: sessions, asynchronous answers, deleted volumes and images, exports of images that
-//! are gone, trash.
+//! are gone, trash, jobs that have ended.
 
 pub(crate) mod trash;
 
@@ -12,12 +12,18 @@ use longhaul_model::query::{
     Condition, Field, Filter, LIMIT_DEFAULT, NEWEST_FIRST, Op, Page, Query, Resource, Rows, Value,
 };
 use longhaul_model::{Fault, HostId};
+use longhaul_store::StoreError;
 
 use crate::app::App;
 use crate::exports;
 
 /// Between rounds.
 const EVERY: Duration = Duration::from_secs(60);
+
+/// Jobs that have ended removed in one write of the store, so that other writes come between.
+const JOBS_AT_ONCE_MAX: u32 = 100;
+/// Such writes in one round.
+const JOB_WRITES_MAX: u32 = 600;
 
 /// Starts the rounds, for as long as the process lives.
 pub fn start(app: &Arc<App>) {
@@ -65,6 +71,20 @@ async fn round(app: &App) {
     if let Err(error) = longhaul_jobs::images::sweep_exports(&app.desk(), &exports).await {
         told("exports of images that are gone", &error);
     }
+    if on_duty && let Err(error) = sweep_jobs(app).await {
+        told("jobs that have ended", &error);
+    }
+}
+
+/// Removes jobs that are kept no longer, a few at a time.
+async fn sweep_jobs(app: &App) -> Result<(), StoreError> {
+    for _ in 0..JOB_WRITES_MAX {
+        let swept = app.store.sweep_jobs(app.settings.kept, JOBS_AT_ONCE_MAX).await?;
+        if swept < u64::from(JOBS_AT_ONCE_MAX) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Expunges volumes that were deleted long enough ago; one that is in use stays until the next round.

@@ -35,7 +35,7 @@ use crate::hooks::{self, Hooks};
 use crate::images::{CA_FILE_KEY, Tls, Web};
 use crate::ops::tags;
 use crate::room::Rooms;
-use crate::settings::Settings;
+use crate::settings::{Settings, check_types};
 use crate::store::{self, Opened};
 use crate::uploads::Tokens;
 use crate::waiting::Waiting;
@@ -106,6 +106,7 @@ impl Node {
         let uploads = UploadSettings { idle_s: configs.upload_idle_s(), ..UploadSettings::default() };
         let given = Shared { host, uploads: uploads.clone(), pacer: pacer.clone(), boards: boards.clone() };
         let registry = registry(&settings, &configs, &format, inventory, given)?;
+        check_types(&settings.limits, &registry)?;
         let config = engine_config(&settings, &configs.in_force(), host, gone, secret_key);
         let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await;
         let engine = engine.map_err(|fault| anyhow!("the engine: {fault}"))?;
@@ -167,6 +168,7 @@ fn engine_config(
     EngineConfig {
         max_running: now.max_running,
         max_running_simulator: now.max_running_simulator,
+        limits: settings.limits.clone(),
         cancel_deadline: Duration::from_secs(now.cancel_deadline_s),
         host,
         gone,

@@ -1,5 +1,6 @@
 //! The server's settings, read from defaults < file < environment < flags. An unknown key is refused with the nearest
-//! known one. Which there are is in `table`; how keys are spelled, in `names`; where the store is, in `store_url`.
+//! known one. Which there are is in `table`; how keys are spelled, in `names`; where the store is, in `store_url`; limits of
+//! jobs and how long they are kept, in `queue`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::tz::TimeZone;
 use longhaul_jobs::manage::sweep::Rules;
+use longhaul_model::Limits;
+use longhaul_store::Kept;
 use longhaul_wire::Profile;
 
 use crate::auth::login_limits::Allowed;
@@ -19,11 +22,13 @@ use crate::images;
 use crate::janitor::trash;
 
 mod names;
+mod queue;
 mod store_url;
 mod table;
 
 pub use names::variable;
 pub(crate) use names::{nearest, nearest_of};
+pub(crate) use queue::check_types;
 pub use store_url::StoreUrl;
 pub use table::{SETTINGS, Setting, VARIABLES};
 
@@ -58,6 +63,10 @@ pub struct Settings {
     pub max_running: u32,
     /// Simulator jobs at a time.
     pub max_running_simulator: Option<u32>,
+    /// Jobs at a time over all nodes; those of the node that started last count.
+    pub limits: Limits,
+    /// Which jobs are kept that have ended.
+    pub kept: Kept,
     /// Until a cancel is enforced, s.
     pub cancel_deadline_s: u64,
     /// Copy rate; 0 = unlimited.
@@ -246,6 +255,8 @@ impl Layers {
             compat_version: self.text("api.compatVersion").to_owned(),
             max_running: u32::try_from(self.number("engine.maxRunning", 0, 100_000)?)?,
             max_running_simulator,
+            limits: self.limits()?,
+            kept: self.kept()?,
             cancel_deadline_s: self.number("engine.cancelDeadlineSeconds", 1, 86_400)?,
             copy_bytes_per_s: self.number("copy.bytesPerSecond", 0, u64::MAX)?,
             copy_streams: u32::try_from(self.number("copy.streams", 1, 16)?)?,

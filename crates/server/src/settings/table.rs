@@ -71,6 +71,36 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Simulator jobs that run at a time; empty is unlimited, 0 starts none.",
     ),
+    setting(
+        "limits.types",
+        "",
+        "Jobs of a type that run at a time over all nodes, as APIPrimaryStorageMigrateVolumeMsg=4, separated by commas, at most 1000; each 0 to 100000, 0 starts none. All limits: those of the node that was started last count.",
+    ),
+    setting(
+        "limits.eachAccount",
+        "",
+        "Jobs of each account that run at a time over all nodes, 0 to 100000; empty is unlimited.",
+    ),
+    setting(
+        "limits.accounts",
+        "",
+        "The same for one account, in the place of that of each: UUID=NUMBER, separated by commas, at most 1000.",
+    ),
+    setting(
+        "limits.typesOfEachAccount",
+        "",
+        "Jobs of a type that run at a time for each account, over all nodes; written as limits.types.",
+    ),
+    setting(
+        "retention.seconds",
+        "7776000",
+        "A job that has ended is removed with its timeline after so many seconds; 0 never.",
+    ),
+    setting(
+        "retention.jobs",
+        "1000000",
+        "So many jobs that have ended are kept, the newest; 0 is however many.",
+    ),
     setting("engine.cancelDeadlineSeconds", "600", "After so many seconds a cancel is enforced, 1 to 86400."),
     setting(
         "copy.bytesPerSecond",

@@ -45,6 +45,7 @@ mod pace;
 mod polls;
 mod query;
 mod queue;
+mod queue_settings;
 mod reference;
 mod sessions;
 mod shared;
