@@ -31,6 +31,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<String>,
+    timeout: Duration,
 }
 
 impl Client {
@@ -57,12 +58,17 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|e| ClientError::local(format!("no HTTP client can be made: {e}")))?;
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, token, timeout })
     }
 
     /// The server's address.
     pub fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// How long one request may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The session that calls are made with.

@@ -3,6 +3,7 @@
 
 mod counter;
 pub mod ending;
+pub mod explain;
 pub mod join;
 mod list;
 mod many;
@@ -42,6 +43,8 @@ pub enum JobCommand {
         #[arg(long)]
         timeline: bool,
     },
+    /// Tell why a job waits, or what it does, and what a cancel, a restart or the loss of its node would do
+    Explain(JobArgs),
     /// Watch a job live until it ends
     Watch(JobArgs),
     /// Wait until a job ends, silently
@@ -70,11 +73,8 @@ pub enum JobCommand {
         #[arg(long, conflicts_with = "conditions")]
         watch: bool,
     },
-    /// Hold a waiting job, or stop a running one at a checkpoint, until it is resumed
-    Suspend {
-        #[command(flatten)]
-        job: JobArgs,
-    },
+    /// Hold a waiting job, or stop a running one at a checkpoint, until it is resumed; or all that --where finds
+    Suspend(wide::Meant),
     /// Give a job's copy a rate of its own, also while it runs
     Throttle {
         #[command(flatten)]
@@ -123,6 +123,7 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
         JobCommand::List(args) => list::list(context, args).await,
         JobCommand::Show { job, timeline: false } => show::show(context, &job.uuid(context).await?).await,
         JobCommand::Show { job, timeline: true } => timeline::show(context, &job.uuid(context).await?).await,
+        JobCommand::Explain(args) => explain::explain(context, &args.uuid(context).await?).await,
         JobCommand::Watch(args) => {
             let uuid = args.uuid(context).await?;
             ending::follow(context, &uuid, &Follow::default()).await
@@ -152,8 +153,9 @@ pub async fn run(context: &mut Context, command: JobCommand) -> Result<Exit, Cli
             let uuid = lookup::job(&context.client, job).await?;
             act(context, &uuid, "resumeLongJob", watch).await
         }
-        JobCommand::Suspend { job } => {
-            let uuid = job.uuid(context).await?;
+        JobCommand::Suspend(meant) => {
+            let Some(job) = meant.one() else { return wide::act(context, wide::SUSPEND, &meant).await };
+            let uuid = lookup::job(&context.client, job).await?;
             let answer = context.client.action(&actions(&uuid), "suspendLongJob", &json!({})).await?;
             let job = inventory(answer)?;
             let view: Job = read(&job)?;

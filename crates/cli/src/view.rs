@@ -58,6 +58,18 @@ pub struct Job {
     /// Seconds that it took.
     #[serde(default)]
     pub execute_time: Option<u64>,
+    /// Why it waits, where that was asked; it is no part of the object.
+    #[serde(skip)]
+    pub why: Why,
+}
+
+/// The chief reason why a job is where it is; empty where it is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Why {
+    /// Its name.
+    pub reason: String,
+    /// It in words, with what can be done.
+    pub sentence: String,
 }
 
 impl Job {

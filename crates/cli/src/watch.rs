@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::job::explain;
 use crate::pause::{Growing, moment, pause};
-use crate::view::{Job, Progress, read};
+use crate::view::{Job, Progress, Why, read};
 #[cfg(test)]
 pub(crate) use screen::Lines;
 pub(crate) use screen::{Screen, WITH_BAR, fit};
@@ -19,6 +20,8 @@ pub(crate) use screen::{Screen, WITH_BAR, fit};
 /// Pauses between two looks grow from the first to the last.
 const LOOK_FIRST: Duration = Duration::from_millis(50);
 const LOOK_LAST: Duration = Duration::from_millis(500);
+/// Longest time that a look lets the server wait.
+const LET_WAIT: Duration = Duration::from_secs(10);
 
 /// How progress is shown, always on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,8 +105,10 @@ pub(crate) async fn follow(
     let mut looks = Growing::new(LOOK_FIRST, LOOK_LAST);
     let mut last: Option<(Job, Value)> = None;
     loop {
-        match look(client, uuid).await {
-            Ok((job, inventory, progress)) => {
+        // Somebody who sees nothing of it until its end lets the server wait.
+        let wait = (how.show == Show::Nothing).then(|| patience(client, how, began.elapsed()));
+        match look(client, uuid, wait).await {
+            Ok((mut job, inventory, progress)) => {
                 (reached, away_told) = (moment(), false);
                 let label = how.label.as_deref().unwrap_or(&job.name);
                 screen.show(label, &job, progress.as_ref());
@@ -117,6 +122,9 @@ pub(crate) async fn follow(
                     None
                 };
                 if let Some(end) = end {
+                    if end == End::Suspended && job.why == Why::default() {
+                        job.why = explain::chief(client, uuid).await;
+                    }
                     screen.close();
                     return Ok(Followed { job, inventory, end });
                 }
@@ -147,10 +155,24 @@ pub(crate) async fn follow(
     }
 }
 
-/// A job, and how far it is.
-pub(crate) async fn look(client: &Client, uuid: &str) -> Result<(Job, Value, Option<Progress>), ClientError> {
-    let inventory = find_job(client, uuid).await?;
-    let job: Job = read(&inventory)?;
+/// How long one look lets the server wait for the job's end: well within the time of a request, and so that all
+/// else that ends the following is seen in time.
+fn patience(client: &Client, how: &Follow, passed: Duration) -> Duration {
+    let limits = [how.suspended, how.timeout.map(|timeout| timeout.saturating_sub(passed))];
+    limits.into_iter().flatten().fold(LET_WAIT.min(client.timeout() / 2), Duration::min)
+}
+
+/// A job, why it waits, and how far it is. With `wait` the server may answer so much later, at the job's end.
+pub(crate) async fn look(
+    client: &Client,
+    uuid: &str,
+    wait: Option<Duration>,
+) -> Result<(Job, Value, Option<Progress>), ClientError> {
+    let inventory = find_job_after(client, uuid, wait).await?;
+    let mut job: Job = read(&inventory)?;
+    if wait.is_none() && matches!(job.state, JobState::Waiting | JobState::Suspended) {
+        job.why = explain::chief(client, uuid).await;
+    }
     // A final state says more than the last progress; and progress is no reason to fail.
     let progress = if job.state.is_final() || job.api_id.is_empty() {
         None
@@ -167,7 +189,13 @@ pub(crate) async fn look(client: &Client, uuid: &str) -> Result<(Job, Value, Opt
 
 /// The job's object.
 pub(crate) async fn find_job(client: &Client, uuid: &str) -> Result<Value, ClientError> {
-    let mut rows = client.list(&["longjobs", uuid], &[]).await?;
+    find_job_after(client, uuid, None).await
+}
+
+async fn find_job_after(client: &Client, uuid: &str, wait: Option<Duration>) -> Result<Value, ClientError> {
+    let text = wait.map(|wait| format!("{}ms", wait.as_millis()));
+    let query: Vec<(&str, &str)> = text.iter().map(|text| ("wait", text.as_str())).collect();
+    let mut rows = client.list(&["longjobs", uuid], &query).await?;
     if rows.is_empty() {
         return Err(ClientError::not_found(format!("no job of yours has the uuid {uuid}")));
     }

@@ -56,7 +56,11 @@ impl Engine {
         Err(from_store(StoreError::Stale, &format!("long job[uuid:{uuid}]")))
     }
 
-    fn refused_by_body(&self, job: &Job) -> Result<(), Fault> {
+    /// What the running body says to a cancel.
+    ///
+    /// # Errors
+    /// It refuses one now.
+    pub(crate) fn refused_by_body(&self, job: &Job) -> Result<(), Fault> {
         if !matches!(job.state, JobState::Running | JobState::Canceling) {
             return Ok(());
         }

@@ -206,7 +206,10 @@ impl JobContext {
         loop {
             self.lease().await?;
             match self.engine.store.save_checkpoint(&self.claim, pages).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.engine.progress.saved(&self.job.api_id, &*self.engine.runtime);
+                    return Ok(());
+                }
                 Err(error) => self.write_failed(error).await?,
             }
         }

@@ -13,6 +13,7 @@ pub mod delete;
 pub mod direct;
 pub mod drain;
 pub mod engine;
+pub mod explain;
 pub mod fault;
 pub mod handler;
 pub mod hash;

@@ -56,6 +56,8 @@ struct Live {
     /// Bytes, percent and stage as this attempt told them last: `shown` may be what an earlier one reached.
     told: (u64, u8, String),
     limit: Option<Limit>,
+    /// When this attempt saved a checkpoint last.
+    saved_at: Option<Duration>,
 }
 
 /// The live progress of all jobs held here.
@@ -86,6 +88,7 @@ impl Hub {
                 window: Window::default(),
                 told,
                 limit: None,
+                saved_at: None,
             },
         );
     }
@@ -141,6 +144,19 @@ impl Hub {
     /// What limits a job that is held here.
     pub fn limit_of(&self, api: &ApiId) -> Option<Limit> {
         self.live().get(api)?.limit.clone()
+    }
+
+    /// An attempt has saved a checkpoint.
+    pub fn saved(&self, api: &ApiId, runtime: &dyn Runtime) {
+        if let Some(live) = self.live().get_mut(api) {
+            live.saved_at = Some(runtime.monotonic());
+        }
+    }
+
+    /// How long ago the attempt that is held here saved a checkpoint, ms; `None`: it has not.
+    pub fn saved_ago_ms(&self, api: &ApiId, runtime: &dyn Runtime) -> Option<u64> {
+        let ago = runtime.monotonic().saturating_sub(self.live().get(api)?.saved_at?);
+        Some(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// What is live of a job, if it is held here.

@@ -2,6 +2,7 @@
 //! time and chance come in. Pure data and pure functions; no I/O, no SQL, no HTTP, no wall clock.
 //! How these are spelled on the wire is in `longhaul-wire`; how they are kept, in `longhaul-store`.
 
+pub mod explain;
 pub mod fault;
 pub mod id;
 pub mod job;

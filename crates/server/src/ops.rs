@@ -7,6 +7,7 @@ mod bulk;
 mod bulk_actions;
 mod ceph;
 mod evacuations;
+mod explain;
 mod global_config;
 mod image_jobs;
 mod images;
@@ -60,6 +61,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::CancelLongJobs => bulk_actions::act(app, &called, Action::Cancel).await,
         Op::RerunLongJobs => bulk_actions::act(app, &called, Action::Rerun).await,
         Op::ResumeLongJobs => bulk_actions::act(app, &called, Action::Resume).await,
+        Op::SuspendLongJobs => bulk_actions::act(app, &called, Action::Suspend).await,
         Op::DeleteLongJobs => bulk_actions::act(app, &called, Action::Delete).await,
         Op::SuspendLongJob => jobs::suspend(app, &called).await,
         Op::EvacuatePrimaryStorage => evacuations::start(app, &called).await,
@@ -68,6 +70,7 @@ pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
         Op::ThrottleLongJob => jobs::throttle(app, &called).await,
         Op::GetTaskProgress => jobs::progress(app, &called).await,
         Op::GetLongJobTimeline => timelines::timeline(app, &called).await,
+        Op::ExplainLongJob => explain::explain(app, &called).await,
         Op::GetJobTypes => Ok(jobs::job_types(app, &called)),
         Op::LogInByAccount => logins::by_account(app, &called).await,
         Op::LogInByUser => logins::by_user(app, &called).await,
@@ -184,6 +187,7 @@ const fn looks_first(op: Op) -> bool {
             | Op::CancelLongJobs
             | Op::RerunLongJobs
             | Op::ResumeLongJobs
+            | Op::SuspendLongJobs
             | Op::DeleteLongJobs
             | Op::PrimaryStorageMigrateVolume
             | Op::ImportVolume

@@ -63,19 +63,30 @@ pub fn outcome(console: &mut Console, followed: &Followed) -> Exit {
         ),
         (End::Suspended, _) => (
             Exit::JobSuspended,
-            ClientError::new(STAYS_SUSPENDED, &format!("the job {uuid} stays Suspended"), ""),
+            ClientError::new(STAYS_SUSPENDED, &format!("the job {uuid} stays Suspended"), &*job.why.sentence),
             format!(
-                "`longhaul job show {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
+                "`longhaul job explain {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
             ),
         ),
         (End::Final, _) => (
             Exit::JobFailed,
             job.failure(),
-            format!(
-                "`longhaul job show {uuid}` shows what happened; `longhaul job rerun {uuid}` runs it afresh"
-            ),
+            if request_is_wrong(&job.failure().code) {
+                format!(
+                    "`longhaul job show {uuid}` shows what was asked; submit another request: this one fails again"
+                )
+            } else {
+                format!(
+                    "`longhaul job show {uuid}` shows what happened; `longhaul job rerun {uuid}` runs it afresh"
+                )
+            },
         ),
     };
     console.error(&error, Some(&advice), exit);
     exit
+}
+
+/// Whether a failure is that of the request, which a rerun makes once more.
+fn request_is_wrong(code: &str) -> bool {
+    matches!(code, "SYS.1003" | "SYS.1007" | "LONG_JOB.1003")
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::timeline;
+use super::{explain, timeline};
 use crate::console::{Format, printable};
 use crate::error::ClientError;
 use crate::exit::Exit;
@@ -15,7 +15,10 @@ use crate::watch::find_job;
 /// Shows a job.
 pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError> {
     let inventory = find_job(&context.client, uuid).await?;
-    let job: Job = read(&inventory)?;
+    let mut job: Job = read(&inventory)?;
+    if context.console.format == Format::Table && !job.state.is_final() {
+        job.why = explain::chief(&context.client, uuid).await;
+    }
     let progress = context.client.list(&["task-progresses", &job.api_id], &[]).await?;
     let timeline = timeline::rows(context, uuid).await?;
     if context.console.format == Format::Json {
@@ -68,6 +71,7 @@ fn facts(
             ("description", job.description.clone()),
             ("job", job.job_name.clone()),
             ("state", job.state.name().to_owned()),
+            ("why", job.why.sentence.clone()),
             ("progress", progress.unwrap_or_default()),
             ("limit", limit),
             ("target", target),

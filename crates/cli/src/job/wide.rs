@@ -51,6 +51,8 @@ pub const CANCEL: Verb = Verb { key: "cancelLongJobs", does: "cancel", did: "can
 pub const RERUN: Verb = Verb { key: "rerunLongJobs", does: "rerun", did: "reran" };
 /// Resume.
 pub const RESUME: Verb = Verb { key: "resumeLongJobs", does: "resume", did: "resumed" };
+/// Suspend.
+pub const SUSPEND: Verb = Verb { key: "suspendLongJobs", does: "suspend", did: "suspended" };
 /// Delete.
 pub const DELETE: Verb = Verb { key: "deleteLongJobs", does: "delete", did: "deleted" };
 

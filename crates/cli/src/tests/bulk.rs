@@ -115,6 +115,7 @@ async fn what_conditions_find_is_counted_and_acted_on_until_there_are_no_further
         ("cancel", "cancelLongJobs", "canceled 5 jobs\n"),
         ("rerun", "rerunLongJobs", "reran 5 jobs\n"),
         ("resume", "resumeLongJobs", "resumed 5 jobs\n"),
+        ("suspend", "suspendLongJobs", "suspended 5 jobs\n"),
         ("delete", "deleteLongJobs", "deleted 5 jobs\n"),
     ] {
         let fake = acting(5);

@@ -17,6 +17,12 @@ fn going_through(states: Vec<Option<Value>>) -> Fake {
         if asked.path.contains("/task-progresses/") {
             return Reply::Json(200, progress(35, "copying"));
         }
+        if asked.path.ends_with("/explain") {
+            return Reply::Json(
+                200,
+                json!({"reasons": [{"reason": "slot", "sentence": "it waits for a slot"}]}),
+            );
+        }
         let at = step.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(states.len() - 1);
         match &states[at] {
             Some(job) => rows(vec![job.clone()]),
@@ -47,7 +53,7 @@ async fn where_there_is_no_terminal_each_change_is_a_line() {
     assert_eq!(
         String::from_utf8(text).as_deref(),
         Ok(
-            "nightly:  35%  Waiting\nnightly:  35%  copying  1 GiB of 3 GiB  100 MiB/s  20 s left\nnightly: Succeeded in 1 min 15 s\n"
+            "nightly:  35%  Waiting: it waits for a slot\nnightly:  35%  copying  1 GiB of 3 GiB  100 MiB/s  20 s left\nnightly: Succeeded in 1 min 15 s\n"
         )
     );
 }
@@ -126,4 +132,31 @@ async fn a_job_that_is_not_there_ends_with_3() {
     assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::NotFound);
     let fake = Fake::start(|_, _| failed(401, "ID.1001", "Session expired"));
     assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::Denied);
+}
+
+#[tokio::test]
+async fn who_waits_silently_lets_the_server_wait_and_who_watches_does_not() {
+    let of = |words: &'static [&'static str]| async move {
+        let fake = going_through(vec![Some(job("Running")), Some(ended("Succeeded", &json!({})))]);
+        assert_eq!(run(&fake, words).await.exit, Exit::Ok);
+        fake.asked()
+            .into_iter()
+            .map(|asked| asked.path)
+            .filter(|path| !path.contains("task"))
+            .collect::<Vec<_>>()
+    };
+    let waited = format!("/zstack/v1/longjobs/{JOB}?wait=10000ms");
+    assert_eq!(of(&["job", "wait", JOB]).await, [waited.clone(), waited]);
+    let short = of(&["--request-timeout", "4s", "job", "wait", JOB, "--timeout", "60s"]).await;
+    assert!(short[0].ends_with("?wait=2000ms"), "half of the time of a request: {short:?}");
+    assert!(of(&["job", "watch", JOB]).await.iter().all(|path| !path.contains("wait")));
+}
+
+#[tokio::test]
+async fn a_failure_of_the_request_itself_is_not_advised_to_be_run_again() {
+    for (code, advice) in [("SYS.1006", "longhaul job rerun"), ("SYS.1007", "submit another request")] {
+        let fake = going_through(vec![Some(ended("Failed", &json!({"code": code, "detail": "no"})))]);
+        let ran = run(&fake, &["job", "wait", JOB]).await;
+        assert!(ran.err.contains(advice), "{advice}: {}", ran.err);
+    }
 }

@@ -57,7 +57,7 @@ impl Screen for Nothing {
 /// A line whenever something changes that people want to know.
 pub struct Lines<W: Write> {
     out: W,
-    last: Option<(JobState, String, u64, bool)>,
+    last: Option<(JobState, String, u64, bool, String)>,
 }
 
 impl<W: Write> Lines<W> {
@@ -75,7 +75,7 @@ impl<W: Write> Lines<W> {
 impl<W: Write> Screen for Lines<W> {
     fn show(&mut self, label: &str, job: &Job, progress: Option<&Progress>) {
         let now = progress.cloned().unwrap_or_default();
-        let key = (job.state, now.stage.clone(), now.percent / 10, now.stalled);
+        let key = (job.state, now.stage.clone(), now.percent / 10, now.stalled, job.why.reason.clone());
         if self.last.as_ref() == Some(&key) {
             return;
         }
@@ -174,7 +174,12 @@ pub fn told(job: &Job, progress: Option<&Progress>) -> String {
         return format!("{}{time}", job.state.name());
     }
     let Some(progress) = progress.filter(|_| job.state == JobState::Running) else {
-        return job.state.name().to_owned();
+        let why = &job.why.sentence;
+        return if why.is_empty() {
+            job.state.name().to_owned()
+        } else {
+            format!("{}: {why}", job.state.name())
+        };
     };
     let mut parts =
         vec![if progress.stage.is_empty() { "Running".to_owned() } else { progress.stage.clone() }];

@@ -101,6 +101,40 @@ fn each_action_takes_the_jobs_that_it_is_for_and_leaves_the_others() {
 }
 
 #[test]
+fn what_waits_is_held_by_a_suspend_of_all_and_goes_on_with_a_resume_of_all() {
+    for server in Server::both(&NOTHING_STARTS) {
+        let admin = server.admin();
+        let mut held = submit(&admin, 3, "Waiting", "held");
+        held.sort();
+        for count in [900, 200] {
+            submit(&admin, count, "Waiting", "free");
+        }
+        let all = json!({"q": ["createDate not null"], "limit": 2});
+        let suspended = act(&admin, "suspendLongJobs", &json!({"q": ["name=held"]}));
+        assert_eq!(uuids(&suspended), held);
+        assert!(suspended["results"][0]["state"] == "Waiting", "{suspended}");
+        let dry = json!({"q": all["q"], "dryRun": true});
+        assert_eq!(act(&admin, "resumeLongJobs", &dry)["matching"], 3, "the others are held by nobody");
+        let first = act(&admin, "resumeLongJobs", &all);
+        let rest = act(&admin, "resumeLongJobs", &json!({"q": all["q"], "cursor": first["cursor"]}));
+        assert_eq!([uuids(&first), uuids(&rest)].concat(), held, "over more than one page of what waits");
+        assert_eq!((uuids(&first).len(), &rest["cursor"]), (2, &Value::Null));
+        assert_eq!(act(&admin, "resumeLongJobs", &dry)["matching"], 0);
+    }
+}
+
+#[test]
+fn what_runs_is_stopped_by_a_suspend_of_all() {
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let states = ["Running", "Succeeded", "Canceling"];
+    let jobs: Vec<String> = states.iter().map(|state| admin.job_in(state)).collect();
+    let answer = act(&admin, "suspendLongJobs", &json!({"q": ["createDate not null"]}));
+    assert_eq!(uuids(&answer), [jobs[0].clone()], "{answer}");
+    admin.wait_for(&jobs[0], "Suspended");
+}
+
+#[test]
 fn an_account_acts_on_its_own_jobs_alone() {
     let server = Server::start("fast", &NOTHING_STARTS);
     let (admin, owner, stranger) = (server.admin(), server.account("owner"), server.account("stranger"));

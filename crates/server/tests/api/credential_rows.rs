@@ -104,9 +104,11 @@ fn jobs(stake: &Stake) -> Vec<Row> {
         bulk("put /longjobs/bulk cancelLongJobs", "cancelLongJobs"),
         bulk("put /longjobs/bulk rerunLongJobs", "rerunLongJobs"),
         bulk("put /longjobs/bulk resumeLongJobs", "resumeLongJobs"),
+        bulk("put /longjobs/bulk suspendLongJobs", "suspendLongJobs"),
         bulk("put /longjobs/bulk deleteLongJobs", "deleteLongJobs"),
         sync("get /task-progresses/{apiId}", format!("/task-progresses/{}?all=true", stake.api_id), Nothing),
         sync("get /longjobs/{uuid}/timeline", format!("{one}/timeline"), Denied("ID.1002")),
+        sync("get /longjobs/{uuid}/explain", format!("{one}/explain"), Denied("ID.1002")),
         sync("get /job-types", "/job-types".to_owned(), Allowed),
         open("get /api-jobs/{uuid}", format!("/api-jobs/{}", stake.job), Value::Null, 404),
     ]

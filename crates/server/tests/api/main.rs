@@ -19,6 +19,7 @@ mod demo_pool;
 mod disks;
 mod documents;
 mod evacuate;
+mod explain;
 mod family;
 mod first_steps;
 mod global_config;

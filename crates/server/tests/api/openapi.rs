@@ -93,6 +93,7 @@ fn every_answer_is_as_the_document_says() {
             ("get", "/management-nodes", "/management-nodes?fields=uuid".to_owned(), Value::Null),
             ("get", "/longjobs/{uuid}", format!("/longjobs/{id}"), Value::Null),
             ("get", "/longjobs/{uuid}/timeline", format!("/longjobs/{id}/timeline"), Value::Null),
+            ("get", "/longjobs/{uuid}/explain", format!("/longjobs/{id}/explain"), Value::Null),
             ("get", "/task-progresses/{apiId}", format!("/task-progresses/{api_id}?all=true"), Value::Null),
             ("get", "/task-progresses/{apiId}", "/task-progresses/x".to_owned(), Value::Null),
             ("get", "/job-types", "/job-types".to_owned(), Value::Null),

@@ -9,7 +9,8 @@ use crate::support::{Caller, http};
 use crate::whole::Cast;
 
 /// The classes that read.
-const MESSAGES: [&str; 40] = [
+const MESSAGES: [&str; 41] = [
+    "longhaul.APIExplainLongJobMsg",
     "longhaul.APIGetJobTypesMsg",
     "longhaul.APIGetLongJobTimelineMsg",
     "longhaul.APIScanPrimaryStorageMsg",
@@ -120,7 +121,7 @@ impl Cast {
                 )
             }
             "/api-jobs/{uuid}" => ("/api-jobs/", self.jobs.clone(), ""),
-            "/longjobs/{uuid}" | "/longjobs/{uuid}/timeline" => {
+            "/longjobs/{uuid}" | "/longjobs/{uuid}/timeline" | "/longjobs/{uuid}/explain" => {
                 ("/longjobs/", self.jobs.clone(), &path["/longjobs/{uuid}".len()..])
             }
             _ => match path.split_once("/{uuid}") {

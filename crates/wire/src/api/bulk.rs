@@ -56,8 +56,13 @@ pub(super) const ROWS: &[Operation] = &[
     },
     Operation {
         message_class: "longhaul.APIResumeLongJobsMsg",
-        summary: "Resume the long jobs that a query finds and that are suspended",
+        summary: "Resume the long jobs that a query finds and that are suspended or held",
         ..action(Op::ResumeLongJobs, "ResumeLongJobs", "resumeLongJobs")
+    },
+    Operation {
+        message_class: "longhaul.APISuspendLongJobsMsg",
+        summary: "Suspend the long jobs that a query finds and that wait or run",
+        ..action(Op::SuspendLongJobs, "SuspendLongJobs", "suspendLongJobs")
     },
     Operation {
         message_class: "longhaul.APIDeleteLongJobsMsg",

@@ -161,6 +161,20 @@ pub(super) const ROWS: &[Operation] = &[
     },
     Operation {
         kind: Kind::Sync,
+        message_class: "longhaul.APIExplainLongJobMsg",
+        summary: "Explain a job: why it waits or what it does, and what a cancel, a restart or a node's loss would do",
+        params: &[JOB],
+        answer: Answer::Custom("ExplainAnswer"),
+        ..Operation::new(
+            Op::ExplainLongJob,
+            "ExplainLongJob",
+            Method::Get,
+            "/longjobs/{uuid}/explain",
+            Wrapper::None,
+        )
+    },
+    Operation {
+        kind: Kind::Sync,
         message_class: "longhaul.APIGetJobTypesMsg",
         summary: "Get the job types that can be submitted here, and what each can do",
         answer: Answer::Inventories("JobTypeInventory"),

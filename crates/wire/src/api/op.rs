@@ -34,6 +34,8 @@ pub enum Op {
     RerunLongJobs,
     /// `PUT /longjobs/bulk` `resumeLongJobs`, ours
     ResumeLongJobs,
+    /// `PUT /longjobs/bulk` `suspendLongJobs`, ours
+    SuspendLongJobs,
     /// `PUT /longjobs/bulk` `deleteLongJobs`, ours
     DeleteLongJobs,
     /// `GET /images/upload-job/details/{imageId}`
@@ -42,6 +44,8 @@ pub enum Op {
     GetTaskProgress,
     /// `GET /longjobs/{uuid}/timeline`, ours
     GetLongJobTimeline,
+    /// `GET /longjobs/{uuid}/explain`, ours
+    ExplainLongJob,
     /// `GET /job-types`, ours
     GetJobTypes,
     /// `GET /api-jobs/{uuid}`, the poll

@@ -52,6 +52,9 @@ pub(super) fn all(profile: Profile) -> Vec<Named> {
     of::<CleanTrashResult>(&mut all, OWN_SINCE);
     of::<TrashCleanupResult>(&mut all, OWN_SINCE);
     of::<TimelineInventory>(&mut all, OWN_SINCE);
+    of::<ExplainAnswer>(&mut all, OWN_SINCE);
+    of::<ExplainReason>(&mut all, OWN_SINCE);
+    of::<ExplainedReason>(&mut all, OWN_SINCE);
     if profile == Profile::Fast {
         of::<PlanAnswer>(&mut all, OWN_SINCE);
     }

@@ -1,0 +1,183 @@
+//! Explain: why a job waits, or what it does, and what a cancel, a restart or the loss of its node would do.
+//! Nothing is decided here: what decides is asked, the store for claims, `rules` for calls, the job's type.
+
+use longhaul_model::explain::{Explanation, OnCancel, OnRestart, Reason, Work};
+use longhaul_model::resource::Node;
+use longhaul_model::timeline::{TimelineKind, TimelineRow};
+use longhaul_model::{Code, Fault, Job, JobState, SuspendReason};
+use serde_json::Value;
+
+use crate::engine::{Caller, Engine};
+use crate::fault::from_store;
+use crate::handler::{JobType, RestartRule};
+use crate::rules;
+
+#[cfg(test)]
+mod tests;
+
+/// How often a job that changes meanwhile is looked at.
+const LOOKS: usize = 3;
+
+impl Engine {
+    /// Why a job that `caller` may see is where it is.
+    ///
+    /// # Errors
+    /// As `owned_job`; the store does not answer.
+    pub async fn explain(&self, caller: &Caller, uuid: &str) -> Result<Explanation, Fault> {
+        let mut job = self.owned_job(caller, uuid).await?;
+        let mut reasons = self.reasons(&job).await?;
+        for _ in 1..LOOKS {
+            let now = self.owned_job(caller, uuid).await?;
+            if now.version == job.version {
+                break;
+            }
+            reasons = self.reasons(&now).await?;
+            job = now;
+        }
+        let job_type = self.registry.get(&job.job_name).map(|handler| handler.job_type());
+        Ok(Explanation {
+            on_cancel: self.on_cancel(&job, job_type.as_ref()),
+            on_restart: on_restart(&job, job_type.as_ref()),
+            lease_s: self.config.lease_ttl.as_secs(),
+            job,
+            reasons,
+        })
+    }
+
+    async fn reasons(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
+        Ok(match job.state {
+            JobState::Waiting => {
+                let waits = self.waits(job).await?;
+                // It was claimed a moment ago.
+                if waits.is_empty() {
+                    vec![Reason::Slot { class: self.class_of(job), ahead: 0 }]
+                } else {
+                    waits
+                }
+            }
+            JobState::Suspended => vec![self.suspended(job)],
+            JobState::Running => {
+                let waits = self.waits(job).await?;
+                if waits.is_empty() {
+                    self.running(job).await?
+                } else {
+                    [Reason::BetweenAttempts { attempt: job.attempt }].into_iter().chain(waits).collect()
+                }
+            }
+            JobState::Canceling => vec![self.canceling(job).await?],
+            JobState::Succeeded => vec![Reason::Succeeded],
+            JobState::Failed => vec![Reason::Failed { fault: result_of(job, "detail") }],
+            JobState::Canceled => vec![Reason::Canceled],
+        })
+    }
+
+    /// What it waits for; nothing if somebody holds it.
+    async fn waits(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
+        let waits = self.store.waits_for(job.id).await.map_err(|e| from_store(e, "the long job"))?;
+        let mut waits: Vec<Reason> = waits.into_iter().map(Reason::from).collect();
+        if matches!(waits[..], [Reason::Slot { .. }]) && self.all_are_drained(job).await? {
+            waits = vec![Reason::Drained];
+        }
+        Ok(waits)
+    }
+
+    /// Whether each node that could run it is drained.
+    async fn all_are_drained(&self, job: &Job) -> Result<bool, Fault> {
+        let nodes = self.inventory().nodes().await?;
+        let could = |node: &&Node| job.terms.host.is_none_or(|host| host == node.host);
+        let mut could = nodes.iter().filter(could).peekable();
+        Ok(could.peek().is_some() && could.all(|node| node.drained))
+    }
+
+    fn suspended(&self, job: &Job) -> Reason {
+        let fault = result_of(job, "detail");
+        let full = result_of(job, "code") == (self.config.code_text)(Code::StorageFull);
+        match (job.suspend, job.retry_at_ms) {
+            (Some(SuspendReason::User), _) => Reason::SuspendedByUser,
+            (Some(SuspendReason::Storage), _) if full => Reason::StorageFull { fault },
+            (Some(SuspendReason::Storage), _) => Reason::StorageAway { fault },
+            (Some(SuspendReason::Fault) | None, Some(at_ms)) => Reason::Retried { fault, at_ms },
+            (Some(SuspendReason::Fault) | None, None) => Reason::Interrupted { fault },
+        }
+    }
+
+    async fn running(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
+        let rows = self.timeline_of(job).await?;
+        let began = rows.iter().rev().find(|row| begins(row.kind));
+        let nodes = self.inventory().nodes().await?;
+        let work = Work {
+            attempt: job.attempt,
+            node: job.node,
+            host_name: nodes.into_iter().find(|node| Some(node.id) == job.node).map(|node| node.host_name),
+            since_ms: began.map_or(job.create_ms, |row| row.at_ms),
+            saved_ago_ms: self.progress.saved_ago_ms(&job.api_id, &*self.runtime),
+        };
+        let stalled = self.progress.get(&job.api_id, &*self.runtime).is_some_and(|live| live.stalled);
+        let mut reasons = vec![if stalled { Reason::Stalled(work) } else { Reason::Works(work) }];
+        if let Some(limit) = self.limit_of(job) {
+            reasons.push(Reason::HeldBack { bytes_per_s: limit.bytes_per_s, why: limit.why });
+        }
+        if job.suspend == Some(SuspendReason::User) {
+            reasons.insert(0, Reason::Suspending);
+        }
+        Ok(reasons)
+    }
+
+    async fn canceling(&self, job: &Job) -> Result<Reason, Fault> {
+        let rows = self.timeline_of(job).await?;
+        let asked = rows.iter().rev().find(|row| row.kind == TimelineKind::CancelRequested);
+        let since_ms = asked.map_or(job.last_op_ms, |row| row.at_ms);
+        let held = match job.node {
+            Some(node) => {
+                let claims = self.store.canceling(node).await.map_err(|e| from_store(e, "the claims"))?;
+                claims.iter().any(|claim| claim.job == job.id)
+            }
+            None => false,
+        };
+        if !held {
+            return Ok(Reason::UndoWaits { since_ms });
+        }
+        let deadline_ms = i64::try_from(self.cancel_deadline().as_millis()).unwrap_or(i64::MAX);
+        Ok(Reason::Undoing { node: job.node, since_ms, enforced_ms: since_ms.saturating_add(deadline_ms) })
+    }
+
+    async fn timeline_of(&self, job: &Job) -> Result<Vec<TimelineRow>, Fault> {
+        self.store.timeline(job.id).await.map_err(|e| from_store(e, "the timeline"))
+    }
+
+    fn on_cancel(&self, job: &Job, job_type: Option<&JobType>) -> OnCancel {
+        match job.state {
+            JobState::Succeeded | JobState::Failed | JobState::Canceled => return OnCancel::Ended,
+            JobState::Canceling => return OnCancel::UnderWay,
+            JobState::Waiting => return OnCancel::EndsAtOnce,
+            JobState::Running | JobState::Suspended => {}
+        }
+        let Some(job_type) = job_type else { return OnCancel::NotSupported };
+        match (rules::may_cancel(job, job_type), self.refused_by_body(job)) {
+            (Err(_), _) => OnCancel::NotSupported,
+            (Ok(_), Err(fault)) => OnCancel::RefusedByBody { fault: fault.details },
+            (Ok(_), Ok(())) => OnCancel::Undoes { within_s: self.cancel_deadline().as_secs() },
+        }
+    }
+}
+
+/// Whether an attempt begins with such a row.
+const fn begins(kind: TimelineKind) -> bool {
+    matches!(kind, TimelineKind::Started | TimelineKind::Resumed | TimelineKind::TakenOver)
+}
+
+/// What the job's result says under `key`; empty where it says nothing.
+fn result_of(job: &Job, key: &str) -> String {
+    let result: Option<Value> = job.job_result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    result.and_then(|result| result[key].as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn on_restart(job: &Job, job_type: Option<&JobType>) -> OnRestart {
+    match (job.state, job_type.map(|t| t.restart)) {
+        (JobState::Running, Some(RestartRule::Resume)) => OnRestart::GoesOn,
+        (JobState::Running, Some(RestartRule::StartAgain)) => OnRestart::BeginsAnew,
+        (JobState::Running, Some(RestartRule::Fail) | None) => OnRestart::Fails,
+        (JobState::Canceling, _) => OnRestart::UndoGoesOn,
+        _ => OnRestart::Stays,
+    }
+}
