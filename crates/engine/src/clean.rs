@@ -27,7 +27,8 @@ impl Engine {
         for _ in 0..DECIDE_MAX {
             let job = self.owned_job(caller, uuid).await?;
             rules::may_clean(&job, &self.job_type_of(&job)?)?;
-            let change = Change::new(caller.actor(), TimelineKind::CleanRequested);
+            let change =
+                Change { drop_body: true, ..Change::new(caller.actor(), TimelineKind::CleanRequested) };
             let record = caller.record_with(ApiOutcome::Empty);
             match self.store.change(job.id, job.version, change, record).await {
                 Ok((job, _)) => return self.enforce(job.id, job.token).await,
@@ -40,9 +41,8 @@ impl Engine {
     }
 
     async fn enforce(&self, id: JobId, token: u64) -> Result<(), Fault> {
-        if let Some(running) = self.attempts().get(&id).filter(|r| r.claim.token <= token) {
-            running.abort.notify_one();
-        }
+        // At once where it runs here; another node sees it within its poll.
+        self.drop_body(id, token);
         self.wake.notify_one();
         self.wait_final(id, PATIENCE).await?;
         Ok(())

@@ -135,12 +135,22 @@ impl Engine {
             runtime,
         });
         engine.set_cancel_deadline(engine.config.cancel_deadline);
-        engine.store.set_limits(&engine.config.limits).await.map_err(|e| from_store(e, "the limits"))?;
+        engine.put_limits_in_force().await.map_err(|e| from_store(e, "the limits"))?;
         engine.lease.confirm(sent);
         engine.runtime.spawn_apart("heartbeat", Box::pin(engine.clone().beat()));
         engine.runtime.spawn("claims", Box::pin(engine.clone().claim_jobs()));
         engine.runtime.spawn("progress", Box::pin(engine.clone().flush_progress()));
         Ok(engine)
+    }
+
+    /// The limits are the cluster's: those that this node is started with replace what was in force.
+    async fn put_limits_in_force(&self) -> Result<(), StoreError> {
+        let (before, now) = (self.store.limits().await?, &self.config.limits);
+        if before != *now {
+            tracing::info!(?before, ?now, "other limits of jobs are in force from now on, on every node");
+            self.store.set_limits(now).await?;
+        }
+        Ok(())
     }
 
     /// This node's id.
@@ -242,6 +252,14 @@ impl Engine {
     pub(crate) fn tell_stop(&self, job: JobId, token: u64, why: Told) {
         if let Some(running) = self.attempts().get(&job).filter(|r| r.claim.token <= token) {
             tell(running, why);
+        }
+    }
+
+    /// Drops the body of `job` where it stands, if it runs here under a token up to `token`; what follows, as after a
+    /// cancel, is its undoing.
+    pub(crate) fn drop_body(&self, job: JobId, token: u64) {
+        if let Some(running) = self.attempts().get(&job).filter(|r| r.claim.token <= token) {
+            running.abort.notify_one();
         }
     }
 

@@ -140,7 +140,7 @@ impl Inventory {
     /// Stores a new volume.
     ///
     /// # Errors
-    /// The uuid or the path is used already.
+    /// The uuid or the path is used already, or the primary storage is gone.
     pub async fn create_volume(&self, volume: Volume) -> Result<Volume, Fault> {
         let (id, path) = (volume.id, volume.install_path.clone().unwrap_or_default());
         match self.store.create_volume(volume).await {
@@ -152,6 +152,9 @@ impl Inventory {
                     "the path[{path}] already belongs to a volume; choose another, or use that volume"
                 )),
             }),
+            Err(StoreError::NotFound) => {
+                Err(Fault::failed("the primary storage was deleted meanwhile; choose another".to_owned()))
+            }
             other => other.map_err(|error| from_store(error, &volume_text(id))),
         }
     }

@@ -26,6 +26,7 @@ use crate::{deadline, result, secrets};
 pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
+mod unknown_type;
 
 /// How often undoing is tried before its failure is the result.
 const UNDO_TRIES: u32 = 3;
@@ -100,7 +101,7 @@ impl Engine {
         self.progress.begin(&api, claim, reached, &*self.runtime);
         let (outcome, ran) = match self.registry.get(&claimed.job.job_name) {
             Some(handler) => self.outcome_of(claimed, handler, stop, &abort).await,
-            None => (unknown_type(&claimed.job.job_name, self.config.code_text), None),
+            None => (self.unknown_type(&claimed), None),
         };
         let settled = match self.settle(&claim, &api, outcome, &told).await {
             Written::Yes => true,
@@ -435,10 +436,6 @@ fn failed(fault: &Fault, code_text: fn(Code) -> &'static str) -> Outcome {
     transition.result = Some(result::failure(fault, code_text));
     transition.detail = fault.to_string();
     Outcome::Transition(Box::new(transition))
-}
-
-fn unknown_type(job_name: &str, code_text: fn(Code) -> &'static str) -> Outcome {
-    failed(&Fault::failed(format!("{job_name} has no corresponding longjob on this node")), code_text)
 }
 
 /// Somebody asked for it: only a resume starts the job.

@@ -82,15 +82,19 @@ impl Engine {
         if self.attempts_here() == 0 {
             return;
         }
-        let tell = |claims: Vec<Claim>, what| {
-            claims.into_iter().for_each(|claim| self.tell_stop(claim.job, claim.token, what));
+        let canceling: Vec<Claim> = match self.store.canceling(self.node()).await {
+            Ok(claims) => claims,
+            Err(error) => return tracing::warn!(%error, "could not look for cancels; tried again soon"),
         };
-        match self.store.canceling(self.node()).await {
-            Ok(claims) => tell(claims, Told::Cancel),
-            Err(error) => tracing::warn!(%error, "could not look for cancels; tried again soon"),
-        }
+        canceling.iter().for_each(|claim| self.tell_stop(claim.job, claim.token, Told::Cancel));
         match self.store.held(self.node()).await {
-            Ok(claims) => tell(claims, Told::Suspend),
+            Ok(claims) => claims.iter().for_each(|claim| {
+                if canceling.contains(claim) {
+                    self.drop_body(claim.job, claim.token);
+                } else {
+                    self.tell_stop(claim.job, claim.token, Told::Suspend);
+                }
+            }),
             Err(error) => tracing::warn!(%error, "could not look for suspensions; tried again soon"),
         }
     }

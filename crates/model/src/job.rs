@@ -272,6 +272,8 @@ pub struct Change {
     pub claim_for: Option<NodeId>,
     /// Without an event: hold it (`true`), or let a Waiting job that is held go on (`false`).
     pub hold: Option<bool>,
+    /// Without an event: who holds this Canceling job is to drop its body at once.
+    pub drop_body: bool,
 }
 
 impl Change {
@@ -288,6 +290,7 @@ impl Change {
             detail: String::new(),
             claim_for: None,
             hold: None,
+            drop_body: false,
         }
     }
 }

@@ -478,6 +478,22 @@ pub enum Rows {
 }
 
 impl Rows {
+    /// No rows of that resource.
+    pub const fn none_of(resource: Resource) -> Self {
+        match resource {
+            Resource::Job => Self::Jobs(Vec::new()),
+            Resource::Account => Self::Accounts(Vec::new()),
+            Resource::Node => Self::Nodes(Vec::new()),
+            Resource::Storage => Self::Storages(Vec::new()),
+            Resource::Volume => Self::Volumes(Vec::new()),
+            Resource::AccessKey => Self::AccessKeys(Vec::new()),
+            Resource::SystemTag => Self::SystemTags(Vec::new()),
+            Resource::UserTag => Self::UserTags(Vec::new()),
+            Resource::BackupStorage => Self::BackupStorages(Vec::new()),
+            Resource::Image => Self::Images(Vec::new()),
+        }
+    }
+
     /// Bytes of all rows.
     pub fn weight(&self) -> u64 {
         fn sum(rows: &[impl Weigh]) -> u64 {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use longhaul_model::{HostId, Runtime};
-use longhaul_store::{Gone, Nodes, SqliteStore, Store, StoreOptions};
+use longhaul_store::{Gone, Nodes, PostgresOptions, PostgresStore, SqliteStore, Store, StoreOptions};
 
 use crate::data_dir::DataDir;
 use crate::settings::Settings;
@@ -44,5 +44,12 @@ pub async fn open(settings: &Settings, data_dir: &DataDir, runtime: &Arc<dyn Run
         let host = data_dir.host(before, fresh)?;
         return Ok(Opened { store: Arc::new(store), shared: false, host, secret_key, gone: Gone::All });
     };
-    bail!("{url}: this release keeps jobs in the embedded store only; leave --store out")
+    let (address, chance) = (url.with_password(), runtime.clone());
+    // It waits for the database.
+    let opened = move || PostgresStore::open(&address, chance, PostgresOptions::default());
+    let opened = tokio::task::spawn_blocking(opened).await.context("the store")?;
+    let store = opened.map_err(|error| anyhow!("the store at {url}: {error}"))?;
+    let secret_key = data_dir.shared_secret_key(key_file, &store).await?;
+    let host = data_dir.host(None, fresh)?;
+    Ok(Opened { store: Arc::new(store), shared: true, host, secret_key, gone: Gone::Host(host) })
 }

@@ -37,3 +37,5 @@ mod sharing;
 mod start;
 #[path = "cluster/takeover.rs"]
 mod takeover;
+#[path = "cluster/upgrade.rs"]
+mod upgrade;

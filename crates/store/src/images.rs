@@ -36,8 +36,8 @@ pub trait Images: Send + Sync {
     /// Stores an image with its copies and tags, in one transaction. A tag that is given twice is stored once.
     ///
     /// # Errors
-    /// `Taken`: the uuid; `NotFound`: a backup storage that a copy lies on; `TooMany`: more than
-    /// `TAGS_PER_RESOURCE_MAX` tags.
+    /// `Taken`: the uuid; `NotFound`: a backup storage that a copy lies on, or the account was deleted; `TooMany`:
+    /// more than `TAGS_PER_RESOURCE_MAX` tags.
     async fn create_image(&self, image: Image, tags: &[NewTag]) -> Result<Image>;
     /// The image, its copies by the uuid of their backup storage.
     async fn image(&self, id: ImageId) -> Result<Option<Image>>;

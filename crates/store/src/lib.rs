@@ -16,7 +16,9 @@ mod like;
 mod limits;
 pub mod memory;
 pub mod options;
+pub mod postgres;
 pub mod queue;
+mod sql;
 pub mod sqlite;
 pub mod traits;
 
@@ -26,6 +28,7 @@ pub use faulty::FaultyStore;
 pub use images::Images;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use queue::{Kept, Queue};
 pub use sqlite::SqliteStore;
 pub use traits::{

@@ -101,6 +101,8 @@ pub fn claimed(
         after.suspend = job.suspend.filter(|_| job.state == JobState::Running);
         after.retry_at_ms = None;
         after.started_ms = job.started_ms.or(Some(now_ms));
+    } else {
+        after.suspend = None; // the body that was to be dropped went with the claim before
     }
     Ok((after, purpose, kind))
 }
@@ -146,6 +148,9 @@ pub fn changed(job: &Job, is_held: bool, change: &Change, now_ms: i64) -> Result
     let mut ends_claim = false;
     if let Some(hold) = change.hold {
         hold_or_let_go(&mut after, is_held, hold, &mut rows)?;
+    }
+    if change.drop_body && is_held && job.state == JobState::Canceling {
+        after.suspend = Some(SuspendReason::User); // until its claim ends; where nobody holds it there is no body
     }
     if let Some(event) = change.event {
         let state = next(job.state, event)?;

@@ -60,6 +60,13 @@ impl<'l> Rooms<'l> {
         self.on(lane).iter().all(|(of, most)| self.used.get(of).copied().unwrap_or(0) < *most)
     }
 
+    /// How many more jobs of a lane may begin.
+    pub fn left(&self, lane: &str) -> u32 {
+        let used = |of: &LimitOf| self.used.get(of).copied().unwrap_or(0);
+        let left = self.on(lane).into_iter().map(|(of, most)| most.saturating_sub(used(&of)));
+        left.min().unwrap_or(u32::MAX)
+    }
+
     /// The limits of a lane that are used up, with how many run and how many may.
     pub fn full(&self, lane: &str) -> Vec<(LimitOf, u32, u32)> {
         let used = |of: &LimitOf| self.used.get(of).copied().unwrap_or(0);

@@ -23,8 +23,8 @@ pub trait Queue: Send + Sync {
     /// free slot. Empty for any other job, and for an unknown one.
     async fn waits_for(&self, id: JobId) -> Result<Vec<Wait>>;
 
-    /// The claims of `node` whose jobs are Running and to be suspended. One indexed query, made four times a
-    /// second.
+    /// The claims of `node` whose jobs are Running and to be suspended, or Canceling and their bodies to be dropped
+    /// at once. One indexed query, made four times a second.
     async fn held(&self, node: NodeId) -> Result<Vec<Claim>>;
 
     /// Waiting jobs whose deadline has passed, at most `limit`, the longest passed first.

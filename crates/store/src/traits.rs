@@ -34,7 +34,8 @@ pub trait Jobs: Send + Sync {
     /// `record` is stored in the same transaction (also for `Same`).
     ///
     /// # Errors
-    /// `Taken`: the id belongs to another request, foreign ones included, or `record`'s id exists.
+    /// `Taken`: the id belongs to another request, foreign ones included, or `record`'s id exists; `NotFound`:
+    /// the account was deleted.
     async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted>;
 
     /// The job as it is now.
@@ -79,7 +80,8 @@ pub trait Jobs: Send + Sync {
     /// Makes a change that was decided on `version`, with its timeline row. Cancel of a claimed job
     /// makes it visible in `canceling`; a job that becomes Suspended or final loses its claim; a
     /// Running job without claim is claimable. `hold` keeps a Waiting job from being claimed, makes a claimed
-    /// Running one visible in `Queue::held`, and one without claim Suspended. Rerun clears result, execute time, start time, progress
+    /// Running one visible in `Queue::held`, and one without claim Suspended. `drop_body` makes a claimed Canceling one
+    /// visible there, until its claim ends. Rerun clears result, execute time, start time, progress
     /// and checkpoint, takes a new place in the order, keeps attempts and timeline.
     /// `record` is stored in the same transaction.
     ///
@@ -211,12 +213,17 @@ pub trait Identity: Send + Sync {
         description: Option<String>,
         password_hash: Option<String>,
     ) -> Result<Account>;
-    /// Removes an account, its sessions, its access keys and its final jobs' ownership.
+    /// Removes an account, its sessions, its access keys and its final jobs' ownership. From then on it gets
+    /// nothing: what comes at the same moment is refused, or refuses this.
     ///
     /// # Errors
     /// `NotFound`; `InUse` while it owns non-final jobs, volumes or images.
     async fn delete_account(&self, id: AccountId) -> Result<()>;
-    /// Stores a session, unless the account has `limit` live ones: then `false`.
+    /// Stores a session, unless the account has `limit` live ones: then `false`. The count and the session are
+    /// one transaction.
+    ///
+    /// # Errors
+    /// `NotFound`: the account was deleted.
     async fn create_session(&self, session: &Session, limit: u32) -> Result<bool>;
     /// The live session of that id.
     async fn session(&self, id: SessionId) -> Result<Option<Session>>;
@@ -275,7 +282,7 @@ pub trait Resources: Send + Sync {
     /// Stores a volume. What lies in the trash at its path lies there no more, in the same transaction.
     ///
     /// # Errors
-    /// `Taken`: the uuid, or the path on its storage.
+    /// `NotFound`: its storage, or its account was deleted; `Taken`: the uuid, or the path on its storage.
     async fn create_volume(&self, volume: Volume) -> Result<Volume>;
     /// The volume.
     async fn volume(&self, id: VolumeId) -> Result<Option<Volume>>;
@@ -296,7 +303,8 @@ pub trait Resources: Send + Sync {
     async fn add_trash(&self, trash: Trash) -> Result<Trash>;
     /// Removes a trash record whose bytes are gone.
     async fn remove_trash(&self, id: u64) -> Result<()>;
-    /// Paths on a storage that something points at: volumes, trash, artifacts in the ledger.
+    /// Paths on a storage that something points at: volumes, trash, artifacts in the ledger, all seen at one
+    /// moment.
     async fn known_paths(&self, storage: StorageId) -> Result<Vec<String>>;
 }
 

@@ -1,5 +1,7 @@
-//! Random queries on random jobs and tags: the SQLite store answers exactly what the memory store does.
+//! Random queries on random jobs and tags: the other stores answer exactly what the memory store does.
 
+#[path = "common/database.rs"]
+mod database;
 #[path = "common/queries.rs"]
 mod queries;
 
@@ -12,7 +14,7 @@ use longhaul_model::{
     FreeSlots, HostId, JobEvent, NewJob, NodeId, SlotClass, StorageId, Transition, VolumeId,
 };
 use longhaul_store::conformance::HandClock;
-use longhaul_store::{Gone, MemoryStore, SqliteStore, Store, StoreOptions};
+use longhaul_store::{Gone, MemoryStore, PostgresOptions, PostgresStore, SqliteStore, Store, StoreOptions};
 use proptest::prelude::*;
 
 async fn fill(store: &dyn Store, clock: &HandClock, jobs: &[(NewJob, Option<JobEvent>, i64)]) {
@@ -96,6 +98,36 @@ fn answers(
     })
 }
 
+fn in_memory(jobs: &[(NewJob, Option<JobEvent>, i64)], queries: &[Query]) -> Vec<Answer> {
+    answers(|clock| Box::new(MemoryStore::new(clock, StoreOptions::default())), jobs, queries)
+}
+
+fn on_postgres(jobs: &[(NewJob, Option<JobEvent>, i64)], queries: &[Query]) -> Vec<Answer> {
+    let schema = database::Schema::new();
+    let open = |clock: Arc<HandClock>| -> Box<dyn Store> {
+        let options = PostgresOptions { clock: Some(clock.clone()), ..PostgresOptions::default() };
+        Box::new(PostgresStore::open(schema.url(), clock, options).expect("opened"))
+    };
+    answers(open, jobs, queries)
+}
+
+proptest! {
+    // Fewer, since each has a schema of its own.
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_queries_give_the_same_rows_on_memory_and_postgres(
+        jobs in proptest::collection::vec(queries::job(), 0..24),
+        queries in proptest::collection::vec(queries::query(), 160),
+    ) {
+        let memory = in_memory(&jobs, &queries);
+        let postgres = on_postgres(&jobs, &queries);
+        for ((query, expected), got) in queries.iter().zip(&memory).zip(&postgres) {
+            prop_assert_eq!(got, expected, "{:?}", query);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -104,11 +136,7 @@ proptest! {
         jobs in proptest::collection::vec(queries::job(), 0..24),
         queries in proptest::collection::vec(queries::query(), 24),
     ) {
-        let memory = answers(
-            |clock| Box::new(MemoryStore::new(clock, StoreOptions::default())),
-            &jobs,
-            &queries,
-        );
+        let memory = in_memory(&jobs, &queries);
         let sqlite = answers(
             |clock| Box::new(SqliteStore::inline_in_memory(clock, StoreOptions::default()).expect("opened")),
             &jobs,

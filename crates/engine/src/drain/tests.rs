@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use longhaul_model::{AccountId, ApiId, Fault, HostId, Job, JobId, JobState, NodeId, Runtime, SlotClass};
-use longhaul_store::{MemoryStore, Store, StoreOptions};
+use longhaul_store::{Gone, MemoryStore, Store, StoreOptions};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Caller;
@@ -67,16 +67,21 @@ impl Nodes {
     }
 
     async fn start(&self, host: u128) -> Arc<Engine> {
+        let registry = Registry::default()
+            .with(Arc::new(Endless(MOVES, RestartRule::Resume)))
+            .with(Arc::new(Endless(STAYS, RestartRule::Fail)));
+        self.start_with(host, Gone::Unproven, registry).await
+    }
+
+    async fn start_with(&self, host: u128, gone: Gone, registry: Registry) -> Arc<Engine> {
         let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
         let config = EngineConfig {
             host: HostId::from_bits(host),
             heartbeat: Duration::from_millis(20),
             poll: Duration::from_millis(20),
+            gone,
             ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32])
         };
-        let registry = Registry::default()
-            .with(Arc::new(Endless(MOVES, RestartRule::Resume)))
-            .with(Arc::new(Endless(STAYS, RestartRule::Fail)));
         Engine::start(self.store.clone(), self.runtime.clone(), registry, config).await.unwrap()
     }
 
@@ -148,6 +153,31 @@ async fn a_drain_lasts_over_a_restart_of_the_host_until_it_is_ended() {
     assert_eq!(nodes.store.job(waiting).await.unwrap().unwrap().state, JobState::Waiting);
     again.drain_node(again.node(), false).await.unwrap();
     nodes.runs_on(waiting, again.node()).await;
+}
+
+#[tokio::test]
+async fn a_job_of_a_type_that_a_node_does_not_know_waits_for_one_that_does() {
+    let nodes = Nodes::new();
+    let knows = nodes.start(1).await;
+    let moves = nodes.submit(&knows, MOVES).await;
+    nodes.runs_on(moves, knows.node()).await;
+    let before = nodes.start_with(2, Gone::Unproven, Registry::default()).await;
+    before.drain_node(knows.node(), true).await.unwrap();
+    nodes.until(moves, |job| job.state == JobState::Suspended && job.retry_at_ms.is_some()).await;
+    before.drain_node(knows.node(), false).await.unwrap();
+    before.drain_node(before.node(), true).await.unwrap();
+    nodes.runs_on(moves, knows.node()).await;
+}
+
+#[tokio::test]
+async fn a_job_of_a_type_that_nobody_knows_fails_at_once_where_there_is_one_node() {
+    let nodes = Nodes::new();
+    let knows = nodes.start(1).await;
+    let moves = nodes.submit(&knows, MOVES).await;
+    nodes.runs_on(moves, knows.node()).await;
+    knows.drain(Duration::from_secs(5)).await;
+    let _alone = nodes.start_with(1, Gone::All, Registry::default()).await;
+    nodes.until(moves, |job| job.state == JobState::Failed).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// How long to wait before retry number `retried` + 1: twice as long each time up to `RETRY_WAIT_MAX`, and of that
 /// between a half and the whole by chance, so that jobs that fail together do not come back together.
-fn wait_ms(retried: u32, runtime: &dyn Runtime) -> u64 {
+pub(super) fn wait_ms(retried: u32, runtime: &dyn Runtime) -> u64 {
     let first_ms = RETRY_FIRST.as_millis() as u64;
     let most_ms = RETRY_WAIT_MAX.as_millis() as u64;
     let whole_ms = first_ms.saturating_mul(1 << retried.min(30)).min(most_ms);

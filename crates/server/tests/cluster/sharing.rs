@@ -92,6 +92,23 @@ fn a_session_that_ended_on_one_node_is_refused_by_the_others_within_two_seconds(
 }
 
 #[test]
+fn a_job_whose_body_does_not_end_is_cleaned_through_a_node_that_does_not_run_it() {
+    let (place, database) = (Place::new("cleaned"), Database::new("cleaned"));
+    let nodes = Nodes::start(&place, &database, 2, |plan| plan);
+    let data = json!({"durationMs": 600_000, "onCancel": "ignore"});
+    let job = nodes.client(0).submit(SIMULATE, &data, &[]);
+    let holder = nodes.runs_on(&job);
+    let other = nodes.client(1 - holder);
+    let path = format!("/longjobs/{job}/actions");
+    other.ok("PUT", &path, &action("cancelLongJob"));
+    assert_eq!(other.state(&job), "Canceling", "its body goes on");
+    let asked = Instant::now();
+    other.ok("PUT", &path, &action("cleanLongJob"));
+    until("it is dropped and undone", HEARD_WITHIN, || (other.state(&job) == "Canceled").then_some(()));
+    assert!(asked.elapsed() < HEARD_WITHIN, "{:?}", asked.elapsed());
+}
+
+#[test]
 fn a_global_configuration_counts_on_every_node_within_two_seconds() {
     let (place, database) = (Place::new("configs"), Database::new("configs"));
     let nodes = Nodes::start(&place, &database, 2, |plan| plan);

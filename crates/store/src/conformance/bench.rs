@@ -1,7 +1,7 @@
 //! What a case works with: a fresh store, hand-moved time, and short words for what cases do all the time.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, Mutex};
 
 use longhaul_model::resource::{
     Account, ApiOutcome, ApiRecord, BackupStorage, BackupStorageKind, Image, ImageRef, ImageStatus, NewNode,
@@ -35,7 +35,7 @@ pub struct Bench {
     pub clock: Arc<HandClock>,
     /// An account that owns what cases submit.
     pub account: AccountId,
-    _keep: Box<dyn Any + Send>,
+    _keep: Mutex<Box<dyn Any + Send>>,
 }
 
 impl Bench {
@@ -43,7 +43,21 @@ impl Bench {
     pub fn new(open: impl FnOnce(Arc<HandClock>) -> Fresh) -> Self {
         let clock = HandClock::new();
         let Fresh { store, keep } = open(clock.clone());
-        Self { store, account: AccountId::random(&*clock), clock, _keep: keep }
+        Self { store, account: AccountId::random(&*clock), clock, _keep: Mutex::new(keep) }
+    }
+
+    /// What `task` answers to each of `0..n`, all asked at the same moment, each from a thread of its own.
+    pub fn at_once<T: Send>(&self, n: usize, task: impl AsyncFn(usize) -> T + Sync) -> Vec<T> {
+        let start = Barrier::new(n);
+        let ask = |at| {
+            start.wait();
+            futures::executor::block_on(task(at))
+        };
+        std::thread::scope(|scope| {
+            let ask = &ask;
+            let threads: Vec<_> = (0..n).map(|at| scope.spawn(move || ask(at))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+        })
     }
 
     /// The lease time to live, ms.

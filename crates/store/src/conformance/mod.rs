@@ -19,14 +19,18 @@ pub mod images;
 pub mod keys;
 pub mod lease;
 pub mod limits;
+pub mod long_texts;
 pub mod nodes;
 pub mod progress;
 pub mod query;
 pub mod queue;
+pub mod races;
 pub mod records;
+pub mod resource_races;
 pub mod resources;
 pub mod submit;
 pub mod sweep;
+pub mod tag_races;
 pub mod tags;
 
 pub use bench::{Bench, Fresh, SECOND};
@@ -101,6 +105,7 @@ macro_rules! conformance_suite {
             a_held_running_job_is_seen_by_its_holder,
             a_held_running_job_without_holder_is_suspended,
             the_next_holder_sees_that_a_job_is_to_be_suspended,
+            a_body_that_is_to_be_dropped_is_seen_by_its_holder_alone,
             a_suspended_canceling_or_final_job_is_not_held,
             retries_are_counted_until_a_rerun,
             waiting_jobs_past_their_deadline_are_told,
@@ -345,6 +350,36 @@ macro_rules! conformance_suite {
             a_value_replaces_the_one_before,
             cleared_values_are_gone,
         ]);
+        $crate::conformance_family!($open, long_texts: [
+            the_longest_tag_is_stored_once_and_found,
+            the_longest_urls_and_paths_are_used_once,
+            the_longest_names_are_found,
+        ]);
+        $crate::conformance_family!($open, races: [
+            of_logins_at_once_no_more_than_the_limit_get_a_session,
+            of_calls_at_once_no_more_than_the_limit_get_a_key,
+            of_calls_at_once_one_gets_a_name,
+            changes_of_an_account_at_once_are_all_kept,
+            the_uuid_of_an_account_is_taken_while_it_is_deleted,
+            a_deleted_account_leaves_no_session_and_no_key,
+            an_account_is_deleted_or_gets_something,
+            a_record_is_stored_cut_and_swept_once,
+            a_delivery_is_taken_by_one_dispatcher,
+            a_value_written_by_many_at_once_is_one_of_theirs,
+        ]);
+        $crate::conformance_family!($open, resource_races: [
+            changes_of_a_storage_at_once_are_all_kept,
+            a_storage_is_deleted_or_gets_a_volume,
+            a_backup_storage_is_deleted_or_gets_an_image,
+            a_record_is_written_by_one_of_those_who_saw_it,
+            an_image_is_abandoned_or_ready,
+            a_path_is_known_while_it_passes_from_the_ledger_to_a_volume,
+        ]);
+        $crate::conformance_family!($open, tag_races: [
+            of_equal_tags_at_once_one_is_put_on,
+            of_tags_at_once_no_more_than_fit_are_put_on,
+            a_deleted_resource_leaves_no_tag,
+        ]);
     };
 }
 
@@ -390,6 +425,10 @@ mod tests {
             ("query", include_str!("query.rs")),
             ("tags", include_str!("tags.rs")),
             ("configs", include_str!("configs.rs")),
+            ("long_texts", include_str!("long_texts.rs")),
+            ("races", include_str!("races.rs")),
+            ("resource_races", include_str!("resource_races.rs")),
+            ("tag_races", include_str!("tag_races.rs")),
         ] {
             let listed = suite.split(&format!("$open, {family}: [")).nth(1).and_then(|s| s.split(']').next());
             let listed: Vec<&str> = listed.into_iter().flat_map(|s| s.split(',')).map(str::trim).collect();

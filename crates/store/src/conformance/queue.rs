@@ -242,6 +242,29 @@ pub async fn the_next_holder_sees_that_a_job_is_to_be_suspended(t: &Bench) {
     assert_eq!(t.store.canceling(other).await.unwrap(), [claimed.claim]);
 }
 
+/// Who holds a canceling job sees that its body is to be dropped; who undoes it after that holder does not.
+pub async fn a_body_that_is_to_be_dropped_is_seen_by_its_holder_alone(t: &Bench) {
+    let claim = t.submit_and_claim().await;
+    t.cancel(claim.job).await;
+    assert!(t.store.held(claim.node).await.unwrap().is_empty(), "a cancel alone drops nothing");
+    let drop = Change { drop_body: true, ..t.asked(TimelineKind::CleanRequested) };
+    let version = t.job(claim.job).await.version;
+    let (job, _) = t.store.change(claim.job, version, drop.clone(), None).await.unwrap();
+    assert_eq!(job.state, JobState::Canceling);
+    assert_eq!(t.store.held(claim.node).await.unwrap(), [claim]);
+    assert_eq!(t.store.canceling(claim.node).await.unwrap(), [claim]);
+    let other = t.node().await;
+    assert!(t.store.held(other).await.unwrap().is_empty());
+    t.store.release(&claim, "drained").await.unwrap();
+    let undo = t.claim_as(other).await;
+    assert!(t.store.held(other).await.unwrap().is_empty(), "there is another body now: the undoing");
+    t.store.release(&undo, "drained").await.unwrap();
+    let version = t.job(claim.job).await.version;
+    t.store.change(claim.job, version, drop, None).await.unwrap();
+    t.claim_as(other).await;
+    assert!(t.store.held(other).await.unwrap().is_empty(), "asked while nobody held it");
+}
+
 /// Only what waits or runs can be held.
 pub async fn a_suspended_canceling_or_final_job_is_not_held(t: &Bench) {
     let claim = t.submit_and_claim().await;

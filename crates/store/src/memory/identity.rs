@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use longhaul_model::resource::{Account, Session};
 use longhaul_model::{AccountId, SessionId};
 
-use super::MemoryStore;
+use super::{Db, MemoryStore};
 use crate::{Identity, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -84,6 +84,7 @@ impl Identity for MemoryStore {
     async fn create_session(&self, session: &Session, limit: u32) -> Result<bool> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
+        db.check_account(session.account)?;
         let live =
             db.sessions.values().filter(|s| s.account == session.account && s.expires_ms > now_ms).count();
         if live as u64 >= u64::from(limit) {
@@ -126,5 +127,12 @@ impl Identity for MemoryStore {
         let before = db.sessions.len();
         db.sessions.retain(|_, s| s.expires_ms > now_ms);
         Ok((before - db.sessions.len()) as u64)
+    }
+}
+
+impl Db {
+    /// That the account is not one that was deleted: such a one gets nothing any more.
+    pub(super) fn check_account(&self, id: AccountId) -> Result<()> {
+        if self.retired.contains(&id) { Err(StoreError::NotFound) } else { Ok(()) }
     }
 }

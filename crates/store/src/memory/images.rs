@@ -64,6 +64,7 @@ impl Images for MemoryStore {
     async fn create_image(&self, mut image: Image, tags: &[NewTag]) -> Result<Image> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
+        db.check_account(image.account)?;
         if db.images.contains_key(&image.id) {
             return Err(StoreError::Taken);
         }

@@ -23,6 +23,7 @@ impl Jobs for MemoryStore {
     async fn submit(&self, new: NewJob, record: Option<ApiRecord>) -> Result<Submitted> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
+        db.check_account(new.account)?;
         db.check_record_free(record.as_ref())?;
         if let Some(known) = db.jobs.get(&new.id) {
             if known.hash != new.request_hash {

@@ -35,7 +35,8 @@ impl Queue for MemoryStore {
 
     async fn held(&self, node: NodeId) -> Result<Vec<Claim>> {
         let asked = |job: &longhaul_model::Job| {
-            job.state == JobState::Running && job.suspend == Some(SuspendReason::User)
+            matches!(job.state, JobState::Running | JobState::Canceling)
+                && job.suspend == Some(SuspendReason::User)
         };
         Ok(self.lock().claims_of(node, asked))
     }

@@ -60,6 +60,10 @@ impl Resources for MemoryStore {
     async fn create_volume(&self, mut volume: Volume) -> Result<Volume> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
+        db.check_account(volume.account)?;
+        if volume.storage.is_some_and(|storage| !db.storages.contains_key(&storage)) {
+            return Err(StoreError::NotFound);
+        }
         if db.volumes.contains_key(&volume.id) || db.path_taken(&volume) {
             return Err(StoreError::Taken);
         }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::error::is_taken;
+use super::tx::Tx;
 use super::{Result, SqliteStore, rows};
 use crate::{Identity, StoreError};
 
@@ -112,6 +113,7 @@ impl Identity for SqliteStore {
     async fn create_session(&self, session: &Session, limit: u32) -> Result<bool> {
         let session = session.clone();
         self.write(move |tx| {
+            tx.check_account(session.account)?;
             let account = session.account.to_string();
             let live = tx.first(
                 "SELECT count(*) FROM session WHERE account = ?1 AND expires_ms > ?2",
@@ -184,6 +186,14 @@ impl Identity for SqliteStore {
             move |tx| Ok(tx.execute("DELETE FROM session WHERE expires_ms <= ?1", [tx.now_ms])? as u64),
         )
         .await
+    }
+}
+
+impl Tx<'_> {
+    /// That the account is not one that was deleted: such a one gets nothing any more.
+    pub(super) fn check_account(&self, id: AccountId) -> Result<()> {
+        let gone = self.exists("SELECT 1 FROM retired_account WHERE uuid = ?1", [id.to_string()])?;
+        if gone { Err(StoreError::NotFound) } else { Ok(()) }
     }
 }
 

@@ -80,6 +80,7 @@ impl Images for SqliteStore {
         self.write(move |tx| {
             image.create_ms = tx.now_ms;
             image.last_op_ms = tx.now_ms;
+            tx.check_account(image.account)?;
             image.refs.sort_by_key(|r| r.backup_storage);
             for copy in &mut image.refs {
                 copy.create_ms = tx.now_ms;

@@ -115,6 +115,7 @@ impl Jobs for SqliteStore {
 
 impl Tx<'_> {
     pub(super) fn submit(&self, new: &NewJob, record: Option<&ApiRecord>) -> Result<Submitted> {
+        self.check_account(new.account)?;
         self.insert_record(record)?;
         let mut job = life::submitted(new, self.now_ms);
         let mut claim = None;

@@ -62,6 +62,12 @@ impl Resources for SqliteStore {
         self.write(move |tx| {
             volume.create_ms = tx.now_ms;
             volume.last_op_ms = tx.now_ms;
+            tx.check_account(volume.account)?;
+            if let Some(storage) = volume.storage
+                && !tx.exists("SELECT 1 FROM storage WHERE uuid = ?1", [storage.to_string()])?
+            {
+                return Err(StoreError::NotFound);
+            }
             tx.put_volume(&volume, false)?;
             tx.execute(
                 "DELETE FROM trash WHERE storage = ?1 AND install_path = ?2",
@@ -150,6 +156,8 @@ impl Resources for SqliteStore {
         self.read(move |connection| {
             let id = storage.to_string();
             let mut paths = std::collections::BTreeSet::new();
+            // One transaction sees one moment: a path that passes from the ledger to a volume is in one of them.
+            let _moment = connection.unchecked_transaction()?;
             let mut pointed = connection.prepare_cached(
                 "SELECT install_path FROM volume WHERE storage = ?1 AND install_path IS NOT NULL
                  UNION SELECT install_path FROM trash WHERE storage = ?1",

@@ -1,8 +1,5 @@
-//! Queries: `longhaul_model::query` as SQL. Values are always bound; names come from the closed lists of
-//! `columns`. Conditions are in `conditions`, the choice of index in `plan`.
+//! Queries on SQLite. How they become SQL is in `crate::sql`; the choice of index is in `plan`.
 
-mod columns;
-mod conditions;
 mod plan;
 
 use std::time::Duration;
@@ -11,12 +8,25 @@ use async_trait::async_trait;
 use longhaul_model::query::{Answer, Budget, Filter, Query, ROWS_MAX_BYTES, Resource, Rows, Weigh};
 use longhaul_model::resource::Tag;
 use longhaul_model::{AccountId, JobState};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::readers::or_too_slow;
 use super::{Result, SqliteStore, image_rows, rows};
+use crate::sql::plan::{counted_by_prefix, is_counted, order};
+use crate::sql::{Bound, Dialect, Sql, columns, conditions};
 use crate::{Queries, StoreError};
-use conditions::Sql;
+
+impl rusqlite::ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
+            // Lists are bound as JSON here.
+            Self::Texts(_) | Self::Ints(_) => ToSqlOutput::Borrowed(ValueRef::Null),
+        })
+    }
+}
 
 /// Why a query has no answer.
 enum Stop {
@@ -85,7 +95,7 @@ fn counts(connection: &Connection, account: Option<AccountId>) -> rusqlite::Resu
     if is_retired(connection, &filter)? {
         return Ok(JobState::ALL.into_iter().map(|state| (state, 0)).collect());
     }
-    let sql = conditions::of(Resource::Job, &mut filter);
+    let sql = conditions::of(Dialect::Sqlite, Resource::Job, &mut filter);
     let text = format!("SELECT state, sum(n) FROM job_count AS j WHERE {} GROUP BY state", sql.text);
     let mut found = std::collections::BTreeMap::new();
     let mut statement = connection.prepare_cached(&text)?;
@@ -107,7 +117,7 @@ fn tags(connection: &Connection, uuid: &str) -> rusqlite::Result<Vec<Tag>> {
 fn answer(connection: &Connection, query: &Query) -> std::result::Result<Answer, Stop> {
     let nothing = is_retired(connection, &query.filter)?;
     let mut filter = query.filter.clone();
-    let sql = conditions::of(query.resource, &mut filter);
+    let sql = conditions::of(Dialect::Sqlite, query.resource, &mut filter);
     let total = match (query.want_total, nothing) {
         (false, _) => None,
         (true, true) => Some(0),
@@ -116,7 +126,7 @@ fn answer(connection: &Connection, query: &Query) -> std::result::Result<Answer,
     let rows = if query.want_rows && !nothing {
         page(connection, query, &filter, sql)?
     } else {
-        empty(query.resource)
+        Rows::none_of(query.resource)
     };
     Ok(Answer { rows, total })
 }
@@ -128,30 +138,15 @@ fn is_retired(connection: &Connection, filter: &Filter) -> rusqlite::Result<bool
 }
 
 fn total(connection: &Connection, resource: Resource, filter: &Filter, sql: &Sql) -> rusqlite::Result<u64> {
-    let by_prefix = if resource == Resource::Job { plan::counted_by_prefix(filter, sql) } else { None };
+    let by_prefix = if resource == Resource::Job { counted_by_prefix(filter, sql) } else { None };
     let sql = by_prefix.as_ref().unwrap_or(sql);
-    let text = if resource == Resource::Job && plan::is_counted(filter) {
+    let text = if resource == Resource::Job && is_counted(filter) {
         format!("SELECT coalesce(sum(n), 0) FROM job_count AS j WHERE {}", sql.text)
     } else {
         format!("SELECT count(*) FROM {} WHERE {}", columns::from(resource, sql.needs_body), sql.text)
     };
     let values = params_from_iter(&sql.values);
     connection.prepare_cached(&text)?.query_row(values, |row| rows::count(row, 0))
-}
-
-fn empty(resource: Resource) -> Rows {
-    match resource {
-        Resource::Job => Rows::Jobs(Vec::new()),
-        Resource::Account => Rows::Accounts(Vec::new()),
-        Resource::Node => Rows::Nodes(Vec::new()),
-        Resource::Storage => Rows::Storages(Vec::new()),
-        Resource::Volume => Rows::Volumes(Vec::new()),
-        Resource::AccessKey => Rows::AccessKeys(Vec::new()),
-        Resource::SystemTag => Rows::SystemTags(Vec::new()),
-        Resource::UserTag => Rows::UserTags(Vec::new()),
-        Resource::BackupStorage => Rows::BackupStorages(Vec::new()),
-        Resource::Image => Rows::Images(Vec::new()),
-    }
 }
 
 fn page(
@@ -219,7 +214,7 @@ fn small<T: Weigh>(
     columns: &str,
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> std::result::Result<Vec<T>, Stop> {
-    let order = plan::order(query);
+    let order = order(Dialect::Sqlite, query);
     let page = sql.bind_page(query.page);
     let text = format!(
         "SELECT {columns} FROM {} WHERE {} ORDER BY {order} {page}",

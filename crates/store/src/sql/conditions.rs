@@ -1,19 +1,18 @@
-//! Conditions as SQL. Null meets `IsNull` alone, as in SQL; LIKE is the store's own function, so that it is
-//! the same in every backend.
+//! Conditions as SQL. Null meets `IsNull` alone, as in SQL.
 
 use longhaul_model::JobState;
 use longhaul_model::query::{Condition, Field, Filter, Kind, LIMIT_MAX, Op, Page, Resource, Term, Value};
-use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use super::columns;
+use super::{Dialect, columns};
 use crate::like::like;
 
-/// Lists longer than this are bound as one JSON array: a statement has room for 32,766 values.
+/// In SQLite, lists longer than this are bound as one JSON array: a statement has room for 32,766 values.
 const LIST_BOUND_MAX: usize = 32;
 
 /// A piece of SQL with the values it binds.
 #[derive(Debug, Clone)]
-pub(super) struct Sql {
+pub(crate) struct Sql {
+    pub dialect: Dialect,
     pub text: String,
     pub values: Vec<Bound>,
     /// Whether it names a column of the side table of jobs.
@@ -22,18 +21,13 @@ pub(super) struct Sql {
 
 /// A bound value.
 #[derive(Debug, Clone)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     Text(String),
     Int(i64),
-}
-
-impl rusqlite::ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Self::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
-        })
-    }
+    /// In PostgreSQL, a list.
+    Texts(Vec<String>),
+    /// The same of numbers.
+    Ints(Vec<i64>),
 }
 
 impl From<&Value> for Bound {
@@ -46,14 +40,19 @@ impl From<&Value> for Bound {
 }
 
 impl Sql {
+    /// Nothing yet.
+    pub(crate) const fn new(dialect: Dialect) -> Self {
+        Self { dialect, text: String::new(), values: Vec::new(), needs_body: false }
+    }
+
     /// Binds a value; answers its placeholder.
-    pub(super) fn bind(&mut self, value: Bound) -> String {
+    pub(crate) fn bind(&mut self, value: Bound) -> String {
         self.values.push(value);
-        format!("?{}", self.values.len())
+        self.dialect.place(self.values.len())
     }
 
     /// Binds a page; answers its clause.
-    pub(super) fn bind_page(&mut self, page: Page) -> String {
+    pub(crate) fn bind_page(&mut self, page: Page) -> String {
         let limit = self.bind(Bound::Int(i64::from(page.limit.min(LIMIT_MAX))));
         let start = self.bind(Bound::Int(i64::try_from(page.start).unwrap_or(i64::MAX)));
         format!("LIMIT {limit} OFFSET {start}")
@@ -68,12 +67,12 @@ impl Sql {
 }
 
 /// The filter as SQL. Conditions on a job's state are rewritten as lists of states, in `filter` too.
-pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
+pub(crate) fn of(dialect: Dialect, resource: Resource, filter: &mut Filter) -> Sql {
     if resource == Resource::Job {
         filter.conditions.iter_mut().for_each(states_listed);
         filter.terms.iter_mut().for_each(states_listed_in);
     }
-    let mut sql = Sql { text: String::new(), values: Vec::new(), needs_body: false };
+    let mut sql = Sql::new(dialect);
     if let Some(always) = columns::always(resource) {
         sql.and(always);
     }
@@ -90,7 +89,7 @@ pub(super) fn of(resource: Resource, filter: &mut Filter) -> Sql {
         sql.and(&term);
     }
     if sql.text.is_empty() {
-        sql.text.push('1');
+        sql.text.push_str(dialect.truth(true));
     }
     sql
 }
@@ -111,11 +110,11 @@ fn one(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
 fn combined(sql: &mut Sql, resource: Resource, term: &Term) -> String {
     let (terms, word, empty) = match term {
         Term::One(condition) => return one(sql, resource, condition),
-        Term::All(terms) => (terms, " AND ", "1"),
-        Term::Any(terms) => (terms, " OR ", "0"),
+        Term::All(terms) => (terms, " AND ", true),
+        Term::Any(terms) => (terms, " OR ", false),
     };
     let parts: Vec<String> = terms.iter().map(|t| combined(sql, resource, t)).collect();
-    if parts.is_empty() { empty.to_owned() } else { format!("({})", parts.join(word)) }
+    if parts.is_empty() { sql.dialect.truth(empty).to_owned() } else { format!("({})", parts.join(word)) }
 }
 
 fn states_listed_in(term: &mut Term) {
@@ -164,6 +163,8 @@ fn as_states(condition: &Condition) -> Condition {
 
 fn compare(sql: &mut Sql, column: &str, condition: &Condition) -> String {
     let folded = condition.field.kind() == Kind::Folded;
+    let never = sql.dialect.truth(false);
+    let compared = if folded { sql.dialect.folded(column) } else { column.to_owned() };
     let sign = match condition.op {
         Op::Eq => "=",
         Op::Ne => "<>",
@@ -173,45 +174,76 @@ fn compare(sql: &mut Sql, column: &str, condition: &Condition) -> String {
         Op::Le => "<=",
         Op::IsNull => return format!("{column} IS NULL"),
         Op::NotNull => return format!("{column} IS NOT NULL"),
-        Op::In => return list(sql, column, &condition.values, "IN", "0"),
+        Op::In => return list(sql, &compared, folded, &condition.values, true, never),
         Op::NotIn => {
             let none = format!("{column} IS NOT NULL");
-            return list(sql, column, &condition.values, "NOT IN", &none);
+            return list(sql, &compared, folded, &condition.values, false, &none);
         }
         Op::Like | Op::NotLike => {
-            let Some(Value::Text(pattern)) = condition.values.first() else { return "0".to_owned() };
+            let Some(Value::Text(pattern)) = condition.values.first() else { return never.to_owned() };
             let pattern = sql.bind(Bound::Text(pattern.clone()));
-            let function = if folded { "like_folded" } else { "like_exact" };
-            let not = if condition.op == Op::NotLike { "NOT " } else { "" };
-            return format!("{not}{function}({pattern}, CAST({column} AS TEXT))");
+            let like = sql.dialect.like(column, &pattern, folded);
+            return if condition.op == Op::NotLike { format!("NOT ({like})") } else { like };
         }
     };
     match condition.values.first() {
         Some(value) => {
             let value = sql.bind(value.into());
-            format!("{column} {sign} {value}")
+            let value = if folded { sql.dialect.folded(&value) } else { value };
+            format!("{compared} {sign} {value}")
         }
-        None => "0".to_owned(),
+        None => never.to_owned(),
     }
 }
 
-fn list(sql: &mut Sql, column: &str, values: &[Value], word: &str, empty: &str) -> String {
+/// Whether `column` is in the list, or (not `within`) in no place of it. `column` is folded already.
+fn list(sql: &mut Sql, column: &str, folded: bool, values: &[Value], within: bool, empty: &str) -> String {
     if values.is_empty() {
         return empty.to_owned();
     }
-    if values.len() > LIST_BOUND_MAX {
-        let items: Vec<serde_json::Value> = values
-            .iter()
-            .map(|value| match value {
-                Value::Text(text) => serde_json::Value::from(text.as_str()),
-                Value::Int(number) => serde_json::Value::from(*number),
-            })
-            .collect();
-        let array = sql.bind(Bound::Text(serde_json::Value::from(items).to_string()));
-        return format!("{column} {word} (SELECT value FROM json_each({array}))");
+    let word = if within { "IN" } else { "NOT IN" };
+    match sql.dialect {
+        Dialect::Postgres => {
+            let word = if within { "= ANY" } else { "<> ALL" };
+            let array = sql.bind(array(values, folded));
+            format!("{column} {word} ({array})")
+        }
+        Dialect::Sqlite if values.len() > LIST_BOUND_MAX => {
+            let items: Vec<serde_json::Value> = values
+                .iter()
+                .map(|value| match value {
+                    Value::Text(text) => serde_json::Value::from(text.as_str()),
+                    Value::Int(number) => serde_json::Value::from(*number),
+                })
+                .collect();
+            let array = sql.bind(Bound::Text(serde_json::Value::from(items).to_string()));
+            format!("{column} {word} (SELECT value FROM json_each({array}))")
+        }
+        Dialect::Sqlite => {
+            let places: Vec<String> = values.iter().map(|value| sql.bind(value.into())).collect();
+            format!("{column} {word} ({})", places.join(", "))
+        }
     }
-    let places: Vec<String> = values.iter().map(|value| sql.bind(value.into())).collect();
-    format!("{column} {word} ({})", places.join(", "))
+}
+
+/// A list as one value. All of a field's values are of one kind.
+fn array(values: &[Value], folded: bool) -> Bound {
+    let numbers: Vec<i64> = values
+        .iter()
+        .filter_map(|value| match value {
+            Value::Int(number) => Some(*number),
+            Value::Text(_) => None,
+        })
+        .collect();
+    if numbers.len() == values.len() {
+        return Bound::Ints(numbers);
+    }
+    let text = |value: &Value| match value {
+        Value::Text(text) if folded => text.to_ascii_lowercase(),
+        Value::Text(text) => text.clone(),
+        Value::Int(number) => number.to_string(),
+    };
+    Bound::Texts(values.iter().map(text).collect())
 }
 
 /// A condition on copies asks whether one of them meets it.

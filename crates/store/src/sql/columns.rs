@@ -6,7 +6,7 @@ use longhaul_model::resource::StorageKind;
 use crate::derived;
 
 /// The table of a resource; with `body`, the fat columns of jobs too.
-pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
+pub(crate) const fn from(resource: Resource, body: bool) -> &'static str {
     match resource {
         Resource::Job if body => "job AS j JOIN job_body AS b ON b.job = j.id",
         Resource::Job => "job AS j",
@@ -22,7 +22,7 @@ pub(super) const fn from(resource: Resource, body: bool) -> &'static str {
 }
 
 /// What must hold besides the filter, where a table holds more than one resource.
-pub(super) const fn always(resource: Resource) -> Option<&'static str> {
+pub(crate) const fn always(resource: Resource) -> Option<&'static str> {
     match resource {
         Resource::SystemTag => Some("j.system = 1"),
         Resource::UserTag => Some("j.system = 0"),
@@ -38,7 +38,7 @@ pub(super) const fn always(resource: Resource) -> Option<&'static str> {
 }
 
 /// The column that says who owns a row, where rows have an owner. An account owns itself.
-pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
+pub(crate) const fn owner(resource: Resource) -> Option<&'static str> {
     match resource {
         Resource::Job | Resource::Volume | Resource::AccessKey | Resource::Image => Some("j.account"),
         Resource::Account => Some("j.uuid"),
@@ -55,12 +55,12 @@ pub(super) const fn owner(resource: Resource) -> Option<&'static str> {
 }
 
 /// Whether the column lies in the side table of jobs.
-pub(super) fn is_in_body(resource: Resource, field: Field) -> bool {
+pub(crate) fn is_in_body(resource: Resource, field: Field) -> bool {
     resource == Resource::Job && matches!(field, Field::Description | Field::JobData | Field::JobResult)
 }
 
 /// The field as an expression, with the collation of its kind; null where the resource has no such field.
-pub(super) fn column(resource: Resource, field: Field) -> String {
+pub(crate) fn column(resource: Resource, field: Field) -> String {
     let name = match (resource, field) {
         (Resource::Image, Field::Type) => return format!("'{}'", derived::IMAGE_TYPE),
         (Resource::BackupStorage | Resource::Image, _) => of_images(resource, field),
@@ -105,7 +105,7 @@ pub(super) fn column(resource: Resource, field: Field) -> String {
         (Resource::AccessKey, Field::CreateDate) => "j.create_ms",
         (Resource::AccessKey, Field::LastOpDate) => "j.last_op_ms",
         (Resource::Volume, Field::IsShareable) | (Resource::SystemTag, Field::Inherent) => {
-            "CAST(0 AS INTEGER)"
+            "CAST(0 AS BIGINT)"
         }
         (Resource::SystemTag | Resource::UserTag, Field::ResourceUuid) => "j.resource_uuid",
         (Resource::SystemTag | Resource::UserTag, Field::ResourceType) => "j.resource_type",

@@ -1,0 +1,136 @@
+//! Submissions, many in one transaction. Those that are not to be started at once are stored by one statement.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use async_trait::async_trait;
+use longhaul_model::timeline::{Actor, TimelineKind};
+use longhaul_model::{JobId, Limits, NewJob, NodeId, Submitted};
+
+use super::claims::ordering_target;
+use super::job_sql::{Fresh, Queued, ready_at_ms};
+use super::rows::{self, get};
+use super::tx::{Hold, Tx};
+use super::value::{column, params};
+use super::{PostgresStore, Result};
+use crate::limits::lane;
+use crate::{Batches, StoreError, life};
+
+#[async_trait]
+impl Batches for PostgresStore {
+    async fn submit_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Submitted>>> {
+        self.write(jobs, |tx, jobs| {
+            Box::pin(async move { tx.submit_all(&jobs.iter().collect::<Vec<_>>()).await })
+        })
+        .await
+    }
+}
+
+impl Tx {
+    /// Stores these jobs in this order. One that is refused wrote nothing; an error of all rolls back.
+    pub(super) async fn submit_all(&self, jobs: &[&NewJob]) -> Result<Vec<Result<Submitted>>> {
+        for account in jobs.iter().map(|job| job.account).collect::<BTreeSet<_>>() {
+            self.share(Hold::Account, &account.to_string());
+        }
+        let targets: BTreeSet<&str> = jobs.iter().filter_map(|job| ordering_target(job)).collect();
+        for target in targets {
+            self.post_hold(Hold::Target, target);
+        }
+        let limits = self.kept_limits().await?;
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut left = jobs;
+        while let Some(first) = left.first() {
+            let (now, later) = left.split_at(together(left));
+            left = later;
+            if let Some(node) = first.claim_for {
+                answers.push(self.alone(self.submit_to(first, node, &limits).await)?);
+            } else {
+                answers.extend(self.submit_waiting(now, &limits).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What is said of one submission, unless it is of all.
+    fn alone(&self, answer: Result<Submitted>) -> Result<Result<Submitted>> {
+        match answer {
+            Err(error) if self.failure().is_some() => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => Err(error),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Stores a job that `node` starts at once if nothing is before it.
+    async fn submit_to(&self, new: &NewJob, node: NodeId, limits: &Limits) -> Result<Submitted> {
+        let target = ordering_target(new);
+        let of = Queued { class: rows::class_number(new.class), target, limits };
+        let mut job = life::submitted(new, self.now_ms());
+        let mut claim = None;
+        if self.may_start_at_once(node, &job, of).await? {
+            let (started, given) = self.started_at_once(&job, node)?;
+            (job, claim) = (started, Some(given));
+        }
+        let ready = if claim.is_some() { Some(0) } else { self.ready_at(&job, target, None).await? };
+        let lane = lane(limits, job.account, &job.job_name);
+        let fresh = [Fresh { new, job, ready_at_ms: ready, lane }];
+        let stored = self.insert_jobs(&fresh).await?;
+        let [Fresh { job, .. }] = fresh;
+        let Some((_, row)) = stored.first() else { return self.same_as_before(new).await };
+        if let Some(claim) = claim {
+            self.note(*row, &job, TimelineKind::Started, Actor::Node(claim.node), "");
+        }
+        Ok(Submitted::Created(Box::new(job), claim))
+    }
+
+    /// Stores jobs of which none is started at once and no two share their uuid.
+    async fn submit_waiting(&self, news: &[&NewJob], limits: &Limits) -> Result<Vec<Result<Submitted>>> {
+        let targets: Vec<&str> = news.iter().filter_map(|new| ordering_target(new)).collect();
+        let mut taken = HashSet::new();
+        if !targets.is_empty() {
+            let sql = "SELECT DISTINCT target FROM job_run WHERE target = ANY($1::TEXT[])";
+            for row in self.rows(sql, &params![column(targets)]).await? {
+                taken.insert(get::<String>(&row, 0)?);
+            }
+        }
+        let fresh = news.iter().map(|new| {
+            let job = life::submitted(new, self.now_ms());
+            let blocked = ordering_target(new).is_some_and(|target| !taken.insert(target.to_owned()));
+            let ready_at_ms = ready_at_ms(&job, blocked, self.now_ms());
+            let lane = lane(limits, job.account, &job.job_name);
+            Fresh { new, job, ready_at_ms, lane }
+        });
+        let fresh: Vec<Fresh<'_>> = fresh.collect();
+        let stored: HashMap<JobId, i64> = self.insert_jobs(&fresh).await?.into_iter().collect();
+        let mut answers = Vec::with_capacity(fresh.len());
+        for Fresh { new, job, .. } in fresh {
+            if stored.contains_key(&job.id) {
+                answers.push(Ok(Submitted::Created(Box::new(job), None)));
+                continue;
+            }
+            // What was to wait for this one alone has nothing to wait for.
+            if let Some(target) = ordering_target(new) {
+                self.let_next_go(target);
+            }
+            answers.push(self.alone(self.same_as_before(new).await)?);
+        }
+        Ok(answers)
+    }
+
+    /// Whoever had the uuid first has committed by now: the insertion waited for it. Or the account was deleted.
+    async fn same_as_before(&self, new: &NewJob) -> Result<Submitted> {
+        self.check_not_retired(new.account).await?;
+        let sql = "SELECT 1 FROM job AS j JOIN job_body AS b ON b.job = j.id
+             WHERE j.uuid = $1 AND b.request_hash = $2";
+        if !self.exists(sql, &params![new.id, &new.request_hash]).await? {
+            return Err(StoreError::Taken);
+        }
+        let job = self.read_job(new.id).await?.ok_or(StoreError::NotFound)?;
+        Ok(Submitted::Same(Box::new(job)))
+    }
+}
+
+/// How many of these, at least the first, are stored by one statement.
+fn together(jobs: &[&NewJob]) -> usize {
+    let mut known = HashSet::new();
+    let many = jobs.iter().take_while(|job| job.claim_for.is_none() && known.insert(job.id)).count();
+    many.max(1)
+}

@@ -1,0 +1,276 @@
+//! How claims are given: claimable rows, per class up to the free slots. Which rows go first is in `line`.
+
+use longhaul_model::timeline::{Actor, TimelineKind};
+use longhaul_model::{Claim, Claimed, FreeSlots, Job, JobState, NewJob, NodeId, Pages};
+
+use super::Result;
+use super::job_sql::{Queued, is_held, with_job};
+use super::line::Counter;
+use super::rows::{self, AFTER_JOB, flag, get};
+use super::tx::{Hold, Tx};
+use super::value::{column, params};
+use crate::StoreError;
+use crate::life;
+use crate::limits::lane;
+
+/// Which claims of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Only {
+    All,
+    Canceling,
+    Held,
+}
+
+struct Candidate {
+    place: i64,
+    row: i64,
+    orphaned: bool,
+    job: Job,
+    sealed_data: Option<Vec<u8>>,
+}
+
+/// A candidate that was given.
+struct Given {
+    from: Candidate,
+    claimed: Claimed,
+    kind: Option<TimelineKind>,
+}
+
+impl Tx {
+    /// Ends every lease that has expired and takes its jobs back. One that a transaction of its node has in hand at
+    /// this moment is left for the next time.
+    pub(super) async fn end_expired_leases(&self) -> Result<()> {
+        // Nearly always nothing has even come to its end.
+        let sql = "SELECT uuid, until_ms FROM node WHERE until_ms <= $1";
+        let ended = self.rows(sql, &params![self.now_ms()]).await?;
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let leases = self.leases().await?;
+        for row in &ended {
+            let (node, until_ms): (&str, i64) = (get(row, 0)?, get(row, 1)?);
+            if !leases.expired(until_ms) {
+                continue;
+            }
+            // Unless it was renewed meanwhile.
+            let sql = "SELECT 1 FROM node WHERE uuid = $1 AND until_ms = $2 FOR UPDATE SKIP LOCKED";
+            if self.exists(sql, &params![node, until_ms]).await? {
+                self.remove_node(node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a node; its jobs become claimable as taken over.
+    pub(super) async fn remove_node(&self, node: &str) -> Result<()> {
+        self.execute("DELETE FROM node WHERE uuid = $1", &params![node]).await?;
+        let sql = "UPDATE job_run SET node = NULL, orphaned = 1, ready_at_ms = 0 WHERE node = $1";
+        self.execute(sql, &params![node]).await?;
+        Ok(())
+    }
+
+    /// Jobs whose moment has come are claimable like any other: delayed ones, and suspended ones to be retried. Sent
+    /// with the next waited statement.
+    fn wake_due(&self) {
+        self.post(
+            "UPDATE job_run SET ready_at_ms = 0 WHERE place IN (
+                SELECT place FROM job_run WHERE ready_at_ms > 0 AND ready_at_ms <= $1 FOR UPDATE SKIP LOCKED)",
+            &params![self.now_ms()],
+        );
+    }
+
+    pub(super) async fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
+        self.end_expired_leases().await?;
+        let taker = self.taker(node).await?.ok_or(StoreError::LeaseLost)?;
+        if taker.is_drained {
+            return Ok(Vec::new());
+        }
+        if !taker.limits.is_empty() {
+            self.post_hold(Hold::Rooms, "");
+        }
+        self.wake_due();
+        let mut rooms = self.rooms(&taker.limits).await?;
+        let mut given = Vec::new();
+        for slot in slots.iter().filter(|slot| slot.free > 0) {
+            let at = Counter { class: rows::class_number(slot.class), host: &taker.host };
+            let runs = self.next_runs(at, slot.free, &mut rooms).await?;
+            for (place, candidate) in self.candidates(runs).await? {
+                match candidate {
+                    Ok(candidate) => given.push(self.give(candidate, node)?),
+                    Err(StoreError::Corrupt(why)) => {
+                        tracing::error!(place, why, "a job cannot be read and is ended");
+                        self.park(place, node, &why).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if given.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read_checkpoints(&mut given).await?;
+        self.post_given(&given, node);
+        Ok(given.into_iter().map(|given| given.claimed).collect())
+    }
+
+    /// The jobs of runs that are locked, each with its place, locked too: one that is being changed is passed over.
+    async fn candidates(&self, runs: Vec<i64>) -> Result<Vec<(i64, Result<Candidate>)>> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = with_job(
+            "SELECT {JOB}, r.place, j.id, r.orphaned, b.sealed_data FROM unnest($1::BIGINT[]) WITH ORDINALITY AS u(id, nth)
+             JOIN job AS j ON j.id = u.id JOIN job_run AS r ON r.job = j.id JOIN job_body AS b ON b.job = j.id
+             ORDER BY u.nth FOR UPDATE OF j SKIP LOCKED",
+        );
+        let found = self.rows(&sql, &params![column(runs)]).await?;
+        let read = |row: &tokio_postgres::Row| {
+            Ok(Candidate {
+                job: rows::job(row)?,
+                place: get(row, AFTER_JOB)?,
+                row: get(row, AFTER_JOB + 1)?,
+                orphaned: flag(row, AFTER_JOB + 2)?,
+                sealed_data: get(row, AFTER_JOB + 3)?,
+            })
+        };
+        found.iter().map(|row| Ok((get(row, AFTER_JOB)?, read(row)))).collect()
+    }
+
+    fn give(&self, mut from: Candidate, node: NodeId) -> Result<Given> {
+        let (job, purpose, kind) = life::claimed(&from.job, node, self.now_ms(), from.orphaned)?;
+        let claim = Claim { job: job.id, node, token: job.token, attempt: job.attempt };
+        let sealed_data = from.sealed_data.take();
+        let taken_over = from.orphaned;
+        let claimed = Claimed { claim, job, purpose, taken_over, checkpoint: Pages::new(), sealed_data };
+        Ok(Given { from, claimed, kind })
+    }
+
+    async fn read_checkpoints(&self, given: &mut [Given]) -> Result<()> {
+        let again = given.iter().filter(|given| given.claimed.claim.token > 1).map(|given| given.from.row);
+        let again: Vec<i64> = again.collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT job, page, bytes FROM checkpoint WHERE job = ANY($1::BIGINT[])";
+        let mut pages: std::collections::HashMap<i64, Pages> = std::collections::HashMap::new();
+        for row in self.rows(sql, &params![column(again)]).await? {
+            pages.entry(get(&row, 0)?).or_default().insert(rows::small(&row, 1)?, get(&row, 2)?);
+        }
+        for given in given {
+            given.claimed.checkpoint = pages.remove(&given.from.row).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes all that was given, a statement per table, at the commit.
+    fn post_given(&self, given: &[Given], node: NodeId) {
+        let after = || given.iter().map(|given| &given.claimed.job);
+        let rows_of = || given.iter().map(|given| given.from.row);
+        self.post(
+            "UPDATE job AS j SET node = $1, last_op_ms = u.last_op_ms, version = u.version, attempt = u.attempt,
+                token = u.token, suspend = u.suspend, retry_at_ms = u.retry_at_ms, started_ms = u.started_ms,
+                state = u.state
+             FROM unnest($2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[],
+                $8::TEXT[], $9::BIGINT[], $10::BIGINT[])
+                AS u(id, last_op_ms, version, attempt, token, started_ms, state, suspend, retry_at_ms)
+             WHERE j.id = u.id",
+            &params![
+                node,
+                column(rows_of()),
+                column(after().map(|job| job.last_op_ms)),
+                column(after().map(|job| job.version)),
+                column(after().map(|job| job.attempt)),
+                column(after().map(|job| job.token)),
+                column(after().map(|job| job.started_ms)),
+                column(after().map(|job| job.state.name())),
+                column(after().map(|job| job.suspend.map(rows::suspend_number))),
+                column(after().map(|job| job.retry_at_ms)),
+            ],
+        );
+        self.post(
+            "UPDATE job_run AS r SET node = $1, orphaned = 0, canceling = u.canceling, ready_at_ms = 0, rank = 0,
+                hold = u.hold, counted = 1, gate = '', deadline_ms = NULL
+             FROM unnest($2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS u(place, canceling, hold)
+             WHERE r.place = u.place",
+            &params![
+                node,
+                column(given.iter().map(|given| given.from.place)),
+                column(after().map(|job| job.state == JobState::Canceling)),
+                column(after().map(is_held)),
+            ],
+        );
+        let noted: Vec<(&Given, TimelineKind)> =
+            given.iter().filter_map(|given| given.kind.map(|kind| (given, kind))).collect();
+        self.post(
+            "INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
+             SELECT u.job, (SELECT coalesce(max(t.seq), 0) + 1 FROM timeline AS t WHERE t.job = u.job), $1, u.kind,
+                $2, u.attempt, u.token, ''
+             FROM unnest($3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[]) AS u(job, kind, attempt, token)",
+            &params![
+                self.now_ms(),
+                rows::actor_bytes(Actor::Node(node)),
+                column(noted.iter().map(|(given, _)| given.from.row)),
+                column(noted.iter().map(|(_, kind)| rows::kind_number(*kind))),
+                column(noted.iter().map(|(given, _)| given.claimed.job.attempt)),
+                column(noted.iter().map(|(given, _)| given.claimed.job.token)),
+            ],
+        );
+        for Given { from, claimed, .. } in given {
+            if from.job.state != claimed.job.state {
+                self.count(&from.job, from.job.state, -1);
+                self.count(&claimed.job, claimed.job.state, 1);
+            }
+        }
+    }
+
+    /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, nothing is in
+    /// the job's way, and nothing that the node could claim goes before it.
+    pub(super) async fn may_start_at_once(&self, node: NodeId, job: &Job, of: Queued<'_>) -> Result<bool> {
+        self.end_expired_leases().await?;
+        let Some(taker) = self.taker(node).await? else { return Ok(false) };
+        if job.terms.host.is_some_and(|wanted| wanted.to_string() != taker.host)
+            || taker.is_drained
+            || self.ready_at(job, of.target, None).await? != Some(0)
+        {
+            return Ok(false);
+        }
+        let lane = lane(of.limits, job.account, &job.job_name);
+        if !lane.is_empty() {
+            self.post_hold(Hold::Rooms, "");
+        }
+        self.wake_due();
+        let rooms = self.rooms(of.limits).await?;
+        let at = Counter { class: of.class, host: &taker.host };
+        Ok(rooms.has_room(&lane) && !self.someone_goes_before(at, job.rank(), &rooms).await?)
+    }
+
+    /// `job` as it is after a start by `node` in the commit that submits or reruns it, with its claim.
+    pub(super) fn started_at_once(&self, job: &Job, node: NodeId) -> Result<(Job, Claim)> {
+        let (job, _, _) = life::claimed(job, node, self.now_ms(), false)?;
+        let claim = Claim { job: job.id, node, token: job.token, attempt: job.attempt };
+        Ok((job, claim))
+    }
+
+    pub(super) async fn claims_of(&self, node: NodeId, only: Only) -> Result<Vec<Claim>> {
+        let only = match only {
+            Only::All => "",
+            Only::Canceling => "AND r.canceling = 1",
+            Only::Held => "AND r.hold = 1",
+        };
+        let sql = format!(
+            "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
+             WHERE r.node = $1 {only} ORDER BY r.place"
+        );
+        let claim = |row: &tokio_postgres::Row| {
+            let (job, token, attempt) = (rows::id(row, 0)?, rows::count(row, 1)?, rows::small(row, 2)?);
+            Ok::<_, StoreError>(Claim { job, node, token, attempt })
+        };
+        // One that cannot be read holds up no other.
+        Ok(self.rows(&sql, &params![node]).await?.iter().filter_map(|row| claim(row).ok()).collect())
+    }
+}
+
+/// The target that orders this submission, if any.
+pub(super) fn ordering_target(new: &NewJob) -> Option<&str> {
+    new.target.as_deref().filter(|_| new.ordered)
+}

@@ -1,0 +1,206 @@
+//! Which rows are claimed next: the heads of lines, merged. Rows that may be claimed lie in `job_run_next` in lines by
+//! class, host and gate, each in the order of rank and place. Without limits all gates are empty, and there are two
+//! lines: of jobs for any host, and of jobs for this one. With limits there is a line for each lane that waits for
+//! room; one without room is passed over as a whole, however long it is.
+//!
+//! Lanes follow from the limits in force, so who writes or reads them shares `Hold::Lanes` until its commit, and other
+//! limits wait for that. Who takes room holds `Hold::Rooms`, so that it counts what others took. Without limits nobody
+//! waits here.
+
+use longhaul_model::{Limits, NodeId};
+
+use super::Result;
+use super::job_sql::KEEP_NODE;
+use super::rows::{self, get};
+use super::tx::{Hold, Tx};
+use super::value::{column, params};
+use crate::StoreError;
+use crate::limits::{Rooms, lane};
+
+/// What may be claimed by nodes of a host, of a class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counter<'a> {
+    pub class: i64,
+    /// The host's uuid.
+    pub host: &'a str,
+}
+
+/// A node whose lease lives, as it asks for jobs.
+pub(super) struct Taker {
+    pub host: String,
+    pub is_drained: bool,
+    pub limits: Limits,
+}
+
+struct Line<'a> {
+    host: &'a str,
+    gate: String,
+    /// Most rows that can be taken from it.
+    most: u32,
+}
+
+impl Tx {
+    /// The limits in force; they stay until the end of the transaction.
+    pub(super) async fn kept_limits(&self) -> Result<Limits> {
+        self.share(Hold::Lanes, "");
+        self.limits().await
+    }
+
+    /// The limits in force at this moment.
+    pub(super) async fn limits(&self) -> Result<Limits> {
+        match self.first("SELECT value FROM meta WHERE key = 'limits'", &[]).await? {
+            Some(row) => read_limits(get(&row, 0)?),
+            None => Ok(Limits::default()),
+        }
+    }
+
+    /// Puts other limits in force and every row into its lane.
+    pub(super) async fn set_limits(&self, limits: &Limits) -> Result<()> {
+        self.hold(Hold::Lanes, "").await?;
+        if self.limits().await? == *limits {
+            return Ok(());
+        }
+        let json = serde_json::to_string(limits).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        self.post(
+            "INSERT INTO meta (key, value) VALUES ('limits', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            &params![json],
+        );
+        let sql =
+            "SELECT r.place, r.lane, j.account, j.job_name FROM job_run AS r JOIN job AS j ON j.id = r.job
+             ORDER BY r.place";
+        let (mut places, mut lanes) = (Vec::new(), Vec::new());
+        for row in self.rows(sql, &[]).await? {
+            let job_name: &str = get(&row, 3)?;
+            let now =
+                rows::id(&row, 2).map_or_else(|_| String::new(), |account| lane(limits, account, job_name));
+            if now != get::<&str>(&row, 1)? {
+                places.push(get::<i64>(&row, 0)?);
+                lanes.push(now);
+            }
+        }
+        self.post(
+            "UPDATE job_run AS r SET lane = u.lane,
+                gate = CASE WHEN r.counted = 1 OR r.canceling = 1 THEN '' ELSE u.lane END
+             FROM unnest($1::BIGINT[], $2::TEXT[]) AS u(place, lane) WHERE r.place = u.place",
+            &params![column(places), column(lanes)],
+        );
+        Ok(())
+    }
+
+    /// What is left of the limits.
+    pub(super) async fn rooms<'l>(&self, limits: &'l Limits) -> Result<Rooms<'l>> {
+        if limits.is_empty() {
+            return Ok(Rooms::new(limits, []));
+        }
+        let sql = "SELECT lane, count(*) FROM job_run WHERE counted = 1 AND lane <> '' GROUP BY lane";
+        let counted = self.rows(sql, &[]).await?;
+        let counted = counted.iter().map(|row| Ok((get(row, 0)?, rows::small(row, 1)?)));
+        Ok(Rooms::new(limits, counted.collect::<Result<Vec<(String, u32)>>>()?))
+    }
+
+    /// The jobs of up to `free` rows that go first, locked, and takes their room. What another transaction has in
+    /// hand is passed over.
+    pub(super) async fn next_runs(
+        &self,
+        at: Counter<'_>,
+        free: u32,
+        rooms: &mut Rooms<'_>,
+    ) -> Result<Vec<i64>> {
+        let lines = self.lines(at, free, rooms).await?;
+        let sql =
+            "SELECT r.job, l.gate FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[]) AS l(host, gate, most)
+             CROSS JOIN LATERAL (
+                SELECT job, rank, place FROM job_run
+                WHERE class = $1 AND host = l.host AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
+                ORDER BY rank, place LIMIT l.most FOR UPDATE SKIP LOCKED) AS r
+             ORDER BY r.rank, r.place";
+        let values = params![
+            at.class,
+            column(lines.iter().map(|line| line.host)),
+            column(lines.iter().map(|line| line.gate.as_str())),
+            column(lines.iter().map(|line| line.most)),
+        ];
+        let mut runs = Vec::new();
+        for row in self.rows(sql, &values).await? {
+            let gate: &str = get(&row, 1)?;
+            if runs.len() < free as usize && rooms.has_room(gate) {
+                rooms.add(gate, 1);
+                runs.push(get(&row, 0)?);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Whether a row that goes before one of that rank, or beside it, may be claimed.
+    pub(super) async fn someone_goes_before(
+        &self,
+        at: Counter<'_>,
+        rank: u8,
+        rooms: &Rooms<'_>,
+    ) -> Result<bool> {
+        let lines = self.lines(at, 1, rooms).await?;
+        let sql = "SELECT 1 FROM unnest($2::TEXT[], $3::TEXT[]) AS l(host, gate)
+             CROSS JOIN LATERAL (
+                SELECT rank FROM job_run
+                WHERE class = $1 AND host = l.host AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
+                ORDER BY rank, place LIMIT 1) AS r
+             WHERE r.rank <= $4 LIMIT 1";
+        let values = params![
+            at.class,
+            column(lines.iter().map(|line| line.host)),
+            column(lines.iter().map(|line| line.gate.as_str())),
+            rank,
+        ];
+        self.exists(sql, &values).await
+    }
+
+    /// The lines with room.
+    async fn lines<'a>(&self, at: Counter<'a>, free: u32, rooms: &Rooms<'_>) -> Result<Vec<Line<'a>>> {
+        let mut lines = Vec::new();
+        for host in ["", at.host] {
+            for gate in self.gates(at.class, host, rooms).await? {
+                let most = free.min(rooms.left(&gate));
+                lines.push(Line { host, gate, most });
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The gates of the lines that have a row and room, looked up one after the other.
+    pub(super) async fn gates(&self, class: i64, host: &str, rooms: &Rooms<'_>) -> Result<Vec<String>> {
+        if rooms.are_unlimited() {
+            return Ok(vec![String::new()]);
+        }
+        let sql = "WITH RECURSIVE g(gate) AS (
+                (SELECT gate FROM job_run WHERE class = $1 AND host = $2 AND node IS NULL AND ready_at_ms = 0
+                 ORDER BY gate LIMIT 1)
+                UNION ALL
+                SELECT (SELECT r.gate FROM job_run AS r WHERE r.class = $1 AND r.host = $2 AND r.gate > g.gate
+                        AND r.node IS NULL AND r.ready_at_ms = 0 ORDER BY r.gate LIMIT 1)
+                FROM g WHERE g.gate IS NOT NULL)
+             SELECT gate FROM g WHERE gate IS NOT NULL";
+        let found = self.rows(sql, &params![class, host]).await?;
+        let mut gates = found.iter().map(|row| get(row, 0)).collect::<Result<Vec<String>>>()?;
+        gates.retain(|gate| rooms.has_room(gate));
+        Ok(gates)
+    }
+
+    /// A node, if its lease lives. It is kept from being removed, and the limits from being others.
+    pub(super) async fn taker(&self, node: NodeId) -> Result<Option<Taker>> {
+        self.post(KEEP_NODE, &params![node]);
+        self.share(Hold::Lanes, "");
+        let sql = "SELECT n.host, n.until_ms, EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host),
+                (SELECT value FROM meta WHERE key = 'limits')
+             FROM node AS n WHERE n.uuid = $1";
+        let Some(row) = self.locked(sql, &params![node]).await? else { return Ok(None) };
+        if !self.lives_until(get(&row, 1)?).await? {
+            return Ok(None);
+        }
+        let limits = get::<Option<&str>>(&row, 3)?.map_or_else(|| Ok(Limits::default()), read_limits)?;
+        Ok(Some(Taker { host: get(&row, 0)?, is_drained: get(&row, 2)?, limits }))
+    }
+}
+
+fn read_limits(json: &str) -> Result<Limits> {
+    serde_json::from_str(json).map_err(|e| StoreError::Corrupt(format!("limits: {e}")))
+}

@@ -1,0 +1,138 @@
+//! The store on PostgreSQL, for several management nodes at once. Nothing here knows why a transition is right
+//! (`crate::life`) nor which lease has expired (`crate::lease`). Where to look: `address`, `tls` and `open` for the
+//! way to the database, `migrate` for its schema, `link` for how transactions begin, end and are repeated, `tx` and
+//! `value` for what statements are written with, `rows` for what is read; then a file per family of the traits.
+//!
+//! How a family is written: `self.write(data, |tx, data| Box::pin(async move { … }))` with the rows that decide locked
+//! (`FOR UPDATE`) before they are read, since other transactions run beside this one; `Tx::hold` where there is no row
+//! to lock. `self.read` for one statement. The closure may run again, so it changes nothing but the database.
+//! Locks are taken in one order: rows of `job`, of `node` (`FOR KEY SHARE`), `Tx::hold` in the order
+//! of `Hold`, rows of `job_run`, the rest. What goes against it, being rare, may lose against another and begin anew.
+
+mod address;
+mod batches;
+mod beside;
+mod claims;
+mod configs;
+mod deliveries;
+mod effects;
+mod error;
+mod events;
+mod identity;
+mod image_rows;
+mod images;
+mod io;
+mod job_sql;
+mod jobs;
+mod keys;
+mod ledger;
+mod line;
+mod link;
+mod migrate;
+mod nodes;
+mod open;
+mod options;
+mod progress_sql;
+mod query;
+mod records;
+mod resources;
+mod rows;
+mod single;
+mod sweep;
+mod tags;
+mod tls;
+mod tx;
+mod value;
+mod waits;
+
+use std::sync::Arc;
+
+use longhaul_model::{BoxFuture, Runtime};
+
+use crate::StoreError;
+use link::{Link, Mode};
+pub use migrate::{MIGRATIONS, Migration};
+pub use open::OpenError;
+pub use options::PostgresOptions;
+use tx::Tx;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// A store in one schema of a PostgreSQL database.
+pub struct PostgresStore {
+    link: Arc<Link>,
+    io: io::Io,
+}
+
+impl PostgresStore {
+    /// Opens the store at `url` and brings its schema up to date. Blocks until the database has answered, or for
+    /// `connect_limit`. `runtime` gives chance; time is the database's own.
+    ///
+    /// # Errors
+    /// `OpenError` says what is wrong with the URL or the database; a store of a newer release is untouched.
+    pub fn open(
+        url: &str,
+        runtime: Arc<dyn Runtime>,
+        options: PostgresOptions,
+    ) -> std::result::Result<Self, OpenError> {
+        let address = address::parse(url)?;
+        let io = io::Io::start()?;
+        let link = Arc::new(Link::new(&address, runtime, options)?);
+        let opening = link.clone();
+        let opened = io.wait(async move { open::prepare(&opening).await });
+        opened.unwrap_or_else(|| Err(OpenError::Unusable { why: "its threads ended".to_owned() }))?;
+        Ok(Self { link, io })
+    }
+
+    /// Writes by `work` in one transaction; answers once it is durable. `work` is begun anew where the transaction lost
+    /// against another one. A dropped caller does not withdraw it.
+    async fn write<D, T, F>(&self, data: D, work: F) -> Result<T>
+    where
+        D: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        self.call(Mode::Write, data, work).await
+    }
+
+    /// As `write`, on a connection of its own: for heartbeats.
+    async fn beat<D, T, F>(&self, data: D, work: F) -> Result<T>
+    where
+        D: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        self.call(Mode::Beat, data, work).await
+    }
+
+    /// Reads by `work`: one statement, or several that may see different moments. `Tx::now_ms` is not known;
+    /// statements ask `longhaul_now()`.
+    async fn read<D, T, F>(&self, data: D, work: F) -> Result<T>
+    where
+        D: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        self.call(Mode::Read, data, work).await
+    }
+
+    /// Reads by `work`, all of one moment, ended at the limit of queries.
+    async fn look<D, T, F>(&self, data: D, work: F) -> Result<T>
+    where
+        D: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        self.call(Mode::Query, data, work).await
+    }
+
+    async fn call<D, T, F>(&self, mode: Mode, data: D, work: F) -> Result<T>
+    where
+        D: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        let done = self.io.run(link::call(self.link.clone(), mode, data, work)).await;
+        done.unwrap_or_else(|| Err(StoreError::Unavailable("the store's threads ended".to_owned())))
+    }
+}

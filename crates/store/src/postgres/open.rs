@@ -1,0 +1,113 @@
+//! What is asked of a database before it is a store, and why one cannot be.
+
+use super::link::{Link, Mode};
+use super::rows::get;
+use super::{Result, migrate};
+use crate::StoreError;
+
+/// Why the store could not be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is not understood.
+    #[error(
+        "the URL of the store is not understood: {why}; it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE"
+    )]
+    Url {
+        /// What is wrong with it; never its password.
+        why: String,
+    },
+    /// TLS as the URL wants it cannot be had.
+    #[error("TLS to the store's database: {why}")]
+    Tls {
+        /// What is wrong.
+        why: String,
+    },
+    /// The database does not answer, or lets us not in.
+    #[error(
+        "the store's database can't be used: {why}; check that it runs, and what the URL of the store says"
+    )]
+    Unusable {
+        /// What the system or the database says.
+        why: String,
+    },
+    /// The database has a setting under which the store's promises do not hold.
+    #[error("the store's database is set up so that the store can't keep its promises: {why}")]
+    Unfit {
+        /// Which, and what to do.
+        why: String,
+    },
+    /// The store was written by a newer release that this one cannot work beside.
+    #[error(
+        "the store was written by a newer release (schema {found}, this release knows {known}); start that release again, or restore a backup from before the upgrade"
+    )]
+    Newer {
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The schema holds tables of something else.
+    #[error("the database's schema {schema} holds tables that are not longhaul's; choose an empty one")]
+    Foreign {
+        /// Its name.
+        schema: String,
+    },
+    /// A file of the schema's history is another one than the store was made with.
+    #[error("the store was made with another {file}; it is from a build of which this one can't go on")]
+    Edited {
+        /// The file.
+        file: String,
+    },
+    /// A thread could not be started.
+    #[error("the store's threads cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Checks the server and brings the schema up to date.
+pub(super) async fn prepare(link: &Link) -> std::result::Result<(), OpenError> {
+    check_server(link).await?;
+    migrate::migrate(link).await
+}
+
+async fn check_server(link: &Link) -> std::result::Result<(), OpenError> {
+    let found: (String, Option<String>, Option<String>) = link
+        .call(Mode::Read, (), |tx, ()| {
+            Box::pin(async move {
+                let sql = "SELECT current_setting('server_encoding'),
+                    current_setting('synchronous_commit', true), current_setting('fsync', true)";
+                let row = tx.first(sql, &[]).await?.ok_or(StoreError::NotFound)?;
+                Ok((get(&row, 0)?, get(&row, 1)?, get(&row, 2)?))
+            })
+        })
+        .await
+        .map_err(unusable)?;
+    let (encoding, synchronous, fsync) = found;
+    if !encoding.eq_ignore_ascii_case("UTF8") {
+        let why = format!("its encoding is {encoding}; make a database with ENCODING 'UTF8'");
+        return Err(OpenError::Unfit { why });
+    }
+    if synchronous.as_deref() == Some("off") {
+        let why = "synchronous_commit is off, so what was acknowledged could be lost; switch it on, for all or with \
+                   ALTER ROLE … SET synchronous_commit = on";
+        return Err(OpenError::Unfit { why: why.to_owned() });
+    }
+    if fsync.as_deref() == Some("off") {
+        tracing::warn!(
+            "the store's database has fsync off: what is acknowledged does not survive a power cut"
+        );
+    }
+    Ok(())
+}
+
+/// An error of a call as one of an opening.
+pub(super) fn unusable(error: StoreError) -> OpenError {
+    OpenError::Unusable {
+        why: match error {
+            StoreError::Unavailable(why) | StoreError::Corrupt(why) => why,
+            other => other.to_string(),
+        },
+    }
+}
+
+/// What the work of an opening answers: an error of the database, or a reason not to be opened.
+pub(super) type Opened<T> = Result<std::result::Result<T, OpenError>>;
