@@ -27,11 +27,11 @@ pub struct ManagementNodeInventory {
     pub heart_beat: String,
     /// Where its API is reached; absent of a node that does not say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, nullable = false)]
     pub address: Option<String>,
     /// The release that it runs; absent of a node that does not say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, nullable = false)]
     pub version: Option<String>,
     /// Whether its host is drained: it takes no jobs.
     #[serde(default)]

@@ -57,7 +57,10 @@ impl Group {
                 let name = "Put".to_owned() + &words.map(capital).collect::<String>();
                 // Two paths may differ by the name of their variable alone.
                 let variable = self.path.split('/').find_map(|w| w.strip_prefix('{')?.strip_suffix('}'));
-                match variable.filter(|variable| *variable != "uuid") {
+                // Or one of them has none.
+                let bare = self.path.replacen("/{uuid}", "", 1);
+                let twin = || bare != self.path && operations().any(|row| row.path == bare);
+                match variable.filter(|variable| *variable != "uuid" || twin()) {
                     Some(variable) => name + "By" + &capital(variable),
                     None => name,
                 }
