@@ -19,7 +19,7 @@ pub fn from_store(error: StoreError, what: &str) -> Fault {
             format!("{what} kept changing while it was worked on; send it again"),
         ),
         StoreError::Unavailable(why) => {
-            Fault::new(Code::Unavailable, format!("not stored, send it again: {why}"))
+            Fault::new(Code::Unavailable, format!("the store is not available, send it again: {why}"))
         }
         StoreError::TooLarge { .. } => Fault::invalid(error.to_string()),
         StoreError::TooSlow { .. } => Fault::new(Code::Timeout, error.to_string()),

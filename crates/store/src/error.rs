@@ -29,8 +29,8 @@ pub enum StoreError {
     /// The state machine refuses.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// Not stored, may be sent again: the queue is full, the disk is full, the commit failed.
-    #[error("not stored, may be sent again: {0}")]
+    /// Not stored, unless it says that it may be; may be sent again: the queue is full, the disk is full, the commit failed.
+    #[error("the store is not available, may be sent again: {0}")]
     Unavailable(String),
     /// A query ran into its time limit.
     #[error("the query took longer than {limit_s} s; ask for fewer rows or an indexed field")]
