@@ -56,18 +56,21 @@ fn a_store_whose_connections_are_ended_loses_no_acknowledged_job() {
     let schema = Schema::new();
     let name = format!("ended_{}", std::process::id());
     let store = Arc::new(open(&format!("{}&application_name={name}", schema.url())));
+    let (acknowledged, heard) = std::sync::mpsc::channel();
     let workers: Vec<_> = (0..8_u128)
         .map(|worker| {
-            let store = store.clone();
+            let (store, acknowledged) = (store.clone(), acknowledged.clone());
             std::thread::spawn(move || {
                 for nth in 0..40 {
                     block_on(submit(&store, worker * 1000 + nth));
+                    acknowledged.send(()).expect("heard");
                 }
             })
         })
         .collect();
+    drop(acknowledged);
     let mut ended = 0;
-    while !workers.iter().all(std::thread::JoinHandle::is_finished) {
+    for _ in heard.iter().step_by(20) {
         ended += schema.count(&format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{name}'"
         ));

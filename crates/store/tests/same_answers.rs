@@ -113,7 +113,7 @@ fn on_postgres(jobs: &[(NewJob, Option<JobEvent>, i64)], queries: &[Query]) -> V
 
 proptest! {
     // Fewer, since each has a schema of its own.
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_queries_give_the_same_rows_on_memory_and_postgres(
