@@ -210,6 +210,9 @@ impl Engine {
         if matches!(error, StoreError::Taken) {
             return taken();
         }
+        if matches!(error, StoreError::NotFound) {
+            return Fault::new(Code::InvalidSession, "the account was deleted meanwhile; log in to another");
+        }
         // It may be stored and claimed for this node all the same: the claim loop looks after it.
         self.lost_answer.store(true, Ordering::SeqCst);
         from_store(error, "the long job")

@@ -99,7 +99,7 @@ impl Sessions {
                 Code::TooManySessions,
                 "Login sessions hit limit of max allowed concurrent login sessions; log out of some",
             )),
-            Err(error) => Err(from_store(error, "the session")),
+            Err(error) => Err(from_store(error, "the account")),
         }
     }
 

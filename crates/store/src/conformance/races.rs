@@ -140,15 +140,16 @@ pub async fn a_deleted_account_leaves_no_session_and_no_key(t: &Bench) {
 /// An account that is deleted owns nothing that is not final: what would be is refused, or keeps the account.
 pub async fn an_account_is_deleted_or_gets_something(t: &Bench) {
     let storage = t.storage("/a").await.id;
-    for round in 0..3 * ROUNDS {
+    for round in 0..4 * ROUNDS {
         let ann = account(t).await.id;
         let job = longhaul_model::NewJob { account: ann, ..t.new_job() };
         let (mut volume, mut image) = (t.new_volume(storage, &format!("/a/{round}")), t.new_image(&[]));
         (volume.account, image.account) = (ann, ann);
-        let answers = t.at_once(2, async |at| match (at, round % 3) {
+        let answers = t.at_once(2, async |at| match (at, round % 4) {
             (0, _) => t.store.delete_account(ann).await,
             (_, 0) => t.store.submit(job.clone(), None).await.map(|_| ()),
             (_, 1) => t.store.create_volume(volume.clone()).await.map(|_| ()),
+            (_, 2) => t.store.submit_many(vec![job.clone()]).await.unwrap().remove(0).map(|_| ()),
             (_, _) => t.store.create_image(image.clone(), &[]).await.map(|_| ()),
         });
         let deleted = answers == [Ok(()), Err(StoreError::NotFound)];
