@@ -15,6 +15,7 @@ mod life;
 mod like;
 mod limits;
 pub mod memory;
+pub mod nodes;
 pub mod options;
 pub mod postgres;
 pub mod queue;
@@ -27,11 +28,11 @@ pub use error::StoreError;
 pub use faulty::FaultyStore;
 pub use images::Images;
 pub use memory::MemoryStore;
+pub use nodes::{Gone, Nodes};
 pub use options::StoreOptions;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use queue::{Kept, Queue};
 pub use sqlite::SqliteStore;
 pub use traits::{
-    Configs, Deliveries, Events, Gone, Identity, Jobs, Keys, Ledger, Nodes, Queries, Records, Resources,
-    Store, Tags,
+    Configs, Deliveries, Events, Identity, Jobs, Keys, Ledger, Queries, Records, Resources, Store, Tags,
 };

@@ -5,16 +5,16 @@ use async_trait::async_trait;
 use longhaul_model::progress::Progress;
 use longhaul_model::query::{Answer, Query};
 use longhaul_model::resource::{
-    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, NewNode, Session, Storage,
-    StorageState, Tag, Tagged, Trash, Volume,
+    AccessKey, Account, ApiOutcome, ApiRecord, Config, Delivery, Intent, Session, Storage, StorageState, Tag,
+    Tagged, Trash, Volume,
 };
 use longhaul_model::timeline::TimelineRow;
 use longhaul_model::{
     AccountId, ApiId, Change, Claim, Claimed, FreeSlots, HostId, Job, JobId, JobState, KeyId, NewJob, NodeId,
-    NodeLease, Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
+    Pages, SessionId, StorageId, Submitted, TagId, Transition, VolumeId,
 };
 
-use crate::{Batches, Images, Queue, StoreError};
+use crate::{Batches, Gone, Images, Nodes, Queue, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -120,74 +120,6 @@ pub trait Jobs: Send + Sync {
     /// one reached: percent, and bytes of the same stage, keep their largest value until a rerun. A history row
     /// is added where the whole percent or the stage changed, and with the first of each attempt.
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()>;
-}
-
-/// Which former processes a lock proves to be gone, so that what they had in hand is in nobody's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// None: what the leases say counts.
-    Unproven,
-    /// Those of this host: the caller has the lock on its data directory.
-    Host(HostId),
-    /// All: nobody else can have the store open.
-    All,
-}
-
-impl Gone {
-    /// Whether a former process of `host` is proven to be gone.
-    pub fn includes(self, host: HostId) -> bool {
-        match self {
-            Self::Unproven => false,
-            Self::Host(gone) => gone == host,
-            Self::All => true,
-        }
-    }
-}
-
-/// Most bytes that a node tells the others.
-pub const TOLD_MAX_BYTES: usize = 64 * 1024;
-
-/// Management nodes and their leases.
-#[async_trait]
-pub trait Nodes: Send + Sync {
-    /// Enters a node and gives it its first lease. The leases of nodes that `gone` proves to be so end at once,
-    /// and their claims are released; with `All`, also the grace of a store that was away.
-    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease>;
-
-    /// Renews the lease. If every node's newest heartbeat is older than half a TTL, the store was away:
-    /// for one TTL from now no lease counts as expired.
-    ///
-    /// # Errors
-    /// `LeaseLost`: the node is unknown, or its claims were given away; it joins under a new id.
-    async fn heartbeat(&self, node: NodeId) -> Result<NodeLease>;
-
-    /// Ends the lease and releases what is still claimed.
-    async fn leave(&self, node: NodeId) -> Result<()>;
-
-    /// Drains the host of `node`, or ends that. A drained host's nodes, this one and those that it starts later,
-    /// are given nothing by `claim`, `submit` and `change`, and learn it with their next heartbeat; what they hold
-    /// they keep. It lasts until it is ended, over restarts. The same again is no error.
-    ///
-    /// # Errors
-    /// `NotFound`: there is no such node.
-    async fn drain(&self, node: NodeId, drained: bool) -> Result<()>;
-
-    /// Whether `node` has this duty, which one node of all has at a time: it gets it if nobody has it, or who has
-    /// it is gone or its lease expired. It keeps it for as long as its lease lives.
-    ///
-    /// # Errors
-    /// `LeaseLost`: `node` holds no live lease.
-    async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool>;
-
-    /// Tells the other nodes `text`, in the place of what `node` told before, and answers what those tell whose
-    /// leases live, in the order of their ids; nothing for one that has told nothing. It goes with the node.
-    ///
-    /// # Errors
-    /// `LeaseLost`: `node` holds no live lease; `TooLarge`: more than `TOLD_MAX_BYTES`.
-    async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>>;
-
-    /// The text that is kept under `key`: `fresh`, if none was before; the same ever after.
-    async fn kept(&self, key: &str, fresh: &str) -> Result<String>;
 }
 
 /// Accounts and sessions.

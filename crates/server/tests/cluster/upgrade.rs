@@ -50,7 +50,11 @@ fn nodes_of_the_schema_before_go_on_take_over_and_start_again_beside_the_next_on
     let before: Vec<String> = (0..2).map(|node| nodes.uuid(node)).collect();
     bring_to_the_next_schema(&database, 1);
     jobs.extend((0..JOBS).map(|n| nodes.client(n % 2).submit(SIMULATE, &data, &[])));
-    assert_eq!((nodes.uuid(0), nodes.uuid(1)), (before[0].clone(), before[1].clone()), "nobody lost its lease");
+    assert_eq!(
+        (nodes.uuid(0), nodes.uuid(1)),
+        (before[0].clone(), before[1].clone()),
+        "nobody lost its lease"
+    );
     nodes.servers[0].kill();
     until("the other one has its jobs", Duration::from_secs(15), || {
         witness.look();

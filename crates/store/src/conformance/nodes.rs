@@ -7,7 +7,7 @@ use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{Change, FreeSlots, HostId, JobEvent, JobState, NewJob, NodeId, SlotClass};
 
 use super::{Bench, SECOND};
-use crate::traits::TOLD_MAX_BYTES;
+use crate::nodes::TOLD_MAX_BYTES;
 use crate::{Gone, StoreError};
 
 fn host(t: &Bench) -> HostId {

@@ -5,7 +5,7 @@ use longhaul_model::resource::{NewNode, Node};
 use longhaul_model::{HostId, NodeId, NodeLease};
 
 use super::{Db, Member, MemoryStore};
-use crate::traits::TOLD_MAX_BYTES;
+use crate::nodes::TOLD_MAX_BYTES;
 use crate::{Gone, Nodes, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -8,7 +8,7 @@ use super::rows::get;
 use super::tx::{Hold, Tx};
 use super::value::params;
 use super::{PostgresStore, Result};
-use crate::traits::TOLD_MAX_BYTES;
+use crate::nodes::TOLD_MAX_BYTES;
 use crate::{Gone, Nodes, StoreError};
 
 #[async_trait]

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::tx::Tx;
 use super::{Result, SqliteStore};
-use crate::traits::TOLD_MAX_BYTES;
+use crate::nodes::TOLD_MAX_BYTES;
 use crate::{Gone, Nodes, StoreError};
 
 #[async_trait]
