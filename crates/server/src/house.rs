@@ -3,6 +3,7 @@
 
 mod backup;
 mod check;
+mod moving;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,8 +11,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::Layers;
-use crate::data_dir::STORE_FILE;
+use crate::settings::STORE_KEY;
+use crate::{Layers, Settings};
 
 /// A command about a store.
 #[derive(Debug, Subcommand)]
@@ -20,6 +21,8 @@ pub enum StoreCommand {
     Backup(backup::BackupArgs),
     /// Look whether a store is sound; ends with 1 where it is not. Its server may run
     Check(check::CheckArgs),
+    /// Move an embedded store, whose server is stopped, to PostgreSQL: all of it, compared, or nothing
+    Copy(moving::CopyArgs),
 }
 
 /// Which server's store is meant.
@@ -39,27 +42,33 @@ impl Place {
     /// # Errors
     /// The settings cannot be read.
     fn data_dir(self) -> Result<PathBuf> {
-        let mut layers = Layers::default();
-        if let Some(file) = self.config.or_else(|| std::env::var_os("LONGHAUL_CONFIG").map(PathBuf::from)) {
-            layers.file(&file)?;
-        }
-        let environment = std::env::vars_os();
-        layers.environment(
-            environment.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-        );
-        if let Some(dir) = self.data_dir {
-            layers.set("dataDir", &dir.to_string_lossy(), "--data-dir")?;
-        }
-        Ok(layers.settings()?.data_dir)
+        Ok(settings(self.data_dir, self.config, None)?.data_dir)
     }
+}
 
-    /// The file of the embedded store there.
-    ///
-    /// # Errors
-    /// As `data_dir`.
-    fn store_file(self) -> Result<PathBuf> {
-        Ok(self.data_dir()?.join(STORE_FILE))
+/// The settings as a server would have them, with a data directory and the URL of a store given by flags; `url` comes
+/// with the flag's name.
+///
+/// # Errors
+/// They cannot be read; a password is on the command line.
+fn settings(
+    data_dir: Option<PathBuf>,
+    config: Option<PathBuf>,
+    url: Option<(&str, &str)>,
+) -> Result<Settings> {
+    let mut layers = Layers::default();
+    if let Some(file) = config.or_else(|| std::env::var_os("LONGHAUL_CONFIG").map(PathBuf::from)) {
+        layers.file(&file)?;
     }
+    let environment = std::env::vars_os();
+    layers.environment(environment.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
+    if let Some(dir) = data_dir {
+        layers.set("dataDir", &dir.to_string_lossy(), "--data-dir")?;
+    }
+    if let Some((url, flag)) = url {
+        layers.set(STORE_KEY, url, flag)?;
+    }
+    layers.settings()
 }
 
 /// Runs a command; its answer is on stdout, how far it is on stderr.
@@ -70,5 +79,6 @@ pub async fn run(command: StoreCommand) -> Result<ExitCode> {
     match command {
         StoreCommand::Backup(args) => backup::run(args).await,
         StoreCommand::Check(args) => check::run(args).await,
+        StoreCommand::Copy(args) => moving::run(args).await,
     }
 }

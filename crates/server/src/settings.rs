@@ -29,7 +29,7 @@ mod table;
 pub use names::variable;
 pub(crate) use names::{nearest, nearest_of};
 pub(crate) use queue::check_types;
-pub use store_url::StoreUrl;
+pub use store_url::{KEY as STORE_KEY, StoreUrl};
 pub use table::{SETTINGS, Setting, VARIABLES};
 
 /// The settings in force.

@@ -25,7 +25,7 @@ pub struct Opened {
 }
 
 /// Under which name an embedded store knows its host.
-const HOST_KEY: &str = "host";
+pub(crate) const HOST_KEY: &str = "host";
 
 /// Opens the store.
 ///

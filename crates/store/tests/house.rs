@@ -175,7 +175,10 @@ fn a_backup_is_a_sound_store_of_one_moment_while_others_write() {
     let (made, written) = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             let until_done = jobs.into_iter().take_while(|_| !done.load(Ordering::SeqCst));
-            until_done.map(|new| block_on(store.submit(new, None)).expect("stored")).count()
+            until_done.fold(0, |stored, new| {
+                block_on(store.submit(new, None)).expect("stored");
+                stored + 1
+            })
         });
         let mut told = Vec::new();
         let made = house::backup(&directory.file(), &copy, |copied, all| told.push((copied, all)), |_| {});

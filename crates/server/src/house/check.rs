@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use longhaul_store::house::{Report, check};
+use longhaul_store::postgres;
 
-use super::Place;
+use super::{Place, settings};
+use crate::data_dir::STORE_FILE;
 
 /// Flags of `store check`.
 #[derive(Debug, clap::Args)]
@@ -15,19 +17,32 @@ pub struct CheckArgs {
     #[command(flatten)]
     place: Place,
     /// Look at this file instead: a backup
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "config"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "config", "store"])]
     file: Option<PathBuf>,
+    /// Look at this PostgreSQL database instead: postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    store: Option<String>,
 }
 
 pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
-    let path = match args.file {
-        Some(file) => file,
-        None => args.place.store_file()?,
+    let (file, asked) = match args.file {
+        Some(file) => (file, None),
+        None => {
+            // A directory that is named means its embedded store, wherever the environment's is.
+            let embedded = args.place.data_dir.is_some();
+            let url = args.store.as_deref().map(|url| (url, "--store"));
+            let settings = settings(args.place.data_dir, args.place.config, url)?;
+            (settings.data_dir.join(STORE_FILE), settings.store.filter(|_| !embedded))
+        }
     };
-    let name = path.display().to_string();
-    let report = tokio::task::spawn_blocking(move || check(&path, looked_at))
-        .await
-        .context("the check broke off")??;
+    let (name, report) = match asked {
+        Some(url) => (url.to_string(), postgres::check(&url.with_password(), looked_at).await?),
+        None => {
+            let name = file.display().to_string();
+            let work = tokio::task::spawn_blocking(move || check(&file, looked_at));
+            (name, work.await.context("the check broke off")??)
+        }
+    };
     print!("{}", told(&name, &report));
     Ok(if report.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -203,7 +203,7 @@ impl Tx {
             column(fresh.iter().map(|one| one.ready_at_ms)),
             column(fresh.iter().map(first)),
             column(jobs().map(|j| rows::terms_text(&j.terms))),
-            column(jobs().map(|j| host_text(j))),
+            column(jobs().map(host_text)),
             column(jobs().map(Job::rank)),
             column(fresh.iter().map(|one| one.lane.as_str())),
             column(jobs().map(|j| j.terms.not_before_ms)),

@@ -268,6 +268,7 @@ impl Drop for Lent {
 }
 
 /// A call as a future of the store's threads.
+#[expect(clippy::manual_async_fn, reason = "says that the future is Send and keeps nothing of the caller's")]
 pub(super) fn call<D, T, F>(
     link: Arc<Link>,
     mode: Mode,

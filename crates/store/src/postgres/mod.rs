@@ -10,8 +10,10 @@
 //! of `Hold`, rows of `job_run`, the rest. What goes against it, being rare, may lose against another and begin anew.
 
 mod address;
+mod alone;
 mod batches;
 mod beside;
+mod checking;
 mod claims;
 mod configs;
 mod deliveries;
@@ -29,6 +31,7 @@ mod ledger;
 mod line;
 mod link;
 mod migrate;
+mod moving;
 mod nodes;
 mod open;
 mod options;
@@ -50,8 +53,10 @@ use std::sync::Arc;
 use longhaul_model::{BoxFuture, Runtime};
 
 use crate::StoreError;
+pub use checking::check;
 use link::{Link, Mode};
 pub use migrate::{MIGRATIONS, Migration};
+pub use moving::{Compared, MoveError, Mover};
 pub use open::OpenError;
 pub use options::PostgresOptions;
 use tx::Tx;
