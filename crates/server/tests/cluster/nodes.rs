@@ -21,19 +21,17 @@ pub struct Nodes {
 impl Nodes {
     /// So many, started one after the other, as `change` changes their plans.
     pub fn start(place: &Place, database: &Database, many: usize, change: impl Fn(Plan) -> Plan) -> Self {
-        let key = place.path("cluster.key");
-        fs::write(&key, [7; 32]).unwrap();
-        let plans: Vec<Plan> = (0..many)
-            .map(|node| {
-                let plan = Plan::new(place)
-                    .data_dir(&shown(&place.path(&format!("data-{node}"))))
-                    .env("LONGHAUL_STORE", &database.url)
-                    .set(&format!("secretKeyFile={}", shown(&key)));
-                change(plan)
-            })
-            .collect();
+        fs::write(key(place), [7; 32]).unwrap();
+        let plans: Vec<Plan> = (0..many).map(|node| change(plan(place, database, node))).collect();
         let servers = plans.iter().map(Plan::start).collect();
         Self { servers, plans }
+    }
+
+    /// One more.
+    pub fn add(&mut self, place: &Place, database: &Database) {
+        let plan = plan(place, database, self.plans.len());
+        self.servers.push(plan.start());
+        self.plans.push(plan);
     }
 
     /// A session at a node.
@@ -80,4 +78,15 @@ impl Nodes {
     pub fn log(&self) -> String {
         self.plans[0].log()
     }
+}
+
+fn key(place: &Place) -> std::path::PathBuf {
+    place.path("cluster.key")
+}
+
+fn plan(place: &Place, database: &Database, node: usize) -> Plan {
+    Plan::new(place)
+        .data_dir(&shown(&place.path(&format!("data-{node}"))))
+        .env("LONGHAUL_STORE", &database.url)
+        .set(&format!("secretKeyFile={}", shown(&key(place))))
 }

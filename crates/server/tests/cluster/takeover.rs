@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::client::SIMULATE;
+use crate::client::{SIMULATE, text};
 use crate::database::Database;
 use crate::nodes::Nodes;
 use crate::place::{PATIENCE, Place, setting, until};
@@ -30,40 +30,44 @@ fn held(database: &Database, node: &str) -> BTreeMap<String, u64> {
 fn the_jobs_of_a_killed_node_go_on_elsewhere_within_seconds_and_each_ends_once() {
     let many = usize::try_from(setting("LONGHAUL_CLUSTER_JOBS", 50)).unwrap();
     let (place, database) = (Place::new("takeover"), Database::new("takeover"));
-    let mut nodes = Nodes::start(&place, &database, 3, |plan| plan);
-    let duration_ms = 20_000 + 20 * many as u64;
+    // All run on the one that dies, since it is alone at first.
+    let mut nodes = Nodes::start(&place, &database, 1, |plan| plan);
+    let duration_ms = 30_000 + 60 * many as u64;
     let data = json!({"durationMs": duration_ms, "progressSteps": duration_ms / 500});
-    // Nearly all at the one that dies: a submission starts where it is sent.
-    let jobs: Vec<String> = (0..many)
-        .map(|n| nodes.client(if n % 10 == 9 { 1 } else { 0 }).submit(SIMULATE, &data, &[]))
-        .collect();
+    let jobs = submit_all(&nodes, many, &data);
+    nodes.add(&place, &database);
+    nodes.add(&place, &database);
     let mut witness = Witness::new(&place.path("journal"));
     until("every body has begun", PATIENCE, || {
         witness.look();
         (witness.tokens().len() == many).then_some(())
     });
     let left = held(&database, &nodes.uuid(0));
-    assert!(left.len() >= many / 2, "{} of {many} run where it is killed", left.len());
+    assert_eq!(left.len(), many, "all run where it is killed");
     let killed = Instant::now();
     nodes.servers[0].kill();
     // The first checkpoint of each under a newer token.
     let mut first: BTreeMap<String, Duration> = BTreeMap::new();
+    let mut begun: BTreeMap<String, Duration> = BTreeMap::new();
     let mut seen = witness.lines.len();
     until("every job goes on", Duration::from_secs(30), || {
         witness.look();
         for line in &witness.lines[seen..] {
-            if line.what == "checkpoint" && left.get(&line.job).is_some_and(|old| line.token > *old) {
-                first.entry(line.job.clone()).or_insert_with(|| line.at - killed);
+            if left.get(&line.job).is_none_or(|old| line.token <= *old) {
+                continue;
             }
+            let seen = match line.what.as_str() {
+                "start" => &mut begun,
+                "checkpoint" => &mut first,
+                _ => continue,
+            };
+            seen.entry(line.job.clone()).or_insert_with(|| line.at - killed);
         }
         seen = witness.lines.len();
         (first.len() == left.len()).then_some(())
     });
-    let mut times: Vec<Duration> = first.values().copied().collect();
-    times.sort();
-    let at = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)];
-    println!("{} jobs: p50 {:?}, p99 {:?}, last {:?}", times.len(), at(50), at(99), times[times.len() - 1]);
-    assert!(at(99) <= P99, "p99 {:?}", at(99));
+    println!("{} jobs: begun again {}, first checkpoint {}", first.len(), told(&begun), told(&first));
+    assert!(percentile(&first, 99) <= P99, "first checkpoints: {}", told(&first));
     until("every job is final", Duration::from_secs(60 + many as u64), || {
         let open =
             database.number("SELECT count(*) FROM job WHERE state NOT IN ('Succeeded','Failed','Canceled')");
@@ -76,11 +80,35 @@ fn the_jobs_of_a_killed_node_go_on_elsewhere_within_seconds_and_each_ends_once()
         assert!(first.contains_key(job) || !left.contains_key(job), "{job} is missing");
     }
     assert_eq!(witness.ended_twice(), Vec::<String>::new());
-    assert_once(&nodes, &jobs);
+    assert_once(&nodes, jobs.iter().step_by(many.div_ceil(50)));
+}
+
+/// Submits so many to the first node, in few calls.
+fn submit_all(nodes: &Nodes, many: usize, data: &Value) -> Vec<String> {
+    let job = json!({"name": "a job", "jobName": SIMULATE, "jobData": data.to_string()});
+    let mut jobs = Vec::new();
+    while jobs.len() < many {
+        let params = json!({"jobs": vec![job.clone(); (many - jobs.len()).min(1000)]});
+        let answer = nodes.client(0).ok("POST", "/longjobs/bulk", &json!({"params": params}));
+        jobs.extend(answer["results"].as_array().expect("results").iter().map(|made| text(&made["uuid"])));
+    }
+    jobs
+}
+
+/// So many percent of them had come by then.
+fn percentile(times: &BTreeMap<String, Duration>, percent: usize) -> Duration {
+    let mut times: Vec<Duration> = times.values().copied().collect();
+    times.sort();
+    times[(times.len() * percent).div_ceil(100).saturating_sub(1)]
+}
+
+fn told(times: &BTreeMap<String, Duration>) -> String {
+    let at = |percent| percentile(times, percent);
+    format!("p50 {:?}, p99 {:?}, last {:?}", at(50), at(99), at(100))
 }
 
 /// Each job has one success in its history, and tokens only grow there.
-fn assert_once(nodes: &Nodes, jobs: &[String]) {
+fn assert_once<'a>(nodes: &Nodes, jobs: impl Iterator<Item = &'a String>) {
     for job in jobs {
         let timeline = nodes.client(1).timeline(job);
         let ends = timeline.iter().filter(|row| row["kind"] == "succeeded").count();
