@@ -1,6 +1,8 @@
-//! Measures a SQLite store: durable submits, drain with full history, and with `--rows N` the query figures.
+//! Measures a store: durable submits, drain with full history, and on SQLite with `--rows N` the query figures. The
+//! schema that a URL names is to be an empty one; what is measured stays in it.
 //!
 //!     cargo run --release -p longhaul-store --example throughput -- [--dir DIR] [--rows 1000000]
+//!     cargo run --release -p longhaul-store --example throughput -- --postgres URL [--count 20000]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,10 @@ use longhaul_model::{
     AccountId, ApiId, BoxFuture, Clock, FreeSlots, HostId, JobEvent, JobId, NewJob, NodeId, Runtime,
     SlotClass, Transition,
 };
-use longhaul_store::{Gone, Jobs, Nodes, Queries, SqliteStore, StoreOptions};
+use longhaul_store::{
+    Batches, Gone, Jobs, Nodes, PostgresOptions, PostgresStore, Queries, SUBMIT_BATCH_MAX, SqliteStore,
+    StoreOptions,
+};
 
 /// The machine's own time.
 struct Machine;
@@ -95,15 +100,38 @@ fn rate<F: Future<Output = ()>>(count: usize, callers: usize, work: impl Fn(usiz
 
 fn submits(store: &SqliteStore, count: usize, callers: usize) {
     let before = store.stats();
-    let per_s = rate(count, callers, |number| async move {
-        store.submit(new_job(number), None).await.expect("stored");
-    });
+    let per_s = submit_rate(store, count, callers);
     let after = store.stats();
     let commits = after.commits - before.commits;
     println!("submit, {callers} callers: {per_s:.0}/s, {:.1} a commit", count as f64 / commits as f64);
 }
 
-fn drain(store: &SqliteStore) {
+fn submit_rate(store: &impl Jobs, count: usize, callers: usize) -> f64 {
+    rate(count, callers, |number| async move {
+        store.submit(new_job(number), None).await.expect("stored");
+    })
+}
+
+fn postgres(url: &str, count: usize) {
+    let store = PostgresStore::open(url, Arc::new(Machine), PostgresOptions::default()).expect("opened");
+    for callers in [1, 16, 64, 512] {
+        let count = if callers == 1 { count / 10 } else { count };
+        println!("submit, {callers} callers: {:.0}/s", submit_rate(&store, count, callers));
+    }
+    for callers in [1, 4] {
+        let batches = count / SUBMIT_BATCH_MAX;
+        let per_s = rate(batches, callers, |number| {
+            let jobs = (0..SUBMIT_BATCH_MAX).map(|nth| new_job(number * SUBMIT_BATCH_MAX + nth));
+            let stored = store.submit_many(jobs.collect());
+            async move { assert!(stored.await.expect("stored").iter().all(Result::is_ok)) }
+        });
+        let per_s = per_s * SUBMIT_BATCH_MAX as f64;
+        println!("submit, {callers} callers with {SUBMIT_BATCH_MAX} jobs a call: {per_s:.0}/s");
+    }
+    drain(&store);
+}
+
+fn drain(store: &(impl Jobs + Nodes)) {
     let node = NodeId::random(&Machine);
     block_on(store.join(NewNode::new(node, HostId::random(&Machine), "here"), Gone::All)).expect("joined");
     let slots = [FreeSlots { class: SlotClass::Simulator, free: 256 }];
@@ -200,6 +228,10 @@ fn memory() -> String {
 }
 
 fn main() {
+    if let Some(url) = option("--postgres") {
+        let count = option("--count").and_then(|n| n.parse().ok()).unwrap_or(20_000);
+        return postgres(&url, count);
+    }
     let directory = option("--dir").map_or_else(std::env::temp_dir, PathBuf::from);
     let path = directory.join(format!("throughput-{}.db", std::process::id()));
     let store = SqliteStore::open(&path, Arc::new(Machine), StoreOptions::default()).expect("opened");
