@@ -25,6 +25,16 @@ impl Batches for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Stores a job in one transaction with those that come at the same time.
+    pub(super) async fn submit_gathered(&self, job: NewJob) -> Result<Submitted> {
+        self.gathered(&self.submits, job, |tx, jobs| {
+            Box::pin(async move { tx.submit_all(&jobs.iter().collect::<Vec<_>>()).await })
+        })
+        .await
+    }
+}
+
 impl Tx {
     /// Stores these jobs in this order. One that is refused wrote nothing; an error of all rolls back.
     pub(super) async fn submit_all(&self, jobs: &[&NewJob]) -> Result<Vec<Result<Submitted>>> {
@@ -39,19 +49,25 @@ impl Tx {
         let mut answers = Vec::with_capacity(jobs.len());
         let mut left = jobs;
         while let Some(first) = left.first() {
-            let (now, later) = left.split_at(together(left));
+            let (now, later) = left.split_at(together(left, &limits));
             left = later;
-            if let Some(node) = first.claim_for {
-                answers.push(self.alone(self.submit_to(first, node, &limits).await)?);
-            } else {
-                answers.extend(self.submit_waiting(now, &limits).await?);
+            match first.claim_for {
+                None => answers.extend(self.submit_waiting(now, &limits).await?),
+                Some(node) if now.len() > 1 => {
+                    let job = life::submitted(first, self.now_ms());
+                    let of = Queued { class: rows::class_number(first.class), target: None, limits: &limits };
+                    // What may start the first may start those like it: nothing that goes before them came meanwhile.
+                    let node = self.may_start_at_once(node, &job, of).await?.then_some(node);
+                    answers.extend(self.submit_alike(now, node, &limits).await?);
+                }
+                Some(node) => answers.push(self.alone(self.submit_to(first, node, &limits).await)?),
             }
         }
         Ok(answers)
     }
 
-    /// What is said of one submission, unless it is of all.
-    fn alone(&self, answer: Result<Submitted>) -> Result<Result<Submitted>> {
+    /// What is said of one, unless it is of all.
+    pub(super) fn alone<T>(&self, answer: Result<T>) -> Result<Result<T>> {
         match answer {
             Err(error) if self.failure().is_some() => Err(error),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => Err(error),
@@ -79,6 +95,39 @@ impl Tx {
             self.note(*row, &job, TimelineKind::Started, Actor::Node(claim.node), "");
         }
         Ok(Submitted::Created(Box::new(job), claim))
+    }
+
+    /// Stores jobs that `together` found alike, all of them started by `node`, if it may.
+    async fn submit_alike(
+        &self,
+        news: &[&NewJob],
+        node: Option<NodeId>,
+        limits: &Limits,
+    ) -> Result<Vec<Result<Submitted>>> {
+        let Some(node) = node else { return self.submit_waiting(news, limits).await };
+        let mut started = Vec::with_capacity(news.len());
+        for new in news {
+            started.push((*new, self.started_at_once(&life::submitted(new, self.now_ms()), node)?));
+        }
+        let fresh = started.iter().map(|(new, (job, _))| Fresh {
+            new,
+            job: job.clone(),
+            ready_at_ms: Some(0),
+            lane: String::new(),
+        });
+        let fresh: Vec<Fresh<'_>> = fresh.collect();
+        let stored: HashMap<JobId, i64> = self.insert_jobs(&fresh).await?.into_iter().collect();
+        let mut answers = Vec::with_capacity(started.len());
+        for (new, (job, claim)) in started {
+            answers.push(match stored.get(&job.id) {
+                Some(row) => {
+                    self.note(*row, &job, TimelineKind::Started, Actor::Node(node), "");
+                    Ok(Submitted::Created(Box::new(job), Some(claim)))
+                }
+                None => self.alone(self.same_as_before(new).await)?,
+            });
+        }
+        Ok(answers)
     }
 
     /// Stores jobs of which none is started at once and no two share their uuid.
@@ -128,9 +177,20 @@ impl Tx {
     }
 }
 
-/// How many of these, at least the first, are stored by one statement.
-fn together(jobs: &[&NewJob]) -> usize {
+/// How many of these, at least the first, are stored by one statement: those that wait, or those that a node may start
+/// where it may start the first.
+fn together(jobs: &[&NewJob], limits: &Limits) -> usize {
     let mut known = HashSet::new();
-    let many = jobs.iter().take_while(|job| job.claim_for.is_none() && known.insert(job.id)).count();
+    let first = jobs.first().filter(|job| job.claim_for.is_some());
+    let alike = |job: &NewJob| match first {
+        None => job.claim_for.is_none(),
+        Some(first) => {
+            let free = job.terms.host.is_none() && job.terms.not_before_ms.is_none() && limits.is_empty();
+            free && ordering_target(job).is_none()
+                && (job.claim_for, job.class, job.terms.priority)
+                    == (first.claim_for, first.class, first.terms.priority)
+        }
+    };
+    let many = jobs.iter().take_while(|job| alike(job) && known.insert(job.id)).count();
     many.max(1)
 }

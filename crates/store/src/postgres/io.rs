@@ -29,6 +29,12 @@ impl Io {
         self.runtime.as_ref()?.handle().spawn(work).await.ok()
     }
 
+    /// Does `work` on the store's threads, whoever goes away; `None` where the store was closed.
+    pub(super) fn start_apart(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<()> {
+        self.runtime.as_ref()?.handle().spawn(work);
+        Some(())
+    }
+
     /// As `run`; blocks the thread until it is done.
     pub(super) fn wait<T: Send + 'static>(
         &self,

@@ -69,7 +69,8 @@ impl Stored {
     }
 }
 
-fn stored(row: &tokio_postgres::Row) -> Result<Stored> {
+/// A row that begins as `STORED` does.
+pub(super) fn stored_of(row: &tokio_postgres::Row) -> Result<Stored> {
     let place: Option<i64> = get(row, AFTER_JOB + 3)?;
     let holder = rows::maybe_id(row, AFTER_JOB + 4)?;
     Ok(Stored {
@@ -93,12 +94,12 @@ impl Tx {
             self.hold(Hold::Target, target).await?;
         }
         self.post("SELECT 1 FROM job_run WHERE job = $1 FOR UPDATE", &params![get::<i64>(&row, 0)?]);
-        self.locked(&with_job(STORED), &params![id]).await?.as_ref().map(stored).transpose()
+        self.locked(&with_job(STORED), &params![id]).await?.as_ref().map(stored_of).transpose()
     }
 
     /// The job as it is, without a lock.
     pub(super) async fn seen_job(&self, id: JobId) -> Result<Option<Stored>> {
-        self.first(&with_job(STORED), &params![id]).await?.as_ref().map(stored).transpose()
+        self.first(&with_job(STORED), &params![id]).await?.as_ref().map(stored_of).transpose()
     }
 
     /// The job of `claim`, locked, if it is the newest on it and its node's lease lives. The node's row is kept, so
@@ -115,7 +116,7 @@ impl Tx {
         let found = self.locked(&sql, &params![claim.job, claim.token, claim.node]).await?;
         let row = found.ok_or(StoreError::LeaseLost)?;
         if self.lives_until(get(&row, AFTER_JOB + 5)?).await? {
-            stored(&row)
+            stored_of(&row)
         } else {
             Err(StoreError::LeaseLost)
         }

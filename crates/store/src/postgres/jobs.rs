@@ -21,6 +21,9 @@ use crate::{Jobs, StoreError};
 #[async_trait]
 impl Jobs for PostgresStore {
     async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted> {
+        if record.is_none() {
+            return self.submit_gathered(job).await;
+        }
         self.write((job, record), |tx, (job, record)| Box::pin(tx.submit(job, record.as_ref()))).await
     }
 
@@ -46,6 +49,9 @@ impl Jobs for PostgresStore {
     }
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {
+        if transition.effects.is_empty() {
+            return self.apply_gathered((*claim, transition)).await;
+        }
         self.write((*claim, transition), |tx, (claim, transition)| Box::pin(tx.apply(claim, transition)))
             .await
     }
@@ -123,7 +129,7 @@ impl Tx {
         self.submit_all(&[new]).await?.pop().unwrap_or(Err(StoreError::NotFound))
     }
 
-    async fn apply(&self, claim: &Claim, transition: &Transition) -> Result<Job> {
+    pub(super) async fn apply(&self, claim: &Claim, transition: &Transition) -> Result<Job> {
         let found = self.held_job(claim).await?;
         let decided = life::transitioned(&found.job, transition, self.now_ms())?;
         let succeeded = decided.job.state == JobState::Succeeded;
@@ -140,7 +146,7 @@ impl Tx {
         Ok(decided.job)
     }
 
-    async fn store_decided(
+    pub(super) async fn store_decided(
         &self,
         found: &Stored,
         decided: &life::Decided,

@@ -20,6 +20,7 @@ mod deliveries;
 mod effects;
 mod error;
 mod events;
+mod gather;
 mod identity;
 mod image_rows;
 mod images;
@@ -40,6 +41,7 @@ mod query;
 mod records;
 mod resources;
 mod rows;
+mod settling;
 mod single;
 mod sweep;
 mod tags;
@@ -50,15 +52,18 @@ mod waits;
 
 use std::sync::Arc;
 
-use longhaul_model::{BoxFuture, Runtime};
+use futures::channel::oneshot;
+use longhaul_model::{BoxFuture, Job, NewJob, Runtime, Submitted};
 
 use crate::StoreError;
 pub use checking::check;
+use gather::{Gather, Waiting};
 use link::{Link, Mode};
 pub use migrate::{MIGRATIONS, Migration};
 pub use moving::{Compared, MoveError, Mover};
 pub use open::OpenError;
 pub use options::PostgresOptions;
+use settling::Settled;
 use tx::Tx;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -67,6 +72,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub struct PostgresStore {
     link: Arc<Link>,
     io: io::Io,
+    submits: Arc<Gather<NewJob, Submitted>>,
+    ends: Arc<Gather<Settled, Job>>,
 }
 
 impl PostgresStore {
@@ -86,7 +93,9 @@ impl PostgresStore {
         let opening = link.clone();
         let opened = io.wait(async move { open::prepare(&opening).await });
         opened.unwrap_or_else(|| Err(OpenError::Unusable { why: "its threads ended".to_owned() }))?;
-        Ok(Self { link, io })
+        let waiting_max = link.options.queue_max.max(1);
+        let (submits, ends) = (Arc::new(Gather::new(waiting_max)), Arc::new(Gather::new(waiting_max)));
+        Ok(Self { link, io, submits, ends })
     }
 
     /// Writes by `work` in one transaction; answers once it is durable. `work` is begun anew where the transaction lost
@@ -98,6 +107,28 @@ impl PostgresStore {
         F: for<'a> Fn(&'a Tx, &'a D) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
     {
         self.call(Mode::Write, data, work).await
+    }
+
+    /// Writes `data` by `work` in one transaction with the calls of its kind that come at the same time; answers once it
+    /// is durable. `work` answers each by itself, or refuses all, of which nothing is stored then. A dropped caller does
+    /// not withdraw it.
+    async fn gathered<D, T, F>(&self, gather: &Arc<Gather<D, T>>, data: D, work: F) -> Result<T>
+    where
+        D: Clone + Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Fn(&'a Tx, &'a Vec<D>) -> BoxFuture<'a, Result<Vec<Result<T>>>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        let ended = || StoreError::Unavailable("the store's threads ended".to_owned());
+        let (reply, answer) = oneshot::channel();
+        if gather.add(Waiting { data, reply })? {
+            let (gather, link) = (gather.clone(), self.link.clone());
+            self.io.start_apart(gather::work_off(gather, link, work)).ok_or_else(ended)?;
+        }
+        answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// As `write`, on a connection of its own: for heartbeats.

@@ -152,9 +152,14 @@ impl Tx {
 
     /// As `first` for a statement that waits for a lock: the store's moment is told anew behind it.
     pub(super) async fn locked(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.all_locked(sql, values).await?.into_iter().next())
+    }
+
+    /// The same, all of its rows.
+    pub(super) async fn all_locked(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let mut replies = self.send(Some((sql, values)), Some((TIME, &[]))).await?;
         self.see_time(replies.pop().map(|(rows, _)| rows).unwrap_or_default().first())?;
-        Ok(replies.pop().and_then(|(rows, _)| rows.into_iter().next()))
+        Ok(replies.pop().map(|(rows, _)| rows).unwrap_or_default())
     }
 
     /// Whether there is a row.
