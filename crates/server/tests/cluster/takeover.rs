@@ -35,13 +35,13 @@ fn the_jobs_of_a_killed_node_go_on_elsewhere_within_seconds_and_each_ends_once()
     let duration_ms = 30_000 + 60 * many as u64;
     let data = json!({"durationMs": duration_ms, "progressSteps": duration_ms / 500});
     let jobs = submit_all(&nodes, many, &data);
-    nodes.add(&place, &database);
-    nodes.add(&place, &database);
     let mut witness = Witness::new(&place.path("journal"));
     until("every body has begun", PATIENCE, || {
         witness.look();
         (witness.tokens().len() == many).then_some(())
     });
+    nodes.add(&place, &database);
+    nodes.add(&place, &database);
     let left = held(&database, &nodes.uuid(0));
     assert_eq!(left.len(), many, "all run where it is killed");
     let killed = Instant::now();
