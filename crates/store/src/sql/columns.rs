@@ -3,6 +3,7 @@
 use longhaul_model::query::{Field, Resource};
 use longhaul_model::resource::StorageKind;
 
+use super::Dialect;
 use crate::derived;
 
 /// The table of a resource; with `body`, the fat columns of jobs too.
@@ -60,7 +61,14 @@ pub(crate) fn is_in_body(resource: Resource, field: Field) -> bool {
 }
 
 /// The field as an expression, with the collation of its kind; null where the resource has no such field.
-pub(crate) fn column(resource: Resource, field: Field) -> String {
+pub(crate) fn column(dialect: Dialect, resource: Resource, field: Field) -> String {
+    let text = expression(resource, field);
+    // A constant has the collation of the database, which may know languages.
+    let is_constant = text.starts_with('\'') || text.starts_with("CASE");
+    if is_constant && dialect == Dialect::Postgres { format!("({text}) COLLATE \"C\"") } else { text }
+}
+
+fn expression(resource: Resource, field: Field) -> String {
     let name = match (resource, field) {
         (Resource::Image, Field::Type) => return format!("'{}'", derived::IMAGE_TYPE),
         (Resource::BackupStorage | Resource::Image, _) => of_images(resource, field),

@@ -102,7 +102,7 @@ fn one(sql: &mut Sql, resource: Resource, condition: &Condition) -> String {
         return copy(sql, condition);
     }
     sql.needs_body |= columns::is_in_body(resource, condition.field);
-    let column = columns::column(resource, condition.field);
+    let column = columns::column(sql.dialect, resource, condition.field);
     compare(sql, &column, condition)
 }
 

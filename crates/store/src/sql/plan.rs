@@ -31,7 +31,7 @@ pub(crate) fn sort_of(query: &Query) -> Sort {
 pub(crate) fn order(dialect: Dialect, query: &Query) -> String {
     let sort = sort_of(query);
     let direction = if sort.descending { "DESC" } else { "ASC" };
-    let column = columns::column(query.resource, sort.field);
+    let column = columns::column(dialect, query.resource, sort.field);
     let folded = sort.field.kind() == Kind::Folded;
     match dialect {
         Dialect::Sqlite => format!("{column} {direction}, j.uuid {direction}"),
@@ -42,7 +42,7 @@ pub(crate) fn order(dialect: Dialect, query: &Query) -> String {
         Dialect::Postgres => {
             // Null is less than everything, as in SQLite; a constant is no number of a column.
             let nulls = if sort.descending { "NULLS LAST" } else { "NULLS FIRST" };
-            let constant = column == "NULL" || column.starts_with('\'');
+            let constant = column == "NULL" || column.starts_with("('");
             let column = if constant { format!("CAST({column} AS TEXT)") } else { column };
             let column = if folded { dialect.folded(&column) } else { column };
             format!("{column} {direction} {nulls}, j.uuid {direction}")
