@@ -37,6 +37,7 @@ MADE = {
     "PUT /longjobs/{uuid}/actions cleanLongJob": "canceling_job",
     "PUT /longjobs/{uuid}/actions rerunLongJob": "failed_job",
     "PUT /longjobs/{uuid}/actions resumeLongJob": "suspended_job",
+    "PUT /longjobs/{uuid}/actions suspendLongJob": "running_job",
     "DELETE /longjobs/{uuid}": "failed_job",
     "DELETE /primary-storage/{uuid}": "storage",
     "PUT /primary-storage/{uuid}/actions changePrimaryStorageState": "storage",
