@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::May;
 use super::buffer::ALIGN;
 use crate::storage::DiskError;
 
@@ -41,13 +42,16 @@ impl DeviceFile {
         Ok(Self { direct, cached, in_memory: kind as u64 == TMPFS_MAGIC })
     }
 
-    /// Writes `data` at offset `at` of the file. Not durable before a flush.
+    /// Writes `data` at offset `at` of the file. `may` is asked before room is made for it and after: that can take as
+    /// long as a process sleeps. Not durable before a flush.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`.
-    pub fn write(&self, data: &[u8], at: u64, path: &Path) -> Result<(), DiskError> {
+    /// `NoSpace`, `Io`, what `may` answers.
+    pub fn write(&self, data: &[u8], at: u64, path: &Path, may: May<'_>) -> Result<(), DiskError> {
+        may()?;
         if is_aligned(data, at) {
             self.reserve(at, data.len() as u64, path)?;
+            may()?;
         }
         self.write_reserved(data, at, path)
     }
@@ -195,7 +199,7 @@ mod tests {
         let file = open.create(true).truncate(true).read(true).write(true).open(&path).unwrap();
         let mut device = DeviceFile::new(&file, &path).unwrap();
         device.direct = None;
-        device.write(&bytes, 0, &path).unwrap();
+        device.write(&bytes, 0, &path, &|| Ok(())).unwrap();
         file.sync_all().unwrap();
         if !device.in_memory {
             assert!(resident_pages(&file, 0, len).unwrap() > 0, "written through the cache");
@@ -209,6 +213,31 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_ends_while_room_is_made_keeps_the_bytes_from_being_written() {
+        let path = std::env::current_exe().unwrap().with_extension("late");
+        let mut open = File::options();
+        let file = open.create(true).truncate(true).read(true).write(true).open(&path).unwrap();
+        file.set_len(4 * ALIGN as u64).unwrap();
+        let device = DeviceFile::new(&file, &path).unwrap();
+        let mut data = super::super::buffer::AlignedBuf::new(ALIGN);
+        data.bytes_mut().fill(7);
+        let write = |good_for: u32| {
+            let asked = std::cell::Cell::new(0);
+            let may = || {
+                asked.set(asked.get() + 1);
+                if asked.get() > good_for { Err(DiskError::LeaseExpired) } else { Ok(()) }
+            };
+            let written = device.write(data.bytes(), 0, &path, &may);
+            file.sync_all().unwrap();
+            (written.is_ok(), std::fs::read(&path).unwrap().contains(&7))
+        };
+        assert_eq!(write(0), (false, false));
+        assert_eq!(write(1), (false, false), "it ended while room was made");
+        assert_eq!(write(2), (true, true), "the control: it is good");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn unaligned_and_aligned_writes_meet_in_the_same_file() {
         let path = std::env::current_exe().unwrap().with_extension("mixed");
         let mut open = File::options();
@@ -216,8 +245,8 @@ mod tests {
         let device = DeviceFile::new(&file, &path).unwrap();
         let mut data = super::super::buffer::AlignedBuf::new(2 * ALIGN);
         data.bytes_mut().fill(7);
-        device.write(&data.bytes()[..ALIGN], 0, &path).unwrap();
-        device.write(&data.bytes()[..100], ALIGN as u64, &path).unwrap();
+        device.write(&data.bytes()[..ALIGN], 0, &path, &|| Ok(())).unwrap();
+        device.write(&data.bytes()[..100], ALIGN as u64, &path, &|| Ok(())).unwrap();
         file.sync_all().unwrap();
         let mut back = super::super::buffer::AlignedBuf::new(2 * ALIGN);
         device.read(back.bytes_mut(), 0, &path).unwrap();

@@ -115,8 +115,7 @@ fn copy_chunk(
     let overwrites = work.before.is_some_and(|map| map.has_data(index));
     let all_zero = |data| {
         if overwrites {
-            work.control.check_lease()?;
-            work.target.write_zeroes(range.clone())?;
+            work.target.write_zeroes(range.clone(), &|| work.control.check_lease())?;
         }
         Ok((ChunkState::Zero, NO_HASH, data))
     };
@@ -153,8 +152,8 @@ fn copy_chunk(
         for run in data_runs(chunk, within.clone()) {
             zero(work, overwrites, range.start, at..run.start)?;
             at = run.end;
-            work.control.check_lease()?;
-            work.target.write_at(&chunk[run.clone()], range.start + run.start as u64)?;
+            let may = || work.control.check_lease();
+            work.target.write_at(&chunk[run.clone()], range.start + run.start as u64, &may)?;
         }
         zero(work, overwrites, range.start, at..within.end)?;
     }
@@ -166,8 +165,8 @@ fn zero(work: &Work<'_>, overwrites: bool, start: u64, part: Range<usize>) -> Re
     if !overwrites || part.is_empty() {
         return Ok(());
     }
-    work.control.check_lease()?;
-    work.target.write_zeroes(start + part.start as u64..start + part.end as u64)
+    let may = || work.control.check_lease();
+    work.target.write_zeroes(start + part.start as u64..start + part.end as u64, &may)
 }
 
 /// The parts of `chunk[within]` that are not zeros, in whole blocks.

@@ -63,6 +63,10 @@ pub struct Extent {
     pub kind: ExtentKind,
 }
 
+/// Whether bytes may be changed now: an error while the lease is not good. Making room can wait for the file's lock for
+/// as long as a process sleeps, so to ask before it is not enough.
+pub type May<'a> = &'a dyn Fn() -> Result<(), DiskError>;
+
 /// A disk as the guest sees it. Offsets and lengths are in bytes of the guest's disk; a range beyond
 /// `size` is an error. All calls block, and any number of threads may call at the same time.
 pub trait BlockDev: Send + Sync {
@@ -109,17 +113,18 @@ pub trait BlockDev: Send + Sync {
     /// `Io`, also when the file can't be taken out of the page cache.
     fn read_from_device(&self, buf: &mut AlignedBuf, len: usize, at: u64) -> Result<(), DiskError>;
 
-    /// Writes `data` at `at`, in place: never changes what is mapped where.
+    /// Writes `data` at `at`, in place: never changes what is mapped where. `may` is asked right before each call that
+    /// changes bytes.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`; `BadImage` when that place of a qcow2 image was not mapped before.
-    fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError>;
+    /// `NoSpace`, `Io`; `BadImage` when that place of a qcow2 image was not mapped before; what `may` answers.
+    fn write_at(&self, data: &[u8], at: u64, may: May<'_>) -> Result<(), DiskError>;
 
     /// Makes `range` read as zeros, giving back its space where that needs no change of a map.
     ///
     /// # Errors
     /// As `write_at`.
-    fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError>;
+    fn write_zeroes(&self, range: Range<u64>, may: May<'_>) -> Result<(), DiskError>;
 
     /// Returns when everything written before is on the device.
     ///

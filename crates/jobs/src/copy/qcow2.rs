@@ -12,7 +12,7 @@ use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder, Mapping, St
 
 use super::buffer::{ALIGN, AlignedBuf};
 use super::device::DeviceFile;
-use super::{BlockDev, Extent, ExtentKind, is_zero, push_extent};
+use super::{BlockDev, Extent, ExtentKind, May, is_zero, push_extent};
 use crate::storage::DiskError;
 
 /// The largest cluster that qcow2 knows, in bytes.
@@ -162,14 +162,14 @@ impl BlockDev for Qcow2 {
         })
     }
 
-    fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
+    fn write_at(&self, data: &[u8], at: u64, may: May<'_>) -> Result<(), DiskError> {
         let Some((_, device)) = &self.target else {
             return Err(DiskError::ReadOnly(self.path.clone()));
         };
         self.walk(at..at + data.len() as u64, |piece, place| {
             let part = &data[(piece.start - at) as usize..(piece.end - at) as usize];
             match place {
-                Place::At { offset, writable: true } => device.write(part, offset, &self.path),
+                Place::At { offset, writable: true } => device.write(part, offset, &self.path, may),
                 Place::Zero if is_zero(part) => Ok(()),
                 _ => {
                     let reason =
@@ -180,14 +180,14 @@ impl BlockDev for Qcow2 {
         })
     }
 
-    fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError> {
+    fn write_zeroes(&self, range: Range<u64>, may: May<'_>) -> Result<(), DiskError> {
         // In place, as all writes: giving clusters back would change the map.
         let step = 1 << 20;
         let zeros = vec![0u8; step];
         let mut at = range.start;
         while at < range.end {
             let len = (range.end - at).min(step as u64);
-            self.write_at(&zeros[..len as usize], at)?;
+            self.write_at(&zeros[..len as usize], at, may)?;
             at += len;
         }
         Ok(())

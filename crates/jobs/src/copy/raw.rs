@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::buffer::{ALIGN, AlignedBuf};
 use super::device::DeviceFile;
-use super::{BlockDev, Extent, ExtentKind, push_extent};
+use super::{BlockDev, Extent, ExtentKind, May, push_extent};
 use crate::storage::DiskError;
 
 /// A raw image.
@@ -117,25 +117,26 @@ impl BlockDev for Raw {
         Ok(())
     }
 
-    fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
+    fn write_at(&self, data: &[u8], at: u64, may: May<'_>) -> Result<(), DiskError> {
         if at + data.len() as u64 > self.size {
             return Err(DiskError::bad_image(&self.path, "a write beyond its end was refused"));
         }
         match &self.device {
-            Some(device) => device.write(data, at, &self.path),
+            Some(device) => device.write(data, at, &self.path, may),
             None => Err(DiskError::ReadOnly(self.path.clone())),
         }
     }
 
-    fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError> {
+    fn write_zeroes(&self, range: Range<u64>, may: May<'_>) -> Result<(), DiskError> {
         let len = range.end.saturating_sub(range.start);
         if range.end > self.size || len == 0 {
             return Ok(());
         }
+        may()?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match rustix::fs::fallocate(&self.file, flags, range.start, len) {
             Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP) => self.write_at(&vec![0; len as usize], range.start),
+            Err(Errno::OPNOTSUPP) => self.write_at(&vec![0; len as usize], range.start, may),
             Err(e) => Err(DiskError::io("punch hole", &self.path, e)),
         }
     }

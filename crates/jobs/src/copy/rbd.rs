@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::buffer::AlignedBuf;
-use super::{BlockDev, Extent, ExtentKind, push_extent};
+use super::{BlockDev, Extent, ExtentKind, May, push_extent};
 use crate::rbd::{Grain, Image};
 use crate::storage::DiskError;
 
@@ -141,11 +141,11 @@ impl BlockDev for RbdSource {
         self.image.read(&mut buf.bytes_mut()[..len], at)
     }
 
-    fn write_at(&self, _: &[u8], _: u64) -> Result<(), DiskError> {
+    fn write_at(&self, _: &[u8], _: u64, _: May<'_>) -> Result<(), DiskError> {
         Err(DiskError::ReadOnly(self.path().to_owned()))
     }
 
-    fn write_zeroes(&self, _: Range<u64>) -> Result<(), DiskError> {
+    fn write_zeroes(&self, _: Range<u64>, _: May<'_>) -> Result<(), DiskError> {
         Err(DiskError::ReadOnly(self.path().to_owned()))
     }
 
@@ -228,16 +228,21 @@ impl BlockDev for RbdTarget {
         self.reader()?.read(&mut buf.bytes_mut()[..len], at)
     }
 
-    fn write_at(&self, data: &[u8], at: u64) -> Result<(), DiskError> {
+    fn write_at(&self, data: &[u8], at: u64, may: May<'_>) -> Result<(), DiskError> {
         if at + data.len() as u64 > self.size {
             return Err(DiskError::bad_image(self.path(), "a write beyond its end was refused"));
         }
+        may()?;
         self.image.write(data, at)
     }
 
-    fn write_zeroes(&self, range: Range<u64>) -> Result<(), DiskError> {
+    fn write_zeroes(&self, range: Range<u64>, may: May<'_>) -> Result<(), DiskError> {
         let end = range.end.min(self.size);
-        if range.start >= end { Ok(()) } else { self.image.write_zeroes(range.start, end - range.start) }
+        if range.start >= end {
+            return Ok(());
+        }
+        may()?;
+        self.image.write_zeroes(range.start, end - range.start)
     }
 
     fn flush(&self) -> Result<(), DiskError> {

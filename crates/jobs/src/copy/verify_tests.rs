@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::super::checkpoint::{Header, VERSION};
 use super::super::control::Control;
 use super::super::disk::{SourceIdentity, TargetIdentity};
-use super::super::{BlockDev, CHUNK_BYTES, Extent, ExtentKind, Sink, push_extent};
+use super::super::{BlockDev, CHUNK_BYTES, Extent, ExtentKind, May, Sink, push_extent};
 use super::*;
 use crate::storage::{Format, Identity};
 
@@ -81,11 +81,11 @@ impl BlockDev for Memory {
         self.read_at(&mut buf.bytes_mut()[..len], at)
     }
 
-    fn write_at(&self, _: &[u8], _: u64) -> Result<(), DiskError> {
+    fn write_at(&self, _: &[u8], _: u64, _: May<'_>) -> Result<(), DiskError> {
         panic!("reading back writes nothing")
     }
 
-    fn write_zeroes(&self, _: std::ops::Range<u64>) -> Result<(), DiskError> {
+    fn write_zeroes(&self, _: std::ops::Range<u64>, _: May<'_>) -> Result<(), DiskError> {
         panic!("reading back writes nothing")
     }
 
