@@ -5,6 +5,9 @@
 #   postgres-dev.sh stop    DIR                  end the sessions, write everything, stop
 #   postgres-dev.sh restart DIR [NAME=VALUE...]  stop, then start on the same port
 #   postgres-dev.sh kill    DIR                  kill -9 the server with all its processes; start recovers it
+#   postgres-dev.sh standby DIR PRIMARY          a copy of PRIMARY (a DIR) that follows it; PRIMARY acknowledges from then on
+#                                                only what is here too
+#   postgres-dev.sh promote DIR                  a standby takes over: it follows nobody and writes
 #   postgres-dev.sh status  DIR                  one line; exit 0 when it runs
 #   postgres-dev.sh url     DIR                  print the URL; superurl: that of the superuser
 #   postgres-dev.sh clean   DIR                  stop and delete DIR
@@ -29,10 +32,10 @@ usage() { sed -n '2,/^set -e/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2; exit 2; }
 shift 2
 settings=("$@")
 
-case "$cmd" in start|restart) mkdir -p "$dir" ;; esac
+case "$cmd" in start|restart|standby) mkdir -p "$dir" ;; esac
 if [ ! -d "$dir" ]; then
   case "$cmd" in
-    stop|kill|clean) exit 0 ;;
+    stop|kill|clean|promote) exit 0 ;;
     status) echo "no server in $dir"; exit 1 ;;
     url|superurl) echo "postgres-dev: no server in $dir; first: $0 start $dir" >&2; exit 1 ;;
     *) usage ;;
@@ -118,7 +121,7 @@ E
     printf "ssl = on\nssl_cert_file = '%s'\nssl_key_file = '%s'\n" "$dir/server.crt" "$dir/server.key" >>"$data/postgresql.conf"
     [ "$PG_DEV_TLS" != only ] || kind=hostssl
   fi
-  printf 'local all all scram-sha-256\n%s all all 127.0.0.1/32 scram-sha-256\n' "$kind" >"$data/pg_hba.conf"
+  printf 'local all all scram-sha-256\n%s all,replication all 127.0.0.1/32 scram-sha-256\n' "$kind" >"$data/pg_hba.conf"
 }
 
 make_data() {
@@ -187,6 +190,33 @@ do_kill() {
   done
   log "killed $(wc -w <<<"$all") processes"
 }
+do_standby() {
+  local primary="${settings[0]:?the DIR of its primary}" of
+  settings=()
+  bin="$(find_bin)"
+  [ ! -f "$dir/ready" ] || { log "there is a server in $dir"; return 1; }
+  of="$(cat "$primary/port")"
+  cp "$primary/password" "$primary/superuser.password" "$dir/"
+  [ -z "$user" ] || chown "$user" "$dir" "$dir/superuser.password"
+  free_port >"$dir/port"
+  PGPASSWORD="$(cat "$dir/superuser.password")" as "$bin/pg_basebackup" -D "$data" -R -X stream -c fast \
+    -d "host=127.0.0.1 port=$of user=postgres application_name=standby" >&2
+  printf "port = %s\nunix_socket_directories = ''\nhot_standby = on\n" "$(cat "$dir/port")" >>"$data/postgresql.conf"
+  run_server || return 1
+  : >"$dir/ready"
+  dir="$primary" psql_as_super -d postgres -c "ALTER SYSTEM SET synchronous_standby_names = '*'" -c 'SELECT pg_reload_conf()' >&2
+  for _ in $(seq 200); do
+    [ "$(dir="$primary" psql_as_super -d postgres -Atc "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")" = 1 ] && break
+    sleep 0.05
+  done
+  log "up: a standby of $primary, 127.0.0.1:$(cat "$dir/port"), log in $dir/log"
+  url_of longhaul password
+}
+do_promote() {
+  bin="$(find_bin)"
+  as "$bin/pg_ctl" promote -D "$data" -w -t 60 -s >&2
+  log "promoted: 127.0.0.1:$(cat "$dir/port")"
+}
 do_status() {
   local p
   if p="$(pid_of)"; then echo "running pid $p port $(cat "$dir/port")"; else echo "stopped"; return 1; fi
@@ -200,7 +230,7 @@ locked() { # one at a time; the server must not inherit the lock, nor the caller
 do_restart() { do_stop; do_start; }
 
 case "$cmd" in
-  start|stop|restart|kill) locked "do_$cmd" ;;
+  start|stop|restart|kill|standby|promote) locked "do_$cmd" ;;
   status)   do_status ;;
   url)      url_of longhaul password ;;
   superurl) url_of postgres superuser.password ;;

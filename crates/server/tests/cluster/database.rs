@@ -16,6 +16,8 @@ pub struct Database {
     pub url: String,
     server: String,
     name: String,
+    /// Another look at one that somebody else drops.
+    borrowed: bool,
 }
 
 impl Database {
@@ -33,10 +35,15 @@ impl Database {
     fn on(server: String, test: &str) -> Self {
         let name = format!("nodes_{test}");
         let url = of(&server, &name);
-        let database = Self { url, server, name };
+        let database = Self { url, server, name, borrowed: false };
         database.drop_it();
         said("psql", &[&database.server, "-qc", &format!("CREATE DATABASE {}", database.name)]);
         database
+    }
+
+    /// The same one, reached by another URL.
+    pub fn by(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), server: self.server.clone(), name: self.name.clone(), borrowed: true }
     }
 
     /// The rows of a query, one a line, their columns separated by `|`.
@@ -58,7 +65,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !self.borrowed && !std::thread::panicking() {
             self.drop_it();
         }
     }
@@ -96,6 +103,46 @@ impl DatabaseServer {
     /// Starts it again, under the same URL.
     pub fn start(&self) {
         tool("start", &self.dir);
+    }
+}
+
+/// A server and the standby that has all that it acknowledged.
+#[derive(Debug)]
+pub struct Pair {
+    /// The one that writes.
+    pub primary: DatabaseServer,
+    standby: PathBuf,
+    /// Both, as a node is told of them.
+    pub url: String,
+    /// The standby alone.
+    pub other: String,
+}
+
+impl Pair {
+    /// A new one.
+    pub fn new(test: &str) -> Self {
+        let primary = DatabaseServer::new(test);
+        let standby = primary.dir.with_extension("standby");
+        let told = said(&shown(&script()), &["standby", &shown(&standby), &shown(&primary.dir)]);
+        let (name, first) = (&primary.database.name, &primary.database.url);
+        let other = of(told.lines().last().expect("its URL"), name);
+        let address = |url: &str| url.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.to_owned();
+        let both = format!("@{},{}/", address(first), address(&other));
+        let url = first.replace(&format!("@{}/", address(first)), &both);
+        let url = format!("{url}?target_session_attrs=read-write&connect_timeout=2");
+        Self { primary, standby, url, other }
+    }
+
+    /// The primary is gone for good, and the standby takes over.
+    pub fn fail_over(&self) {
+        self.primary.kill();
+        tool("promote", &self.standby);
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).args(["clean", &shown(&self.standby)]).output();
     }
 }
 
