@@ -94,7 +94,8 @@ run_tests() {
     if have_nextest; then
         local status=0
         rm -f target/nextest/all/junit.xml
-        cargo nextest run --workspace --locked --profile all --no-fail-fast || status=$?
+        # One more at a time than there are processors: most of them wait for a disk, a server or a clock.
+        cargo nextest run --workspace --locked --profile all --no-fail-fast --test-threads $(($(nproc) + 1)) || status=$?
         python3 scripts/suites.py nextest "$COUNTS" target/nextest/all/junit.xml || status=1
         [[ $status -eq 0 ]] || { broken "tests failed; one alone: cargo nextest run NAME"; return 1; }
     else

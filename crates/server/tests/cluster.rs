@@ -27,8 +27,12 @@ mod witness;
 mod away;
 #[path = "cluster/drain.rs"]
 mod drain;
+#[path = "cluster/failover.rs"]
+mod failover;
 #[path = "cluster/handover.rs"]
 mod handover;
+#[path = "cluster/moving.rs"]
+mod moving;
 #[path = "cluster/pause.rs"]
 mod pause;
 #[path = "cluster/sharing.rs"]

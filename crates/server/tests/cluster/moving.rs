@@ -1,0 +1,128 @@
+//! A server on its embedded store moves to PostgreSQL by `longhaul store copy`, the real binary; dumps of that database by
+//! PostgreSQL's own tools. What is compared row by row: the store's suite `postgres_house`.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::{Client, SIMULATE, text};
+use crate::database::Database;
+use crate::place::{PATIENCE, Place, said, shown, until};
+use crate::server::Plan;
+use crate::witness::Witness;
+
+/// Long enough that it is in the middle when its server stops, and ends soon after the move.
+const WORK: u64 = 6_000;
+
+fn longhaul(args: &[&str], store: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
+    command.args(args).env_remove("LONGHAUL_STORE");
+    if let Some(url) = store {
+        command.env("LONGHAUL_STORE", url);
+    }
+    command.output().expect("it runs")
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// How many jobs there are of each state, by the API.
+fn states(client: &Client) -> Vec<(String, usize)> {
+    let mut counted = std::collections::BTreeMap::new();
+    for job in client.many("/longjobs?limit=1000") {
+        *counted.entry(text(&job["state"])).or_default() += 1;
+    }
+    counted.into_iter().collect()
+}
+
+#[test]
+fn a_job_that_was_submitted_before_the_move_runs_after_it_and_one_in_the_middle_goes_on() {
+    let (place, database) = (Place::new("moving"), Database::new("moving"));
+    let plan = Plan::new(&place);
+    let mut server = plan.start();
+    let client = server.client.clone();
+    let ended = client.submit(SIMULATE, &json!({"durationMs": 10}), &[]);
+    client.final_job(&ended, PATIENCE);
+    let running = client.submit(SIMULATE, &json!({"durationMs": WORK, "progressSteps": 60}), &[]);
+    let held = client.submit(SIMULATE, &json!({"durationMs": 2_000}), &[]);
+    client.ok("PUT", &format!("/longjobs/{held}/actions"), &json!({"suspendLongJob": {}}));
+    until("it is held", PATIENCE, || (client.state(&held) == "Suspended").then_some(()));
+    let mut witness = Witness::new(&place.path("journal"));
+    until("its body is in the middle", PATIENCE, || {
+        witness.look();
+        witness.lines.iter().any(|line| line.job == running && line.what == "checkpoint").then_some(())
+    });
+    let token = witness.tokens()[&running];
+
+    let data = shown(&place.path("data"));
+    let copy = ["store", "copy", "--from", &data, "--to", &database.url];
+    let refused = longhaul(&copy, None);
+    assert!(!refused.status.success() && words(&refused).contains("PGPASSFILE"), "{}", words(&refused));
+    let copy = &copy[..4];
+    let refused = longhaul(copy, Some(&database.url));
+    assert!(!refused.status.success(), "its server runs");
+    assert!(words(&refused).contains("while no server runs on it"), "{}", words(&refused));
+    assert!(server.terminate(PATIENCE).success());
+
+    let moved = longhaul(copy, Some(&database.url));
+    assert!(moved.status.success(), "{}", words(&moved));
+    assert!(words(&moved).contains("job"), "what was moved is told:\n{}", words(&moved));
+    assert_eq!(database.number("SELECT count(*) FROM job"), 3);
+    // The embedded store would run every job a second time.
+    assert!(!plan.start_in_vain().success());
+    assert!(plan.log().contains("moved to"), "{}", plan.log());
+
+    let server = plan.clone().env("LONGHAUL_STORE", &database.url).start();
+    let client = &server.client;
+    assert_eq!(client.job(&ended)["state"], "Succeeded");
+    assert_eq!(client.state(&held), "Suspended", "it is held still");
+    client.ok("PUT", &format!("/longjobs/{held}/actions"), &json!({"resumeLongJob": {}}));
+    for job in [&held, &running] {
+        assert_eq!(client.final_job(job, PATIENCE)["state"], "Succeeded", "{}", plan.log());
+    }
+    let fresh = client.submit(SIMULATE, &json!({"durationMs": 10}), &[]);
+    assert_eq!(client.final_job(&fresh, PATIENCE)["state"], "Succeeded");
+    assert_eq!(states(client), [("Succeeded".to_owned(), 4)]);
+    witness.look();
+    assert!(witness.tokens()[&running] > token, "another attempt went on");
+    assert_eq!(witness.ended_twice(), Vec::<String>::new());
+    let checked = longhaul(&["store", "check"], Some(&database.url));
+    assert!(checked.status.success(), "{}", words(&checked));
+}
+
+#[test]
+fn a_dump_that_is_restored_into_another_database_is_sound_and_its_jobs_run() {
+    let (place, database) = (Place::new("dump"), Database::new("dump"));
+    let plan = Plan::new(&place).env("LONGHAUL_STORE", &database.url);
+    let mut server = plan.start();
+    let running = server.client.submit(SIMULATE, &json!({"durationMs": WORK, "progressSteps": 60}), &[]);
+    let many = 200;
+    for _ in 0..many {
+        server.client.submit(SIMULATE, &json!({"durationMs": 1}), &[]);
+    }
+    let mut witness = Witness::new(&place.path("journal"));
+    until("it has run for a while", PATIENCE, || {
+        witness.look();
+        witness.lines.iter().any(|line| line.job == running && line.what == "checkpoint").then_some(())
+    });
+    // While everything runs, as an administrator does it every night.
+    let dump = shown(&place.path("longhaul.dump"));
+    said("pg_dump", &["--format=custom", &format!("--file={dump}"), &database.url]);
+    let restored = Database::new("restored");
+    let arguments = ["--exit-on-error", "--single-transaction", "--no-owner", "-d", &restored.url, &dump];
+    said("pg_restore", &arguments);
+    let checked = longhaul(&["store", "check"], Some(&restored.url));
+    assert!(checked.status.success(), "{}", words(&checked));
+    assert!(server.terminate(Duration::from_secs(30)).success());
+
+    let plan = Plan::new(&place).env("LONGHAUL_STORE", &restored.url);
+    let server = plan.start();
+    assert_eq!(restored.number("SELECT count(*) FROM job"), many + 1);
+    let jobs = server.client.many("/longjobs?limit=1000");
+    for job in jobs {
+        let ended = server.client.final_job(&text(&job["uuid"]), PATIENCE);
+        assert_eq!(ended["state"], "Succeeded", "{}", plan.log());
+    }
+}
