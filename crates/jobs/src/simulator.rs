@@ -1,4 +1,4 @@
-//! The simulator's two job types, behind `serve --simulator`: bodies that only take time, with every outcome
+//! The simulator's three job types, behind `serve --simulator`: bodies that only take time, with every outcome
 //! that a client's tests need. What they do is told in `jobData`; what they did, in the journal.
 
 mod body;
@@ -20,10 +20,19 @@ pub use spec::{OnCancel, Outcome, Spec};
 pub const SIMULATE: &str = "APISimulateJobMsg";
 /// `jobName` of the type that supports none of them.
 pub const SIMULATE_RIGID: &str = "APISimulateRigidJobMsg";
+/// `jobName` of the type whose jobs on one target run one after another; else as the first.
+pub const SIMULATE_ORDERED: &str = "APISimulateOrderedJobMsg";
 
-/// One of the two simulator types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Flexible,
+    Rigid,
+    Ordered,
+}
+
+/// One of the three simulator types.
 pub struct Simulator {
-    rigid: bool,
+    kind: Kind,
     journal: Option<Arc<Journal>>,
     code_from_text: fn(&str) -> Option<Code>,
 }
@@ -31,35 +40,52 @@ pub struct Simulator {
 impl Simulator {
     /// `APISimulateJobMsg`. `code_from_text` reads `errorCode`: the wire's table.
     pub fn flexible(journal: Option<Arc<Journal>>, code_from_text: fn(&str) -> Option<Code>) -> Self {
-        Self { rigid: false, journal, code_from_text }
+        Self { kind: Kind::Flexible, journal, code_from_text }
     }
 
     /// `APISimulateRigidJobMsg`.
     pub fn rigid(journal: Option<Arc<Journal>>, code_from_text: fn(&str) -> Option<Code>) -> Self {
-        Self { rigid: true, journal, code_from_text }
+        Self { kind: Kind::Rigid, journal, code_from_text }
+    }
+
+    /// `APISimulateOrderedJobMsg`.
+    pub fn ordered(journal: Option<Arc<Journal>>, code_from_text: fn(&str) -> Option<Code>) -> Self {
+        Self { kind: Kind::Ordered, journal, code_from_text }
+    }
+
+    fn is_rigid(&self) -> bool {
+        self.kind == Kind::Rigid
     }
 
     fn spec(&self, data: &Value) -> Result<Spec, Fault> {
-        Spec::read(data, self.rigid, self.code_from_text)
+        Spec::read(data, self.is_rigid(), self.code_from_text)
     }
 }
 
 #[async_trait]
 impl JobHandler for Simulator {
     fn job_type(&self) -> JobType {
+        let (name, description) = match self.kind {
+            Kind::Flexible => (SIMULATE, "Takes time and does nothing, with any outcome a test needs."),
+            Kind::Rigid => (
+                SIMULATE_RIGID,
+                "Takes time and does nothing; can be neither canceled nor resumed nor cleaned.",
+            ),
+            Kind::Ordered => (
+                SIMULATE_ORDERED,
+                "Takes time and does nothing, on one target one job after another, in the order of submission.",
+            ),
+        };
+        let rigid = self.is_rigid();
         JobType {
-            name: if self.rigid { SIMULATE_RIGID } else { SIMULATE },
-            description: if self.rigid {
-                "Takes time and does nothing; can be neither canceled nor resumed nor cleaned."
-            } else {
-                "Takes time and does nothing, with any outcome a test needs."
-            },
-            cancelable: !self.rigid,
-            resumable: !self.rigid,
-            cleanable: !self.rigid,
-            ordered: false,
+            name,
+            description,
+            cancelable: !rigid,
+            resumable: !rigid,
+            cleanable: !rigid,
+            ordered: self.kind == Kind::Ordered,
             class: SlotClass::Simulator,
-            restart: if self.rigid { RestartRule::Fail } else { RestartRule::Resume },
+            restart: if rigid { RestartRule::Fail } else { RestartRule::Resume },
             admin_only: false,
             schema: spec::schema,
         }
@@ -90,7 +116,7 @@ impl JobHandler for Simulator {
         if spec.clean_ms > 0 {
             context.runtime().sleep(std::time::Duration::from_millis(spec.clean_ms)).await;
         }
-        body::note(context, self.journal.as_deref(), "undone")?;
+        body::note_undone(context, self.journal.as_deref()).await?;
         Ok(Map::from_iter([("undoneAttempt".to_owned(), context.claim().attempt.into())]))
     }
 

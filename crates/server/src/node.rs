@@ -17,7 +17,7 @@ use longhaul_jobs::import::Import;
 use longhaul_jobs::manage::{Desk, storages};
 use longhaul_jobs::migrate::{Migrate, ShowVolume};
 use longhaul_jobs::pace::Pacer;
-use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_RIGID, Simulator};
+use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_ORDERED, SIMULATE_RIGID, Simulator};
 use longhaul_jobs::upload::{Intake, UploadSettings};
 use longhaul_model::resource::Account;
 use longhaul_model::{ADMIN, HostId, Runtime};
@@ -231,9 +231,10 @@ fn registry(
         };
         registry = registry
             .with(Arc::new(Simulator::flexible(journal.clone(), error::from_wire)))
-            .with(Arc::new(Simulator::rigid(journal, error::from_wire)));
+            .with(Arc::new(Simulator::rigid(journal.clone(), error::from_wire)))
+            .with(Arc::new(Simulator::ordered(journal, error::from_wire)));
     } else {
-        for name in [SIMULATE, SIMULATE_RIGID] {
+        for name in [SIMULATE, SIMULATE_RIGID, SIMULATE_ORDERED] {
             registry = registry.without(name, "it exists only with serve --simulator");
         }
     }

@@ -16,15 +16,28 @@ const CHECKPOINT_MS: u64 = 500;
 /// Slices of a sleep that a cancel does not cut short.
 const SLICE_MS: u64 = 50;
 
-/// Appends to the journal, if there is one.
-pub fn note(context: &JobContext, journal: Option<&Journal>, what: &str) -> Result<(), Fault> {
+/// Appends to the journal, if there is one. The journal knows no fencing tokens, so an attempt acts on it only while its
+/// lease is known to hold, as it would on a disk.
+async fn note(context: &JobContext, journal: Option<&Journal>, what: &str) -> Result<(), Ended> {
+    let Some(journal) = journal else { return Ok(()) };
+    context.lease().await?;
     let claim = context.claim();
-    journal.map_or(Ok(()), |j| j.note(&claim.job.to_string(), claim.attempt, claim.token, what))
+    Ok(journal.note(&claim.job.to_string(), claim.attempt, claim.token, what)?)
+}
+
+/// The same for a body that was undone.
+pub async fn note_undone(context: &JobContext, journal: Option<&Journal>) -> Result<(), Fault> {
+    match note(context, journal, "undone").await {
+        Err(Ended::Failed(fault)) => Err(fault),
+        // The engine sees it by itself: nothing of this attempt counts any more.
+        Err(Ended::Stopped(_)) => Err(Fault::failed("the lease is lost")),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Runs the body from its checkpoint to its end.
 pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -> Result<Success, Ended> {
-    note(context, journal, "start")?;
+    note(context, journal, "start").await?;
     let resumed =
         context.checkpoint().get(&0).and_then(|p| p.as_slice().try_into().ok()).map(u64::from_le_bytes);
     let mut done_ms = resumed.unwrap_or(0).min(spec.duration_ms);
@@ -46,7 +59,7 @@ pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -
         }
     }
     if interrupts {
-        note(context, journal, "checkpoint")?;
+        note(context, journal, "checkpoint").await?;
         let pages = Pages::from([(0, done_ms.to_le_bytes().to_vec()), (1, b"interrupted".to_vec())]);
         context.save_checkpoint(&pages).await?;
         return Err(
@@ -56,7 +69,7 @@ pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -
     if spec.outcome == Outcome::Fail {
         return Err(Fault::new(spec.error_code, spec.error_details.clone()).into());
     }
-    note(context, journal, "end")?;
+    note(context, journal, "end").await?;
     let extra = spec.result.clone().map(|r| Map::from_iter([("result".to_owned(), r)])).unwrap_or_default();
     Ok(Success { extra, ..Success::default() })
 }
@@ -96,7 +109,7 @@ async fn pause(
 }
 
 async fn save(context: &JobContext, journal: Option<&Journal>, done_ms: u64) -> Result<(), Ended> {
-    note(context, journal, "checkpoint")?;
+    note(context, journal, "checkpoint").await?;
     context.save_checkpoint(&Pages::from([(0, done_ms.to_le_bytes().to_vec())])).await
 }
 

@@ -90,7 +90,7 @@ fn a_job_type_that_is_not_here_says_where_it_is_or_which_there_are() {
         let plain = Server::start(profile, &["--set", "simulator=false"]);
         let refused =
             |name: &str| details(&plain.admin().post("/longjobs", &submission(name, &json!({}), &[])));
-        for name in ["APISimulateJobMsg", "APISimulateRigidJobMsg"] {
+        for name in ["APISimulateJobMsg", "APISimulateRigidJobMsg", "APISimulateOrderedJobMsg"] {
             assert_eq!(refused(name), format!("{name} is not an API; it exists only with serve --simulator"));
         }
         let told = refused("NoSuchMsg");

@@ -72,6 +72,7 @@ pub fn body(job: &str, id: &str, name: &str, data: &str) -> Value {
 }
 
 const FLEXIBLE: &str = "APISimulateJobMsg";
+const ORDERED: &str = "APISimulateOrderedJobMsg";
 
 impl Cast {
     /// Submits as `caller`; the job's uuid.
@@ -118,7 +119,7 @@ impl Cast {
         ann.wait_for(&id, "Succeeded");
 
         let data = secrets(&mut self.canaries, "a job that is interrupted and resumed");
-        let id = self.submit("ann", FLEXIBLE, &with(data, &json!({"durationMs": 0, "outcome": "interrupt"})));
+        let id = self.submit("ann", ORDERED, &with(data, &json!({"durationMs": 0, "outcome": "interrupt"})));
         ann.wait_for(&id, "Suspended");
         self.act(&id, "resumeLongJob", json!({}));
         ann.wait_for(&id, "Succeeded");
@@ -269,6 +270,7 @@ impl Cast {
             "APIImportVolumeMsg",
             "APIPrimaryStorageMigrateVolumeMsg",
             FLEXIBLE,
+            ORDERED,
             "APISimulateRigidJobMsg",
         ];
         planted.extend(crate::images::PLANTED);
