@@ -8,6 +8,7 @@
 #   postgres-dev.sh standby DIR PRIMARY          a copy of PRIMARY (a DIR) that follows it; PRIMARY acknowledges from then on
 #                                                only what is here too
 #   postgres-dev.sh promote DIR                  a standby takes over: it follows nobody and writes
+#   postgres-dev.sh pause   DIR                  SIGSTOP to the server with all its processes; wake: SIGCONT
 #   postgres-dev.sh status  DIR                  one line; exit 0 when it runs
 #   postgres-dev.sh url     DIR                  print the URL; superurl: that of the superuser
 #   postgres-dev.sh clean   DIR                  stop and delete DIR
@@ -35,7 +36,7 @@ settings=("$@")
 case "$cmd" in start|restart|standby) mkdir -p "$dir" ;; esac
 if [ ! -d "$dir" ]; then
   case "$cmd" in
-    stop|kill|clean|promote) exit 0 ;;
+    stop|kill|pause|wake|clean|promote) exit 0 ;;
     status) echo "no server in $dir"; exit 1 ;;
     url|superurl) echo "postgres-dev: no server in $dir; first: $0 start $dir" >&2; exit 1 ;;
     *) usage ;;
@@ -173,14 +174,27 @@ E
 }
 do_stop() {
   pid_of >/dev/null || return 0
+  do_wake
   bin="$(find_bin)"
   as "$bin/pg_ctl" stop -D "$data" -m fast -w -t 60 -s >&2 || as "$bin/pg_ctl" stop -D "$data" -m immediate -w -t 20 -s >&2
 }
+# Stopped first, so that it starts no process while its processes are being listed.
+all_stopped() { kill -STOP "$1" && echo "$1 $(cat "/proc/$1/task/$1/children")"; }
+do_pause() {
+  local p all; p="$(pid_of)" || return 0
+  all="$(all_stopped "$p")"
+  # shellcheck disable=SC2086  # a list of numbers
+  kill -STOP $all 2>/dev/null || true
+}
+do_wake() {
+  local p all; p="$(pid_of)" || return 0
+  all="$(all_stopped "$p")"
+  # shellcheck disable=SC2086
+  kill -CONT $all 2>/dev/null || true
+}
 do_kill() {
   local p all; p="$(pid_of)" || return 0
-  # Held first, so that it starts no process while its processes are being listed.
-  kill -STOP "$p"
-  all="$p $(cat "/proc/$p/task/$p/children")"
+  all="$(all_stopped "$p")"
   # shellcheck disable=SC2086  # a list of numbers
   kill -KILL $all 2>/dev/null || true
   for _ in $(seq 200); do
@@ -230,7 +244,7 @@ locked() { # one at a time; the server must not inherit the lock, nor the caller
 do_restart() { do_stop; do_start; }
 
 case "$cmd" in
-  start|stop|restart|kill|standby|promote) locked "do_$cmd" ;;
+  start|stop|restart|kill|pause|wake|standby|promote) locked "do_$cmd" ;;
   status)   do_status ;;
   url)      url_of longhaul password ;;
   superurl) url_of postgres superuser.password ;;
