@@ -25,6 +25,8 @@ mod witness;
 
 #[path = "cluster/away.rs"]
 mod away;
+#[path = "cluster/chaos/mod.rs"]
+mod chaos;
 #[path = "cluster/drain.rs"]
 mod drain;
 #[path = "cluster/failover.rs"]

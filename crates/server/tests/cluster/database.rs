@@ -100,6 +100,21 @@ impl DatabaseServer {
         tool("kill", &self.dir);
     }
 
+    /// Stops it in order.
+    pub fn stop(&self) {
+        tool("stop", &self.dir);
+    }
+
+    /// All its processes stand still.
+    pub fn pause(&self) {
+        tool("pause", &self.dir);
+    }
+
+    /// They go on.
+    pub fn wake(&self) {
+        tool("wake", &self.dir);
+    }
+
     /// Starts it again, under the same URL.
     pub fn start(&self) {
         tool("start", &self.dir);

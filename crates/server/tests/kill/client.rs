@@ -19,10 +19,11 @@ const FINAL: [&str; 3] = ["Succeeded", "Failed", "Canceled"];
 pub type Answer = (u16, Value);
 
 /// A session at one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Client {
     address: String,
     session: String,
+    patience: Duration,
 }
 
 fn header(head: &str, name: &str) -> Option<String> {
@@ -35,7 +36,7 @@ impl Client {
     /// Logs in as admin.
     pub fn login(address: &str, password: &str) -> Self {
         let hex: String = Sha512::digest(password).iter().map(|b| format!("{b:02x}")).collect();
-        let mut client = Self { address: address.to_owned(), session: String::new() };
+        let mut client = Self { address: address.to_owned(), session: String::new(), patience: PATIENCE };
         let body = json!({"logInByAccount": {"accountName": "admin", "password": hex}});
         let answer = client.ok("PUT", "/accounts/login", &body);
         client.session = text(&answer["inventory"]["uuid"]);
@@ -44,7 +45,12 @@ impl Client {
 
     /// The same session at a server that listens elsewhere now.
     pub fn at(&self, other: &Self) -> Self {
-        Self { address: other.address.clone(), session: self.session.clone() }
+        self.patient_at(&other.address, self.patience)
+    }
+
+    /// The same session at `address`, where each answer must have begun within `patience`.
+    pub fn patient_at(&self, address: &str, patience: Duration) -> Self {
+        Self { address: address.to_owned(), session: self.session.clone(), patience }
     }
 
     /// Where the server listens.
@@ -71,7 +77,7 @@ impl Client {
         body: Option<&Value>,
     ) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(self.patience))?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut request = format!(
             "{method} /zstack/v1{path} HTTP/1.1\r\nHost: longhaul\r\nConnection: close\r\nContent-Length: {}\r\n",

@@ -97,17 +97,24 @@ impl Plan {
 
     /// Starts a server and logs in.
     pub fn start(&self) -> Server {
+        let mut server = self
+            .try_start(&Client::default())
+            .unwrap_or_else(|| panic!("no server; its log:\n{}", self.log()));
+        server.client = Client::login(server.client.address(), PASSWORD);
+        server
+    }
+
+    /// Starts a server for a session of before; `None` when it ends instead of listening.
+    pub fn try_start(&self, session: &Client) -> Option<Server> {
         let mut child = self.spawn();
         let mut line = String::new();
         let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        let address = line.trim().strip_prefix("listening on http://").map(str::to_owned);
-        let Some(address) = address else {
+        let Some(address) = line.trim().strip_prefix("listening on http://") else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("no server: {line:?}; its log:\n{}", self.log());
+            return None;
         };
-        let client = Client::login(&address, PASSWORD);
-        Server { client, child, ended: None }
+        Some(Server { client: session.patient_at(address, PATIENCE), child, ended: None })
     }
 
     /// A further session of the same account.
