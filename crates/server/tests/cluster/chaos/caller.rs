@@ -1,6 +1,7 @@
 //! A client that asks any of the nodes, follows a 202 to its answer wherever that can be had, and writes down what it was
 //! told. Where it was told nothing, or that the store or a node was away, nobody knows what came of the call.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -81,16 +82,26 @@ impl Caller<'_> {
         self.session.patient_at(&self.stage.address(node), PATIENCE)
     }
 
-    /// One call at some node, to its end as far as that can be seen; which node it was.
+    /// One call at some node that listens, to its end as far as that can be seen; which node it was.
     pub fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> (usize, Outcome) {
-        let node = self.node();
-        let outcome = match self.at(node).try_call(method, path, body) {
-            Err(error) => Outcome::Unknown(error.to_string()),
-            Ok((200, answer)) => Outcome::Done(answer),
-            Ok((202, answer)) => self.follow(&answer),
-            Ok((status, answer)) => Outcome::of_error(&answer["error"], status),
-        };
-        (node, outcome)
+        let first = self.node();
+        let mut last = (first, Outcome::Unknown(String::new()));
+        for node in (first..first + NODES).map(|node| node % NODES) {
+            let outcome = match self.at(node).try_call(method, path, body) {
+                Err(error) => Outcome::Unknown(error.kind().to_string()),
+                Ok((200, answer)) => Outcome::Done(answer),
+                Ok((202, answer)) => self.follow(&answer),
+                Ok((status, answer)) => Outcome::of_error(&answer["error"], status),
+            };
+            // Where nothing listens nothing was done, and another node may be asked.
+            let refused =
+                matches!(&outcome, Outcome::Unknown(why) if *why == ErrorKind::ConnectionRefused.to_string());
+            last = (node, outcome);
+            if !refused {
+                break;
+            }
+        }
+        last
     }
 
     fn follow(&mut self, accepted: &Value) -> Outcome {

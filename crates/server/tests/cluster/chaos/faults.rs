@@ -82,8 +82,8 @@ impl Chance {
 impl Faults {
     /// Those of a seed, enough for so many seconds.
     pub fn draw(seed: u64, seconds: u64) -> Self {
-        let node = |n| drawn(&mut Chance::new(seed, n), seconds, (1000, 6000), node_fault);
-        let database = drawn(&mut Chance::new(seed, 99), seconds, (4000, 13_000), database_fault);
+        let node = |n| drawn(&mut Chance::new(seed, n), seconds, (2500, 10_000), node_fault);
+        let database = drawn(&mut Chance::new(seed, 99), seconds, (7000, 20_000), database_fault);
         Self { nodes: [node(0), node(1), node(2)], database }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -163,21 +163,25 @@ impl Load {
         });
         names(caller);
         let mut held: BTreeSet<String> = std::mem::take(&mut *lock(&self.suspended));
-        until("every job is final", SETTLES_WITHIN, || {
-            let open =
-                caller.find("q=state%21%3F%3DSucceeded,Failed,Canceled&fields=uuid,state&limit=1000")?;
-            for job in &open {
+        // What is not final by then is the checker's to tell of.
+        let end = Instant::now() + SETTLES_WITHIN;
+        while Instant::now() < end {
+            let query = "q=state%21%3F%3DSucceeded,Failed,Canceled&fields=uuid,state&limit=1000";
+            let open = caller.find(query);
+            if open.as_ref().is_some_and(Vec::is_empty) {
+                return;
+            }
+            for job in open.iter().flatten() {
                 let uuid = text(&job["uuid"]);
+                // What is tried again by itself may have gone on meanwhile.
                 if job["state"] == "Suspended" || (job["state"] == "Waiting" && held.remove(&uuid)) {
-                    // What is tried again by itself may have gone on meanwhile.
                     if let Told::Unknown(_) = caller.act(Asked::Resume, &uuid) {
                         held.insert(uuid);
                     }
                 }
             }
             std::thread::sleep(Duration::from_millis(200));
-            open.is_empty().then_some(())
-        });
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Stage {
     /// Which node is, or was, there.
     pub fn node_at(&self, address: &str) -> Option<usize> {
         let had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
-        had.iter().find(|(known, _)| known == address).map(|(_, node)| *node)
+        had.iter().rev().find(|(known, _)| known == address).map(|(_, node)| *node)
     }
 
     fn moved(&self, node: usize, address: &str) {
@@ -77,6 +77,8 @@ impl Stage {
     fn hit(&self, node: Option<usize>, what: &Fault, from_us: u64) {
         let until_us = self.history.now_us();
         let what = format!("{:?} {:.1}", what.kind, what.down.as_secs_f32());
+        let who = node.map_or("database".to_owned(), |node| format!("node {node}"));
+        println!("  {} to {} ms: {who}, {what}", from_us / 1000, until_us / 1000);
         self.history.with(|seen| seen.hits.push(Hit { node, what, from_us, until_us }));
     }
 }

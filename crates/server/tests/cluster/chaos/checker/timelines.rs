@@ -32,6 +32,7 @@ pub(super) fn check(evidence: &Evidence, end: &JobEnd, found: &mut Found) {
         found.add(rule::ENDS, &end.uuid, format!("it is {}", end.state));
     }
     numbers(end, found);
+    once(end, found);
     let mut state = "";
     for row in &end.rows {
         match leads_to(state, &row.kind) {
@@ -68,14 +69,20 @@ fn numbers(end: &JobEnd, found: &mut Found) {
     }
 }
 
-/// From a submission or rerun to the end.
-fn generations(evidence: &Evidence, end: &JobEnd, found: &mut Found) {
-    let asked_for = evidence.wanted.get(&end.uuid).map_or(0, |wanted| wanted.retries);
+/// Each run ends once.
+fn once(end: &JobEnd, found: &mut Found) {
     for rows in end.rows.chunk_by(|_, next| next.kind != "rerun") {
         let ends: Vec<&Row> = rows.iter().filter(|row| row.ends()).collect();
         if ends.len() > 1 {
             found.add(rule::ONCE, &end.uuid, format!("{ends:?}"));
         }
+    }
+}
+
+/// From a submission or rerun to the end.
+fn generations(evidence: &Evidence, end: &JobEnd, found: &mut Found) {
+    let asked_for = evidence.wanted.get(&end.uuid).map_or(0, |wanted| wanted.retries);
+    for rows in end.rows.chunk_by(|_, next| next.kind != "rerun") {
         let canceled = rows.iter().position(|row| row.kind == "cancelRequested");
         let success = rows.iter().find(|row| row.kind == "succeeded");
         if let (Some(at), Some(success)) = (canceled, success) {
