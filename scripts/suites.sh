@@ -20,7 +20,9 @@ run_suites() {
     step "a PostgreSQL server" start_postgres
     timed "tests of all crates" run_tests || failed=1
     timed "examples in the documentation" run_doc_tests || failed=1
-    timed "simulation" run_simulation || failed=1
+    timed "simulation" run_simulation "" "simulation (seeds)" "${LONGHAUL_SIM_SEEDS:-200}" || failed=1
+    timed "simulation on PostgreSQL" run_simulation postgres "simulation on PostgreSQL (seeds)" \
+        "${LONGHAUL_SIM_POSTGRES_SEEDS:-8}" || failed=1
     local client
     for client in "${CLIENT_SUITES[@]}"; do
         timed "${client%%|*}" run_client_suite "${client%%|*}" "${client#*|}" || failed=1
@@ -121,13 +123,15 @@ run_client_suite() {
         { broken "a test of $suite failed; run: $script target/debug/longhaul target/$suite"; return 1; }
 }
 
-# A failing seed prints how to replay it.
+# run_simulation STORE SUITE SEEDS: STORE is empty for the stores that are in the simulated world. A failing seed prints
+# how to replay it.
 run_simulation() {
-    local seeds=${LONGHAUL_SIM_SEEDS:-200} status=0
-    LONGHAUL_SIM_SEEDS=$seeds timeout 1200 cargo run --locked --quiet -p longhaul-sim || status=$?
+    local store=$1 suite=$2 seeds=$3 status=0
+    LONGHAUL_SIM_STORE=$store LONGHAUL_SIM_SEEDS=$seeds timeout 1200 cargo run --locked --quiet -p longhaul-sim ||
+        status=$?
     if [[ $status -ne 0 ]]; then
         broken "the simulation found something (status $status; 124 = it ran over 20 minutes); replay as shown above"
         return 1
     fi
-    python3 scripts/suites.py note "$COUNTS" "simulation (seeds)" "$seeds"
+    python3 scripts/suites.py note "$COUNTS" "$suite" "$seeds"
 }

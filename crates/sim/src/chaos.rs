@@ -1,7 +1,7 @@
 //! What goes wrong, and when: kills, pauses, drains, the store away, clocks that jump. The seed decides.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use longhaul_model::Runtime;
@@ -33,6 +33,7 @@ pub struct Chaos {
     over: AtomicBool,
     jumped: AtomicBool,
     back_ms: AtomicI64,
+    done: Mutex<Vec<String>>,
 }
 
 impl Chaos {
@@ -52,6 +53,7 @@ impl Chaos {
             over: AtomicBool::new(false),
             jumped: AtomicBool::new(false),
             back_ms: AtomicI64::new(0),
+            done: Mutex::default(),
         });
         world.spawn(WORLD, Box::pin(chaos.clone().rage(rng)));
         chaos
@@ -65,6 +67,15 @@ impl Chaos {
     /// By how much the wall clock was put back, in all.
     pub fn put_back(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.back_ms.load(Ordering::SeqCst)).unwrap_or(0))
+    }
+
+    /// What it did, in that order: the seed alone decides it, up to where it ended.
+    pub fn done(&self) -> Vec<String> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn does(&self, what: String) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
     /// Ends all faults: every process runs and the store answers.
@@ -90,6 +101,7 @@ impl Chaos {
                 4 if self.allowed.store => {
                     let away = Duration::from_millis(rng.between(200, 9000));
                     self.world.note(WORLD, &format!("the store is away for {away:?}"));
+                    self.does(format!("the store is away for {away:?}"));
                     self.weather.set_away(true);
                     self.later(away, |chaos| chaos.weather.set_away(false));
                 }
@@ -103,6 +115,7 @@ impl Chaos {
         let size = if rng.chance(50) { 5000 } else { 40_000 };
         let by_ms = i64::try_from(rng.between(1, size)).unwrap_or(0) * if rng.chance(50) { 1 } else { -1 };
         self.world.note(WORLD, &format!("the wall clock jumps by {by_ms} ms"));
+        self.does(format!("the wall clock jumps by {by_ms} ms"));
         self.world.jump_wall(by_ms);
         self.jumped.store(true, Ordering::SeqCst);
         self.back_ms.fetch_add((-by_ms).max(0), Ordering::SeqCst);
@@ -113,15 +126,18 @@ impl Chaos {
         let again = Duration::from_millis(rng.between(0, 8000));
         match rng.below(5) {
             0 | 1 => {
+                self.does(format!("process {node} is killed for {again:?}"));
                 self.cluster.kill(node);
                 self.later(again, move |chaos| chaos.cluster.start(node));
             }
             2 | 3 => {
+                self.does(format!("process {node} stands still for {again:?}"));
                 self.cluster.pause(node, true);
                 self.later(again, move |chaos| chaos.cluster.pause(node, false));
             }
             _ => {
                 let patience = Duration::from_millis(rng.between(0, 3000));
+                self.does(format!("process {node} is drained within {patience:?}"));
                 self.cluster.drain(node, patience);
                 self.later(again + patience, move |chaos| chaos.cluster.start(node));
             }

@@ -16,7 +16,7 @@ use longhaul_model::timeline::{TimelineKind, TimelineRow};
 use longhaul_model::{Job, JobId};
 
 use crate::client::{Note, Told};
-use crate::journal::{Deed, Entry, short};
+use crate::journal::{Deed, Did, Entry, short};
 
 /// A job as the store tells it at the end.
 #[derive(Debug, Clone)]
@@ -115,25 +115,27 @@ impl Found {
     }
 }
 
-/// Tokens of a job grow, and once a newer one is given, nothing is taken from an older: whatever the clocks do.
+/// Tokens of a job grow, and once a newer one is given, nothing is taken from an older: whatever the clocks do. Once it
+/// was given: its answer was there before the call that is looked at set out.
 fn check_fencing(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut Found) {
-    let mut newest = BTreeMap::new();
-    for deed in &evidence.deeds {
-        match *deed {
-            Deed::Gave(job, _) | Deed::Took(job, _) if deleted.contains(&job) => {}
-            Deed::Gave(job, token) => {
-                let before = newest.insert(job, token).unwrap_or(0);
-                if token <= before {
+    let mut given: BTreeMap<JobId, Vec<&Deed>> = BTreeMap::new();
+    for deed in evidence.deeds.iter().filter(|deed| !deleted.contains(&deed.job)) {
+        let given = given.entry(deed.job).or_default();
+        let before = given.iter().filter(|gave| gave.at_us < deed.since_us);
+        let before = before.map(|gave| gave.token).max().unwrap_or(0);
+        let (job, token) = (deed.job, deed.token);
+        match deed.did {
+            Did::Gave => {
+                if token <= before || given.iter().any(|gave| gave.token == token) {
                     found.add("tokens strictly grow", job, format!("{token} is given after {before}"));
                 }
+                given.push(deed);
             }
-            Deed::Took(job, token) => {
-                let given = newest.get(&job).copied().unwrap_or(0);
-                if token < given {
-                    let seen = format!("by token {token} after {given} was given");
-                    found.add("nothing is taken from an older claim", job, seen);
-                }
+            Did::Took if token < before => {
+                let seen = format!("by token {token} after {before} was given");
+                found.add("nothing is taken from an older claim", job, seen);
             }
+            Did::Took => {}
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum Told {
 /// One entry of the clients' journal.
 #[derive(Debug, Clone)]
 pub struct Note {
-    /// Virtual time, us. No two steps of a simulation share one.
+    /// Virtual time, us. No two steps of a simulation share one, but while a store outside of it is at work.
     pub at_us: u64,
     /// The job.
     pub job: JobId,

@@ -1,7 +1,21 @@
 //! Passes on the families of store methods that a wrapper has no opinion on. Only that; wrappers are in
-//! `network` and in the negative controls.
+//! `network`, in `outside` and in the negative controls.
 
-/// Implements the families beside `Jobs`, `Queue` and `Nodes` for a wrapper with a field `inner`.
+use longhaul_model::BoxFuture;
+use longhaul_store::StoreError;
+
+/// How a wrapper passes a call on.
+pub trait Passes: Sync {
+    /// The call on its way: as it is, unless a wrapper says otherwise.
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        call: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        call
+    }
+}
+
+/// Implements the families beside `Jobs`, `Queue` and `Nodes` for a wrapper with a field `inner` that `Passes` calls.
 #[macro_export]
 macro_rules! delegate_the_rest {
     ($wrapper:ty) => {
@@ -100,7 +114,7 @@ macro_rules! delegate_the_rest {
     };
 }
 
-/// Implements one family by passing every call on to `self.inner`.
+/// Implements one family by passing every call on to `self.inner`, as the wrapper `Passes` calls.
 #[macro_export]
 macro_rules! delegate {
     ($wrapper:ty, $family:ident {
@@ -111,7 +125,7 @@ macro_rules! delegate {
             #[async_trait::async_trait]
             impl longhaul_store::$family for $wrapper {
                 $(async fn $method(&self, $($name: $kind),*) -> Result<$answer, longhaul_store::StoreError> {
-                    self.inner.$method($($name),*).await
+                    $crate::delegate::Passes::pass(self, self.inner.$method($($name),*)).await
                 })*
             }
         };

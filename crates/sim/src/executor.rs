@@ -1,6 +1,6 @@
 //! The world of a simulation: tasks in places (one place is one process), virtual time, a wall clock that
 //! jumps, and a seed that decides who is next. One thread, no real time. How engine and store see it is in
-//! `runtime`.
+//! `runtime`; what it waits for outside of it, in `flights`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use longhaul_model::BoxFuture;
 
+use crate::flights::Flights;
 use crate::rng::Rng;
 use crate::runtime::PlaceRuntime;
 use crate::trace::Trace;
@@ -39,6 +40,7 @@ pub enum RunEnd {
 pub struct World {
     state: Mutex<State>,
     ready: Ready,
+    flights: Arc<Flights>,
 }
 
 type Ready = Arc<Mutex<BTreeSet<u64>>>;
@@ -98,7 +100,7 @@ impl World {
             paused: BTreeSet::new(),
             trace: Trace::new(print),
         };
-        Arc::new(Self { state: Mutex::new(state), ready: Ready::default() })
+        Arc::new(Self { state: Mutex::new(state), ready: Ready::default(), flights: Arc::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -213,6 +215,11 @@ impl World {
         self.state().now_us
     }
 
+    /// The calls that are under way outside of the world.
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.flights
+    }
+
     /// Lets the world go on until `done`, looked at after every step, or for `patience` of its time.
     pub fn run(&self, patience: Duration, done: &dyn Fn() -> bool) -> RunEnd {
         let until = self.now() + patience;
@@ -223,7 +230,7 @@ impl World {
             if self.now() >= until {
                 return RunEnd::TimeIsUp;
             }
-            if !self.step() && !self.wait_for_timer() {
+            if !self.step() && !self.flights.land() && !self.wait_for_timer() {
                 return RunEnd::Stalled;
             }
         }
@@ -240,7 +247,9 @@ impl World {
         let Some(id) = state.order.pick(&can) else { return false };
         ready.remove(&id);
         drop(ready);
-        state.now_us += 1 + state.order.below(STEP_MAX_US);
+        let step_us = 1 + state.order.below(STEP_MAX_US);
+        // For what is outside of the world, no time passes in it.
+        state.now_us += if self.flights.are_out() { 0 } else { step_us };
         let Some(task) = state.tasks.get_mut(&id) else { return false };
         let (Some(mut future), waker, place) = (task.future.take(), task.waker.clone(), task.place) else {
             return false;

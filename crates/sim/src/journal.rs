@@ -67,13 +67,29 @@ pub struct Entry {
     pub act: Act,
 }
 
-/// What the store did about claims, seen on the way to it, in the order in which it did it.
+/// What the store does about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It gave a claim with this token.
-    Gave(JobId, u64),
-    /// It took a write from a claim with this token.
-    Took(JobId, u64),
+pub enum Did {
+    /// It gave it.
+    Gave,
+    /// It took a write from it.
+    Took,
+}
+
+/// What the store did, seen on the way to it. A store outside of the world does several things at a time: which of two
+/// came first is known where the one's answer was there before the other's call set out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed {
+    /// What.
+    pub did: Did,
+    /// The job.
+    pub job: JobId,
+    /// The claim's fencing token.
+    pub token: u64,
+    /// When the call set out; virtual time, us.
+    pub since_us: u64,
+    /// When its answer was there, us.
+    pub at_us: u64,
 }
 
 /// The journals of a simulation: of the bodies, and of the way to the store.
@@ -102,14 +118,24 @@ impl Journal {
         self.locked().push(Entry { at_us, place, job, attempt, token, class, act });
     }
 
-    /// The store gave a claim.
-    pub fn gave(&self, claim: &Claim) {
-        self.deeds().push(Deed::Gave(claim.job, claim.token));
+    /// Now, us, for a call that sets out.
+    pub fn moment(&self) -> u64 {
+        self.world.now_us()
     }
 
-    /// The store took a write from the holder of `claim`.
-    pub fn took(&self, claim: &Claim) {
-        self.deeds().push(Deed::Took(claim.job, claim.token));
+    /// The store gave a claim to a call that set out at `since_us`.
+    pub fn gave(&self, claim: &Claim, since_us: u64) {
+        self.did(Did::Gave, claim, since_us);
+    }
+
+    /// The store took a write from the holder of `claim`, whose call set out at `since_us`.
+    pub fn took(&self, claim: &Claim, since_us: u64) {
+        self.did(Did::Took, claim, since_us);
+    }
+
+    fn did(&self, did: Did, claim: &Claim, since_us: u64) {
+        let (job, token, at_us) = (claim.job, claim.token, self.world.now_us());
+        self.deeds().push(Deed { did, job, token, since_us, at_us });
     }
 
     /// What the store did so far.

@@ -14,6 +14,7 @@ use futures::channel::oneshot;
 use longhaul_model::Runtime;
 use longhaul_store::{Jobs, Nodes, Store, StoreError};
 
+use crate::delegate::Passes;
 use crate::delegate::names::*;
 use crate::delegate_the_rest;
 use crate::executor::{Place, WORLD, World};
@@ -181,9 +182,10 @@ impl Jobs for Network {
         let what = format!("submit {}", short(job.id));
         let journal = self.journal.clone();
         self.send(what, |store| async move {
+            let since = journal.moment();
             let done = store.submit(job, record).await;
             if let Ok(Submitted::Created(_, Some(claim))) = &done {
-                journal.gave(claim);
+                journal.gave(claim, since);
             }
             done
         })
@@ -198,8 +200,9 @@ impl Jobs for Network {
     async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
         let (slots, journal) = (slots.to_vec(), self.journal.clone());
         self.send(format!("claim {slots:?}"), move |store| async move {
+            let since = journal.moment();
             let done = store.claim(node, &slots).await;
-            done.inspect(|claimed| claimed.iter().for_each(|c| journal.gave(&c.claim)))
+            done.inspect(|claimed| claimed.iter().for_each(|c| journal.gave(&c.claim, since)))
         })
         .await
     }
@@ -208,7 +211,8 @@ impl Jobs for Network {
         let what = format!("apply {} {:?}", of(&claim), transition.event);
         let journal = self.journal.clone();
         self.send(what, move |store| async move {
-            store.apply(&claim, transition).await.inspect(|_| journal.took(&claim))
+            let since = journal.moment();
+            store.apply(&claim, transition).await.inspect(|_| journal.took(&claim, since))
         })
         .await
     }
@@ -217,7 +221,8 @@ impl Jobs for Network {
         let what = format!("release {}: {detail}", of(&claim));
         let journal = self.journal.clone();
         self.send(what, move |store| async move {
-            store.release(&claim, &detail).await.inspect(|()| journal.took(&claim))
+            let since = journal.moment();
+            store.release(&claim, &detail).await.inspect(|()| journal.took(&claim, since))
         })
         .await
     }
@@ -231,9 +236,10 @@ impl Jobs for Network {
         let what = format!("change {} {:?}", short(id), change.kind);
         let journal = self.journal.clone();
         self.send(what, move |store| async move {
+            let since = journal.moment();
             let done = store.change(id, version, change, record).await;
             if let Ok((_, Some(claim))) = &done {
-                journal.gave(claim);
+                journal.gave(claim, since);
             }
             done
         })
@@ -257,7 +263,8 @@ impl Jobs for Network {
         // every store has to see to that.
         let fate = Fate { late: None, ..self.weather.fate() };
         self.send_to(fate, what, move |store| async move {
-            store.save_checkpoint(&claim, &pages).await.inspect(|()| journal.took(&claim))
+            let since = journal.moment();
+            store.save_checkpoint(&claim, &pages).await.inspect(|()| journal.took(&claim, since))
         })
         .await
     }
@@ -296,5 +303,7 @@ impl Nodes for Network {
         self.send("kept".to_owned(), move |store| async move { store.kept(&key, &fresh).await }).await
     }
 }
+
+impl Passes for Network {}
 
 delegate_the_rest!(Network);

@@ -45,8 +45,7 @@ impl Runtime for PlaceRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let until_us = self.world.deadline(duration);
-        Box::pin(Sleep { world: self.world.clone(), until_us, timer: None })
+        sleep_until(&self.world, self.world.deadline(duration))
     }
 
     fn monotonic(&self) -> Duration {
@@ -56,6 +55,11 @@ impl Runtime for PlaceRuntime {
     fn random_u128(&self) -> u128 {
         self.world.random_u128()
     }
+}
+
+/// Ends at that moment of virtual time, to the microsecond.
+pub(crate) fn sleep_until(world: &Arc<World>, until_us: u64) -> BoxFuture<'static, ()> {
+    Box::pin(Sleep { world: world.clone(), until_us, timer: None })
 }
 
 /// Ends at a moment of virtual time.

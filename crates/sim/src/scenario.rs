@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::executor::block_on;
 use longhaul_engine::engine::Held;
 use longhaul_model::query::{Filter, Page, Query, Resource, Rows};
 use longhaul_model::{Job, Runtime, SlotClass};
-use longhaul_store::{MemoryStore, SqliteStore, Store, StoreOptions};
+use longhaul_store::Store;
 
 use crate::chaos::{Allowed, Chaos};
 use crate::checker::{Evidence, JobEnd, Limits, Violation, check, needs_a_resume};
 use crate::client::{Clients, Verb, ask};
 use crate::cluster::{Cluster, Setup};
 use crate::executor::{RunEnd, WORLD, World};
+use crate::ground::Ground;
 use crate::handlers::KINDS;
 use crate::journal::Journal;
 use crate::network::Weather;
@@ -29,6 +30,9 @@ pub enum Backend {
     SharedSqlite,
     /// SQLite in the one process, which is alone on it.
     EmbeddedSqlite,
+    /// PostgreSQL, shared by one to four nodes. Real transactions meet in it, so two runs of a seed have the same faults
+    /// and the same calls of the same clients, but not to the letter the same story.
+    Postgres,
 }
 
 /// Puts something between the nodes and the store, for the negative controls.
@@ -38,12 +42,16 @@ pub type Wrap = fn(Arc<dyn Store>) -> Arc<dyn Store>;
 pub struct Outcome {
     /// What the checker found.
     pub violations: Vec<Violation>,
-    /// Equal for two runs of one seed.
+    /// Equal for two runs of one seed on a store in the world.
     pub trace_hash: u64,
     /// Jobs in the store at the end.
     pub jobs: usize,
     /// Virtual time it took.
     pub took: Duration,
+    /// What went wrong on purpose.
+    pub faults: Vec<String>,
+    /// Most calls that were under way at a time at a store outside of the world; 0 for one in it.
+    pub calls_at_once: usize,
 }
 
 /// How long clients and chaos go on, at most.
@@ -75,10 +83,9 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
         clock: rng.chance(30),
         pace_ms: rng.between(1000, 8000),
     };
-    let opened = open(&world, backend);
-    let store = wrap.map_or_else(|| opened.clone(), |wrap| wrap(opened.clone()));
-    let shared = store.clone();
-    let cluster = Cluster::new(&world, &journal, &weather, setup.clone(), Box::new(move || shared.clone()));
+    let ground = Ground::new(&world, seed, backend);
+    let store = wrap.map_or_else(|| ground.reached.clone(), |wrap| wrap(ground.reached.clone()));
+    let cluster = Cluster::new(&world, &journal, &weather, setup.clone(), Box::new(move || store.clone()));
     world.note(WORLD, &format!("seed {seed} {backend:?} {setup:?} {allowed:?}"));
 
     (0..cluster.len()).for_each(|node| cluster.start(node));
@@ -92,7 +99,7 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
     world.run(ACTIVE, &|| !clients.are_busy());
     chaos.end();
 
-    let scene = Scene { world, store: opened, cluster, clients, journal, setup };
+    let scene = Scene { world, store: ground.store.clone(), cluster, clients, journal, setup };
     let settled = scene.settle(SETTLE + chaos.put_back());
     let hung = scene.clients.are_busy();
     scene.world.run(REST, &|| false);
@@ -108,6 +115,8 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
         trace_hash: scene.world.trace_hash(),
         jobs: evidence.jobs.len(),
         took: scene.world.now() - began,
+        faults: chaos.done(),
+        calls_at_once: scene.world.flights().most(),
     };
     (0..scene.cluster.len()).for_each(|node| scene.cluster.kill(node));
     scene.world.end();
@@ -140,18 +149,6 @@ fn job_limits(rng: &mut Rng) -> longhaul_model::Limits {
     }
     limits.each_account = rng.chance(40).then_some(3);
     limits
-}
-
-/// # Panics
-/// SQLite cannot be started: nothing can be simulated then.
-fn open(world: &Arc<World>, backend: Backend) -> Arc<dyn Store> {
-    let (runtime, options): (Arc<dyn Runtime>, _) = (world.runtime(WORLD), StoreOptions::default());
-    match backend {
-        Backend::Memory => Arc::new(MemoryStore::new(runtime, options)),
-        Backend::SharedSqlite | Backend::EmbeddedSqlite => {
-            Arc::new(SqliteStore::inline_in_memory(runtime, options).expect("SQLite starts"))
-        }
-    }
 }
 
 impl Scene {
@@ -192,8 +189,8 @@ impl Scene {
         let ends = jobs(&*self.store)
             .into_iter()
             .map(|job| {
-                let rows = self.store.timeline(job.id).now_or_never().and_then(Result::ok);
-                JobEnd { rows: rows.unwrap_or_default(), job }
+                let rows = block_on(self.store.timeline(job.id)).expect("the store tells a timeline");
+                JobEnd { rows, job }
             })
             .collect();
         let limit = |class| match class {
@@ -227,11 +224,8 @@ fn jobs(store: &dyn Store) -> Vec<Job> {
         want_total: false,
         without_bodies: false,
     };
-    match store.query(&query).now_or_never() {
-        Some(Ok(answer)) => match answer.rows {
-            Rows::Jobs(jobs) => jobs,
-            _ => Vec::new(),
-        },
+    match block_on(store.query(&query)).expect("the store tells its jobs").rows {
+        Rows::Jobs(jobs) => jobs,
         _ => Vec::new(),
     }
 }

@@ -1,5 +1,5 @@
 //! Many seeds on two threads, each a simulation of its own on one of them; which store a seed runs on is
-//! part of it.
+//! part of it, or PostgreSQL for all.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,9 +11,37 @@ use crate::scenario::{Backend, simulate};
 /// Threads that seeds are spread over.
 const THREADS: usize = 2;
 
+/// Which stores seeds run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// Those in the world, as the seed says.
+    Inside,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Stores {
+    /// That of a seed: in the world half of them run in memory, a quarter each on SQLite shared and embedded.
+    pub fn of(self, seed: u64) -> Backend {
+        match (self, seed % 4) {
+            (Self::Postgres, _) => Backend::Postgres,
+            (Self::Inside, 0 | 1) => Backend::Memory,
+            (Self::Inside, 2) => Backend::SharedSqlite,
+            (Self::Inside, _) => Backend::EmbeddedSqlite,
+        }
+    }
+
+    /// What is written before a command, so that it takes these.
+    fn prefix(self) -> &'static str {
+        if self == Self::Postgres { "LONGHAUL_SIM_STORE=postgres " } else { "" }
+    }
+}
+
 /// What many seeds found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report {
+    /// On which stores.
+    pub stores: Stores,
     /// How many were run.
     pub seeds: u64,
     /// Jobs in all of them.
@@ -24,19 +52,11 @@ pub struct Report {
     pub failed: Vec<(u64, Vec<String>)>,
 }
 
-/// The store of a seed: half of them run in memory, a quarter each on SQLite shared and embedded.
-pub fn backend_of(seed: u64) -> Backend {
-    match seed % 4 {
-        0 | 1 => Backend::Memory,
-        2 => Backend::SharedSqlite,
-        _ => Backend::EmbeddedSqlite,
-    }
-}
-
 /// Runs `count` seeds from `first` on.
-pub fn run(first: u64, count: u64) -> Report {
+pub fn run(stores: Stores, first: u64, count: u64) -> Report {
     let next = AtomicU64::new(first);
-    let report = Mutex::new(Report { seeds: count, ..Report::default() });
+    let report = Report { stores, seeds: count, jobs: 0, virtual_s: 0, failed: Vec::new() };
+    let report = Mutex::new(report);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -46,7 +66,7 @@ pub fn run(first: u64, count: u64) -> Report {
                         return;
                     }
                     let outcome =
-                        catch_unwind(AssertUnwindSafe(|| simulate(seed, backend_of(seed), false, None)));
+                        catch_unwind(AssertUnwindSafe(|| simulate(seed, stores.of(seed), false, None)));
                     let mut report = report.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     match outcome {
                         Ok(outcome) => {
@@ -69,8 +89,8 @@ pub fn run(first: u64, count: u64) -> Report {
 }
 
 /// Runs one seed with its trace on standard output; whether nothing was found.
-pub fn replay(seed: u64) -> bool {
-    let outcome = simulate(seed, backend_of(seed), true, None);
+pub fn replay(stores: Stores, seed: u64) -> bool {
+    let outcome = simulate(seed, stores.of(seed), true, None);
     println!("seed {seed}: trace {:016x}, {} violations", outcome.trace_hash, outcome.violations.len());
     outcome.violations.is_empty()
 }
@@ -78,12 +98,16 @@ pub fn replay(seed: u64) -> bool {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (seed, found) in &self.failed {
-            writeln!(f, "seed {seed} failed; replay: LONGHAUL_SIM_SEED={seed} cargo run -p longhaul-sim")?;
+            let prefix = self.stores.prefix();
+            writeln!(
+                f,
+                "seed {seed} failed; replay: {prefix}LONGHAUL_SIM_SEED={seed} cargo run -p longhaul-sim"
+            )?;
             for line in found.iter().take(5) {
                 writeln!(f, "    {line}")?;
             }
         }
-        let Self { seeds, jobs, virtual_s, failed } = self;
+        let Self { seeds, jobs, virtual_s, failed, .. } = self;
         write!(f, "{seeds} seeds, {jobs} jobs, {virtual_s} virtual seconds, {} failed", failed.len())
     }
 }

@@ -2,7 +2,7 @@
 //! `LONGHAUL_SIM_SEED` with its trace.
 
 use longhaul_sim::scenario::{Backend, simulate};
-use longhaul_sim::seeds;
+use longhaul_sim::seeds::{self, Stores};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -11,10 +11,10 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn every_seed_keeps_every_promise() {
     if let Some(seed) = number("LONGHAUL_SIM_SEED") {
-        assert!(seeds::replay(seed), "seed {seed}: see the lines with VIOLATION");
+        assert!(seeds::replay(Stores::Inside, seed), "seed {seed}: see the lines with VIOLATION");
         return;
     }
-    let report = seeds::run(0, number("LONGHAUL_SIM_SEEDS").unwrap_or(200));
+    let report = seeds::run(Stores::Inside, 0, number("LONGHAUL_SIM_SEEDS").unwrap_or(200));
     println!("{report}");
     assert!(report.failed.is_empty(), "{report}");
     assert!(report.jobs > report.seeds * 5, "too little happens to prove anything: {report}");

@@ -1,4 +1,5 @@
-//! The pages that say what is proven: their rows name tests that exist.
+//! The pages that say what is proven: their rows name tests that exist. And what counts the tests: that it notices one
+//! that is missing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -80,4 +81,42 @@ fn every_test_that_the_page_of_reliability_names_exists() {
         let (passed, said) = check(&broken);
         assert!(!passed && said.contains(told), "{from}: {said}");
     }
+}
+
+/// What `scripts/suites.py report` says of these counts: whether it passes, and why not.
+fn reported(dir: &std::path::Path, counts: &serde_json::Map<String, serde_json::Value>) -> (bool, String) {
+    let file = dir.join("suites.json");
+    std::fs::write(&file, serde_json::to_string(counts).expect("JSON")).expect("written");
+    let out = Command::new("python3").arg(root().join("scripts/suites.py")).arg("report").arg(&file).output();
+    let out = out.expect("the script runs");
+    (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+}
+
+#[test]
+fn a_run_in_which_a_suite_of_postgresql_did_not_run_fails() {
+    let dir = crate::support::server::TempDir::new("counts");
+    let floor = std::fs::read_to_string(root().join("scripts/test-floor.txt")).expect("the floor");
+    let rows = floor.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    let count = |text: &str| text.parse::<u64>().expect("a count");
+    let mut counts: serde_json::Map<_, _> =
+        rows.map(|(suite, least)| (suite.to_owned(), serde_json::json!([count(least), 0, 0]))).collect();
+    let conformance = counts["longhaul-store::memory"].clone();
+    counts.insert("longhaul-store::postgres".to_owned(), conformance);
+    counts.insert("simulation on PostgreSQL (seeds)".to_owned(), serde_json::json!([1, 0, 0]));
+    assert_eq!(reported(&dir.0, &counts), (true, String::new()));
+    for suite in [
+        "longhaul-store::postgres",
+        "longhaul-server::api_postgres",
+        "longhaul-sim::postgres",
+        "simulation on PostgreSQL (seeds)",
+    ] {
+        let mut fewer = counts.clone();
+        assert!(fewer.remove(suite).is_some(), "{suite}");
+        let (passed, said) = reported(&dir.0, &fewer);
+        assert!(!passed && said.contains(&format!("{suite}: nothing run")), "{suite}: {said}");
+    }
+    let one_less = count(&counts["longhaul-store::memory"][0].to_string()) - 1;
+    counts.insert("longhaul-store::postgres".to_owned(), serde_json::json!([one_less, 0, 0]));
+    let (passed, said) = reported(&dir.0, &counts);
+    assert!(!passed && said.contains("the whole conformance suite"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! The API over HTTP, against the real binary. Expectations are typed in from the contract; nothing of the
-//! server's own crates is imported. One binary, so that it links once; `../support` has the harness.
+//! server's own crates is imported. One binary, so that it links once; `../support` has the harness. `../api_postgres`
+//! runs what depends on the store a second time, on PostgreSQL.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -57,3 +58,6 @@ mod uploads;
 mod validation;
 mod watching;
 mod zql;
+
+/// The servers here.
+const STORE: support::Store = support::Store::Embedded;

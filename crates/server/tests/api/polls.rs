@@ -9,7 +9,7 @@ use crate::support::jobs::submission;
 use crate::support::server::TempDir;
 use crate::support::{Caller, Kind, Server, http, until, uuid};
 
-fn servers() -> [Server; 2] {
+fn servers() -> Vec<Server> {
     Server::both(&[])
 }
 

@@ -22,3 +22,6 @@ mod noise;
 mod process;
 mod walk;
 mod whole;
+
+/// The servers here.
+const STORE: support::Store = support::Store::Embedded;

@@ -26,3 +26,6 @@ mod python_list;
 mod refusals;
 mod signed;
 mod wire;
+
+/// The servers here.
+const STORE: support::Store = support::Store::Embedded;

@@ -1,7 +1,7 @@
 //! What tests over HTTP share: the real binary on a free port (`server`), a raw HTTP client with full control
 //! of its bytes (`http`), callers that speak as curl or as ZStack's SDKs do (`caller`, with an access key
-//! `signer`), disks (`disks`). Nothing here
-//! imports the server's own crates: what is expected is typed in by the tests.
+//! `signer`), disks (`disks`), and where the servers keep their data (`store`; the root of the binary says which, in a
+//! constant `STORE`). Nothing here imports the server's own crates: what is expected is typed in by the tests.
 
 pub mod caller;
 pub mod disks;
@@ -11,10 +11,12 @@ pub mod jobs;
 pub mod receiver;
 pub mod server;
 pub mod signer;
+pub mod store;
 
 pub use caller::{Answer, Caller, Kind};
 pub use server::Server;
 pub use signer::Signer;
+pub use store::Store;
 
 /// 32 lower-case hex digits of a fresh version 4 UUID.
 pub fn uuid() -> String {

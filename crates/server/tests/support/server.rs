@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::caller::{Caller, Kind};
+use super::store::Ground;
 use super::uuid;
 
 /// The admin password of every server here, in clear.
@@ -38,35 +39,34 @@ pub struct Server {
     pub address: SocketAddr,
     /// `fast` or `zstack`.
     pub profile: &'static str,
-    /// Its data directory and log.
-    dir: TempDir,
+    ground: Ground,
 }
 
 impl Server {
     /// Starts one with the simulator in reply profile `profile`, with further flags.
     pub fn start(profile: &'static str, flags: &[&str]) -> Self {
-        Self::start_in(TempDir::new("api"), profile, flags)
+        Self::start_on(Ground::new("api", flags), profile, flags)
     }
 
-    /// The same on a directory that may have been used before.
-    pub fn start_in(dir: TempDir, profile: &'static str, flags: &[&str]) -> Self {
-        let mut command = command(&dir.0);
+    /// The same on a ground that may have been used before.
+    fn start_on(ground: Ground, profile: &'static str, flags: &[&str]) -> Self {
+        let mut command = command(&ground.dir.0);
         command.args(["--simulator", "--listen", "127.0.0.1:0"]);
-        Self::spawn(dir, profile, flags, command)
+        Self::spawn(ground, profile, flags, command)
     }
 
     /// With a data directory that is named from the directory that the server is started in.
     pub fn start_relative(profile: &'static str, flags: &[&str]) -> Self {
-        let dir = TempDir::new("relative");
+        let ground = Ground::new("relative", flags);
         let mut command = bare();
-        command.current_dir(&dir.0).args(["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
-        Self::spawn(dir, profile, flags, command)
+        command.current_dir(&ground.dir.0).args(["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+        Self::spawn(ground, profile, flags, command)
     }
 
     /// In namespaces of its own: `unshare` with `options`, where the shell does `first` before the server.
     pub fn start_apart(options: &str, first: &str, profile: &'static str, flags: &[&str]) -> Self {
-        let dir = TempDir::new("apart");
-        let inner = command(&dir.0);
+        let ground = Ground::new("apart", flags);
+        let inner = command(&ground.dir.0);
         let mut outer = Command::new("unshare");
         outer.args([options, "sh", "-c"]).arg(format!("{first} && exec \"$@\"")).arg("sh");
         outer.arg(inner.get_program()).args(inner.get_args());
@@ -76,7 +76,7 @@ impl Server {
                 None => outer.env_remove(name),
             };
         }
-        Self::spawn(dir, profile, flags, outer)
+        Self::spawn(ground, profile, flags, outer)
     }
 
     /// A program inside of this server's namespaces: what it prints.
@@ -88,12 +88,10 @@ impl Server {
         String::from_utf8(out.stdout).expect("UTF-8")
     }
 
-    fn spawn(dir: TempDir, profile: &'static str, flags: &[&str], mut command: Command) -> Self {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(dir.0.join("stderr.log"))
-            .expect("the server's log");
+    fn spawn(ground: Ground, profile: &'static str, flags: &[&str], mut command: Command) -> Self {
+        let path = ground.dir.0.join("stderr.log");
+        let log = std::fs::File::options().create(true).append(true).open(&path).expect("the server's log");
+        ground.tell(&mut command);
         let mut child = command
             .args(["--replies", profile])
             .args(flags)
@@ -106,15 +104,15 @@ impl Server {
         stdout.read_line(&mut line).expect("the server's first line");
         let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
         let Some(address) = address else {
-            let log = std::fs::read_to_string(dir.0.join("stderr.log")).unwrap_or_default();
+            let log = std::fs::read_to_string(path).unwrap_or_default();
             panic!("the server did not start: {line:?} {log}");
         };
-        Self { child, _stdout: stdout, address, profile, dir }
+        Self { child, _stdout: stdout, address, profile, ground }
     }
 
-    /// One server per reply profile.
-    pub fn both(flags: &[&str]) -> [Self; 2] {
-        ["fast", "zstack"].map(|profile| Self::start(profile, flags))
+    /// One server per reply profile, or fewer where the store is what counts: `Store::profiles`.
+    pub fn both(flags: &[&str]) -> Vec<Self> {
+        crate::STORE.profiles().iter().map(|profile| Self::start(profile, flags)).collect()
     }
 
     /// The admin as curl.
@@ -137,12 +135,17 @@ impl Server {
 
     /// The data directory.
     pub fn data_dir(&self) -> PathBuf {
-        self.dir.0.join("data")
+        self.ground.dir.0.join("data")
+    }
+
+    /// The rows that hold a text, if its store is a PostgreSQL database.
+    pub fn rows_with(&self, needle: &str) -> Vec<String> {
+        self.ground.rows_with(needle)
     }
 
     /// What it has written to stderr so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.0.join("stderr.log")).unwrap_or_default()
+        std::fs::read_to_string(self.ground.dir.0.join("stderr.log")).unwrap_or_default()
     }
 
     /// Its process id.
@@ -154,10 +157,10 @@ impl Server {
     pub fn killed_and_started_again(mut self, flags: &[&str]) -> Self {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let dir = std::mem::replace(&mut self.dir, TempDir(PathBuf::new()));
+        let ground = std::mem::replace(&mut self.ground, Ground::none());
         let profile = self.profile;
         drop(self);
-        Self::start_in(dir, profile, flags)
+        Self::start_on(ground, profile, flags)
     }
 }
 

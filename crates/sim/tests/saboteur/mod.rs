@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use longhaul_model::JobEvent;
 use longhaul_model::timeline::TimelineKind;
+use longhaul_sim::delegate::Passes;
 use longhaul_sim::delegate::names::*;
 use longhaul_sim::delegate_the_rest;
 use longhaul_store::{Jobs, Nodes, Queue, Store, StoreError};
@@ -235,5 +236,7 @@ impl Nodes for Saboteur {
         self.inner.kept(key, fresh).await
     }
 }
+
+impl Passes for Saboteur {}
 
 delegate_the_rest!(Saboteur);

@@ -41,6 +41,7 @@ mod query;
 mod records;
 mod resources;
 mod rows;
+mod scratch;
 mod settling;
 mod single;
 mod sweep;
@@ -63,6 +64,7 @@ pub use migrate::{MIGRATIONS, Migration};
 pub use moving::{Compared, MoveError, Mover};
 pub use open::OpenError;
 pub use options::PostgresOptions;
+pub use scratch::Scratch;
 use settling::Settled;
 use tx::Tx;
 
