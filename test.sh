@@ -11,7 +11,8 @@
 # the API and the simulation again on PostgreSQL, in a shorter form: LONGHAUL_API_POSTGRES_PROFILES=both runs the API's in
 # both reply profiles there. A run in which one of PostgreSQL's is missing fails. Tests that kill processes in rounds read LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in
 # full. LONGHAUL_TEST_CEPH_CONF and LONGHAUL_TEST_POSTGRES name a cluster and a PostgreSQL server (a URL) to use in the
-# place of those that are started for the suites. How much schemathesis asks is said in tests/schemathesis/run.sh. Last line: `N passed, N failed`.
+# place of those that are started for the suites. How much schemathesis asks is said in tests/schemathesis/run.sh. LONGHAUL_DEMO_JOBS
+# (500) is the number of jobs in demos/orphans.sh. Last line: `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

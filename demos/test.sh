@@ -28,5 +28,8 @@ run paste-the-reference "" env -u LONGHAUL_DEMO_POOL bash
 for name in thirty-kills the-bit-flip the-vm-is-on empty-the-storage; do
     run "$name" "" bash
 done
+run the-zombie "" bash
+# Ten thousand take minutes in a debug build.
+run orphans "" env LONGHAUL_DEMO_JOBS="${LONGHAUL_DEMO_JOBS:-500}" bash
 echo "$passed passed, $failed failed"
 [[ $failed == 0 ]]
