@@ -11,14 +11,15 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::http::{Connection, request};
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 use crate::submit::NOTHING_STARTS;
 
 /// Connections, each of which sends its next call when it has its answer.
 const CONNECTIONS: u64 = 4;
 /// Jobs of a call: the most that one takes.
-const PER_CALL: u64 = 1000;
+pub const PER_CALL: u64 = 1000;
 /// Calls before the clock starts.
 const WARM_UP: u64 = 4;
 /// Calls that are timed.
@@ -26,28 +27,30 @@ const CALLS: u64 = 40;
 
 /// One round.
 pub async fn measure(place: &Place, report: &mut Report) -> Result<()> {
-    let data = place.fresh("bulk");
-    let server = Server::start(place, &data, &NOTHING_STARTS)?;
+    let home = place.home("bulk").await?;
+    let server = Server::start(place, &home, &NOTHING_STARTS)?;
     let mut admin = Api::admin(server.address).await?;
     flood(server.address, &admin.session, WARM_UP).await?;
-    let (commits, cpu) = (server.commits()?, server.cpu_s()?);
+    let (commits, cpu) = (home.commits().await?, server.cpu_s()?);
     let start = Instant::now();
-    flood(server.address, &admin.session, CALLS).await?;
+    let calls = place.scaled(CALLS);
+    flood(server.address, &admin.session, calls).await?;
     let took = start.elapsed().as_secs_f64();
-    let jobs = (CALLS * PER_CALL) as f64;
-    let commits = f64::from(server.commits()?.wrapping_sub(commits));
+    let jobs = (calls * PER_CALL) as f64;
+    let commits = f64::from(home.commits().await?.wrapping_sub(commits));
     report.add("bulk", jobs / took);
     report.add("bulk.batch", jobs / commits.max(1.0));
     report.add("bulk.cpu", (server.cpu_s()? - cpu) / jobs * 1e6);
     let stored = admin.count("q=state=Waiting").await?;
-    let sent = (WARM_UP + CALLS) * PER_CALL;
+    let sent = (WARM_UP + calls) * PER_CALL;
     ensure!(stored == sent, "{stored} jobs are stored of {sent}");
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     Ok(())
 }
 
-async fn flood(address: SocketAddr, session: &str, calls: u64) -> Result<()> {
+/// So many calls with `PER_CALL` jobs each, all of which are created.
+pub async fn flood(address: SocketAddr, session: &str, calls: u64) -> Result<()> {
     let next = Rc::new(Cell::new(0));
     let mut senders = Vec::new();
     for _ in 0..CONNECTIONS {

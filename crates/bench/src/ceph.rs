@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use crate::api::{Api, uuid};
 use crate::copy::{add_storage, forget, timed};
 use crate::disk::next;
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 
 /// Names the ceph.conf.
 pub const CONF: &str = "LONGHAUL_BENCH_CEPH_CONF";
@@ -127,8 +128,8 @@ struct Moved {
 
 /// To the first pool, and from there to the second.
 async fn migrate_twice(place: &Place, cluster: &Cluster) -> Result<[Moved; 2]> {
-    let data = place.fresh("ceph");
-    let server = Server::start(place, &data, &[])?;
+    let home = place.home("ceph").await?;
+    let server = Server::start(place, &home, &[])?;
     let mut admin = Api::admin(server.address).await?;
     let local = add_storage(&mut admin, cluster.disk.parent().context("no directory")?).await?;
     let mut pools = Vec::new();
@@ -146,7 +147,7 @@ async fn migrate_twice(place: &Place, cluster: &Cluster) -> Result<[Moved; 2]> {
     let first = migrate(&server, &mut admin, &volume, &pools[0]).await?;
     let second = migrate(&server, &mut admin, &volume, &pools[1]).await?;
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     for path in [&first.1, &second.1] {
         let image = path.strip_prefix("ceph://").context("not in a pool")?;
         remove(cluster, image).await?;

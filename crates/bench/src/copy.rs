@@ -11,8 +11,9 @@ use rustix::fs::{Advice, fadvise};
 use serde_json::{Value, json};
 
 use crate::api::{Api, uuid};
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 
 /// By this file a directory belongs to one storage.
 const MARK: &str = ".longhaul-storage";
@@ -79,9 +80,9 @@ struct Migrated {
 }
 
 async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
-    let (data, storage) = (place.fresh("copy"), place.fresh("storage-b"));
+    let (home, storage) = (place.home("copy").await?, place.fresh("storage-b"));
     std::fs::create_dir_all(&storage)?;
-    let server = Server::start(place, &data, &[])?;
+    let server = Server::start(place, &home, &[])?;
     let mut admin = Api::admin(server.address).await?;
     let from = add_storage(&mut admin, disk.parent().context("no directory")?).await?;
     let to = add_storage(&mut admin, &storage).await?;
@@ -117,7 +118,7 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
     let result: Value = serde_json::from_str(done["jobResult"].as_str().unwrap_or_default())?;
     let target = PathBuf::from(result["migration"]["newInstallPath"].as_str().context("no new path")?);
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     let mapped_s = copying_since.context("no copying was seen")?.as_secs_f64();
     let (copied_s, read_back_s) = (read_since.as_secs_f64(), (whole - read_since).as_secs_f64());
     Ok(Migrated { mapped_s, copied_s, read_back_s, target, storage })

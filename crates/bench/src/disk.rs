@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::server::Place;
+use crate::place::Place;
 
 const EXTENT_BYTES: u64 = 256 * 1024;
 const DISK_BYTES: u64 = 2 << 30;

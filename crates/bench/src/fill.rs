@@ -2,11 +2,12 @@
 //! a clock that passes sixty days meanwhile. Everything about a job follows from its number.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use longhaul_engine::TokioRuntime;
 use longhaul_model::resource::NewNode;
@@ -17,9 +18,10 @@ use longhaul_model::{
 use longhaul_store::{Gone, Jobs, Nodes, SqliteStore, StoreOptions};
 use serde_json::{Value, json};
 
-use crate::Args;
 use crate::api::{Api, uuid, wire_password};
-use crate::server::{Place, Server};
+use crate::args::Args;
+use crate::place::{Home, Place};
+use crate::server::Server;
 
 /// Jobs are submitted over so many days.
 const DAYS: i64 = 60;
@@ -31,10 +33,10 @@ pub const TENANT: &str = "tenant";
 /// Of so many jobs, the newest one waits.
 const WAITING_OF: u64 = 50;
 
-/// A data directory full of jobs.
+/// A home full of jobs.
 pub struct Filled {
     /// Where.
-    pub data: PathBuf,
+    pub home: Home,
     /// How many.
     pub jobs: u64,
     /// When the first was submitted, ms since 1970.
@@ -70,17 +72,45 @@ pub fn api_id(number: u64) -> String {
     format!("{mixed:032x}")
 }
 
-/// Fills a data directory, or takes the one that was filled before.
+/// Fills a data directory, or takes the one that was filled before. Where servers are on PostgreSQL, it is then copied
+/// to a database: the same jobs as on SQLite.
 pub async fn prepare(place: &Place, args: &Args) -> Result<Filled> {
+    let mut filled = embedded(place, args).await?;
+    if let Some(cluster) = &place.cluster {
+        let database = cluster.create().await?;
+        move_house(place, &filled.home.data, &database.url)?;
+        database.run("VACUUM ANALYZE").await?;
+        filled.home.database = Some(database);
+    }
+    Ok(filled)
+}
+
+/// `longhaul store copy`; the data directory is as it was then.
+fn move_house(place: &Place, data: &Path, url: &str) -> Result<()> {
+    let start = Instant::now();
+    let mut copy = Command::new(&place.binary);
+    copy.args(["store", "copy", "--skip-check", "--from"]).arg(data).env("LONGHAUL_STORE", url);
+    let output = copy.output().context("longhaul store copy")?;
+    ensure!(output.status.success(), "store copy: {}", String::from_utf8_lossy(&output.stderr));
+    eprintln!("  copied to PostgreSQL in {:.0} s", start.elapsed().as_secs_f64());
+    let moved = data.join("store.moved");
+    if moved.exists() {
+        std::fs::remove_file(moved)?;
+    }
+    Ok(())
+}
+
+async fn embedded(place: &Place, args: &Args) -> Result<Filled> {
     let data = args.filled.clone().unwrap_or_else(|| place.dir.join("filled"));
     let note = data.join("bench.json");
     if let Ok(text) = std::fs::read_to_string(&note) {
         let known: Value = serde_json::from_str(&text)?;
         let (jobs, first_ms) = (known["jobs"].as_u64(), known["firstMs"].as_i64());
         let (jobs, first_ms) = (jobs.context("no jobs")?, first_ms.context("no firstMs")?);
-        return Ok(Filled { data, jobs, first_ms, speed: None });
+        return Ok(Filled { home: Home { data, database: None }, jobs, first_ms, speed: None });
     }
-    let server = Server::start(place, &data, &[])?;
+    let home = Home { data, database: None };
+    let server = Server::start(place, &home, &[])?;
     let mut admin = Api::admin(server.address).await?;
     let mut accounts = vec![ADMIN];
     for account in [TENANT, "other"] {
@@ -93,7 +123,7 @@ pub async fn prepare(place: &Place, args: &Args) -> Result<Filled> {
     let inner = TokioRuntime::new();
     let first_ms = inner.now_ms() - DAYS * DAY_MS;
     let clock = Arc::new(Shifted { inner, now_ms: AtomicI64::new(first_ms) });
-    let mut filled = Filled { data, jobs: args.stored, first_ms, speed: None };
+    let mut filled = Filled { home, jobs: place.scaled(args.stored), first_ms, speed: None };
     eprintln!("storing {} jobs", filled.jobs);
     let start = Instant::now();
     fill(&filled, &clock, &accounts).await?;
@@ -108,7 +138,7 @@ async fn fill(filled: &Filled, clock: &Arc<Shifted>, accounts: &[AccountId]) -> 
         lease_ttl_ms: 2 * DAYS * DAY_MS, // one lease for all the days
         ..StoreOptions::default()
     };
-    let store = SqliteStore::open(&store_path(&filled.data), clock.clone(), options)?;
+    let store = SqliteStore::open(&store_path(&filled.home.data), clock.clone(), options)?;
     let (node, host) = (NodeId::random(&**clock), HostId::random(&**clock));
     store.join(NewNode::new(node, host, "bench"), Gone::All).await?;
     let waiting_from = filled.jobs - filled.jobs / WAITING_OF;

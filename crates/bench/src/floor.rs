@@ -13,13 +13,13 @@ use longhaul_engine::TokioRuntime;
 use longhaul_store::{SqliteStore, StoreOptions};
 use rusqlite::{Connection, params};
 
+use crate::place::Place;
 use crate::report::{Report, percentile};
-use crate::server::Place;
 
 /// Syncs of one round.
 const SYNCS: usize = 400;
 /// Jobs of one round.
-const JOBS: u32 = 20_000;
+const JOBS: u64 = 20_000;
 const NODE: &str = "0000000000004000800000000000000a";
 const ACCOUNT: &str = "36c27e8ff05c4780bf6d2fa65700f22e";
 
@@ -62,21 +62,22 @@ fn open(place: &Place) -> Result<(Connection, std::path::PathBuf)> {
 /// Runs `one` for each job, so many to a commit; answers jobs per second.
 fn in_batches(
     connection: &Connection,
+    jobs: u32,
     batch: Option<f64>,
     one: impl Fn(&Connection, u32) -> rusqlite::Result<()>,
 ) -> Result<f64> {
     let batch = batch.map_or(32, |b| b.round() as u32).clamp(1, 256);
     let start = Instant::now();
     let mut next = 0;
-    while next < JOBS {
+    while next < jobs {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        for number in next..(next + batch).min(JOBS) {
+        for number in next..(next + batch).min(jobs) {
             one(connection, number)?;
         }
         next += batch;
         connection.execute_batch("COMMIT")?;
     }
-    Ok(f64::from(JOBS) / start.elapsed().as_secs_f64())
+    Ok(f64::from(jobs) / start.elapsed().as_secs_f64())
 }
 
 fn run(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
@@ -133,7 +134,8 @@ fn note(connection: &Connection, row: i64, kind: i64) -> rusqlite::Result<()> {
 /// The four inserts of a submission.
 pub fn submit(place: &Place, report: &mut Report) -> Result<()> {
     let (connection, dir) = open(place)?;
-    let floor = in_batches(&connection, report.last("submit.64.batch"), insert)?;
+    let jobs = u32::try_from(place.scaled(JOBS))?;
+    let floor = in_batches(&connection, jobs, report.last("submit.64.batch"), insert)?;
     report.add("floor.submit", floor);
     report.add("submit.of_floor", report.last("submit.64").unwrap_or(f64::NAN) / floor);
     drop(connection);
@@ -145,9 +147,10 @@ pub fn submit(place: &Place, report: &mut Report) -> Result<()> {
 /// removed, two timeline rows.
 pub fn drain(place: &Place, report: &mut Report) -> Result<()> {
     let (connection, dir) = open(place)?;
-    in_batches(&connection, None, insert)?;
+    let jobs = u32::try_from(place.scaled(JOBS))?;
+    in_batches(&connection, jobs, None, insert)?;
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    let floor = in_batches(&connection, report.last("drain.batch"), |connection, number| {
+    let floor = in_batches(&connection, jobs, report.last("drain.batch"), |connection, number| {
         let row = i64::from(number) + 1;
         let job =
             "UPDATE job SET node = ?2, last_op_ms = ?3, version = ?4, attempt = 1, token = 1, suspend = NULL,

@@ -14,13 +14,14 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::api::{Api, no_op};
 use crate::http::{Connection, request};
+use crate::place::Place;
 use crate::report::{Report, percentile};
-use crate::server::{Place, Server};
+use crate::server::Server;
 
 /// Jobs per second.
 const RATE: u32 = 50;
 /// Jobs of one round that are timed.
-const JOBS: u32 = 500;
+const JOBS: u64 = 500;
 /// Connections that take turns, so that no submission waits for the one before.
 const CONNECTIONS: u32 = 8;
 /// Jobs before the clock counts.
@@ -30,12 +31,13 @@ type Seen = Arc<Mutex<HashMap<String, Instant>>>;
 
 /// One round.
 pub async fn measure(place: &Place, report: &mut Report) -> Result<()> {
-    let (data, pipe) = (place.fresh("latency"), place.fresh("journal"));
+    let (home, pipe) = (place.home("latency").await?, place.fresh("journal"));
     mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
     let seen = watch(&pipe)?;
     let flag = pipe.to_string_lossy().into_owned();
-    let server = Server::start(place, &data, &["--simulator-journal", &flag])?;
+    let server = Server::start(place, &home, &["--simulator-journal", &flag])?;
     let admin = Api::admin(server.address).await?;
+    let jobs = u32::try_from(place.scaled(JOBS))?;
     let begin = Instant::now() + Duration::from_millis(20);
     let mut senders = Vec::new();
     for turn in 0..CONNECTIONS {
@@ -43,7 +45,7 @@ pub async fn measure(place: &Place, report: &mut Report) -> Result<()> {
         let session = &admin.session;
         senders.push(async move {
             let mut sent = Vec::new();
-            for number in (turn..WARM_UP + JOBS).step_by(CONNECTIONS as usize) {
+            for number in (turn..WARM_UP + jobs).step_by(CONNECTIONS as usize) {
                 let id = format!("{:08x}00004000800000000000{number:04x}", std::process::id());
                 let bytes =
                     request("POST", "/v1/longjobs", session, &no_op("latency", number.into(), Some(&id)));
@@ -74,7 +76,7 @@ pub async fn measure(place: &Place, report: &mut Report) -> Result<()> {
     report.add("latency.p99", percentile(&mut starts, 0.99));
     report.add("latency.answer.p50", percentile(&mut answers, 0.50));
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     std::fs::remove_file(pipe)?;
     Ok(())
 }

@@ -9,10 +9,10 @@ use longhaul_engine::TokioRuntime;
 use longhaul_store::{SqliteStore, StoreOptions};
 use rusqlite::Connection;
 
-use crate::server::Place;
+use crate::place::Place;
 
 /// Everything, in the order of the table.
-pub fn facts(place: &Place, remark: &str) -> Result<Vec<(String, String)>> {
+pub async fn facts(place: &Place, remark: &str) -> Result<Vec<(String, String)>> {
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -28,6 +28,10 @@ pub fn facts(place: &Place, remark: &str) -> Result<Vec<(String, String)>> {
     fact("kernel", format!("{} {}", kernel.sysname().to_string_lossy(), kernel.release().to_string_lossy()));
     fact("longhaul", first_line(Command::new(&place.binary).arg("--version")));
     fact("rustc", first_line(Command::new("rustc").arg("--version")));
+    if let Some(cluster) = &place.cluster {
+        facts.extend(cluster.facts().await?);
+        return Ok(facts);
+    }
     fact("qemu-img", first_line(Command::new("qemu-img").arg("--version")));
     fact("SQLite", rusqlite::version().to_owned());
     fact("PRAGMAs of the file", pragmas(place)?);

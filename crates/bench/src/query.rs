@@ -8,8 +8,9 @@ use anyhow::{Result, ensure};
 use crate::api::Api;
 use crate::fill::{Filled, TENANT, api_id, name, target};
 use crate::http::{Connection, request};
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 
 /// Requests of one round for a shape that should take 20 ms.
 const REQUESTS: u64 = 200;
@@ -65,7 +66,7 @@ pub async fn measure(place: &Place, filled: &Filled, report: &mut Report) -> Res
         report.add("fill", speed);
     }
     let flags = ["--set", "engine.maxRunningSimulator=0", "--set", "engine.maxRunning=0"];
-    let server = Server::start(place, &filled.data, &flags)?;
+    let server = Server::start(place, &filled.home, &flags)?;
     let mut admin = Api::admin(server.address).await?;
     let stored = admin.count("").await?;
     ensure!(stored == filled.jobs, "{stored} jobs are stored of {}", filled.jobs);
@@ -73,7 +74,7 @@ pub async fn measure(place: &Place, filled: &Filled, report: &mut Report) -> Res
     let mut connection = Connection::open(server.address).await?;
     for (what, aim_ms, conditions) in SHAPES {
         for (who, api) in [("admin", &admin), ("account", &tenant)] {
-            let requests = if *aim_ms > FAST_MS { SLOW_REQUESTS / 2 } else { REQUESTS };
+            let requests = place.scaled(if *aim_ms > FAST_MS { SLOW_REQUESTS / 2 } else { REQUESTS });
             let mut took = Vec::new();
             for turn in 0..requests {
                 let number = turn.wrapping_mul(7_919_993) % filled.jobs;

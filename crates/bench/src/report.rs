@@ -1,17 +1,24 @@
-//! The table: a value per row and round, shown as median and spread, as Markdown and as JSON.
+//! The table: a value per row and round, shown as median and spread, as Markdown and as JSON. What a file of JSON holds
+//! of earlier runs can be read again (`add_file`); how values are spread is drawn by `histogram`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::rows::{Aim, ROWS};
+use crate::histogram::{self, Histogram};
+use crate::rows::{Aim, Spec};
 
 /// What was measured so far.
 pub struct Report {
+    rows: &'static [Spec],
     facts: Vec<(String, String)>,
     values: BTreeMap<String, Vec<f64>>,
     queries: Vec<(String, f64)>,
+    histograms: BTreeMap<String, Histogram>,
+    /// What is of an earlier run: the first value of this one takes its place.
+    earlier: BTreeSet<String>,
 }
 
 /// The value that a share of all is not above; sorts.
@@ -46,15 +53,58 @@ fn short(value: f64) -> String {
 }
 
 impl Report {
-    /// Nothing measured yet, on this machine.
-    pub fn new(facts: Vec<(String, String)>) -> Self {
-        Self { facts, values: BTreeMap::new(), queries: Vec::new() }
+    /// Nothing measured yet, on this machine; a table of these rows.
+    pub fn new(rows: &'static [Spec], facts: Vec<(String, String)>) -> Self {
+        Self {
+            rows,
+            facts,
+            values: BTreeMap::new(),
+            queries: Vec::new(),
+            histograms: BTreeMap::new(),
+            earlier: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what `json` wrote; each row of it until this run has a value of its own there.
+    ///
+    /// # Errors
+    /// It is no such text.
+    pub fn add_file(&mut self, text: &str) -> Result<()> {
+        let file: Value = serde_json::from_str(text)?;
+        for row in file["rows"].as_array().context("no rows")? {
+            let (id, rounds) = (row["id"].as_str().context("no id")?, row["rounds"].as_array());
+            let values = rounds.context("no rounds")?.iter().filter_map(Value::as_f64).collect::<Vec<_>>();
+            if !values.is_empty() {
+                self.values.insert(id.to_owned(), values);
+                self.earlier.insert(id.to_owned());
+            }
+        }
+        for query in file["queries"].as_array().into_iter().flatten() {
+            let (what, aim_ms) = (query["what"].as_str(), query["aimMs"].as_f64());
+            self.queries.push((what.context("no what")?.to_owned(), aim_ms.context("no aimMs")?));
+        }
+        for (id, drawn) in file["histograms"].as_object().into_iter().flatten() {
+            self.histograms.insert(id.clone(), Histogram::from_json(drawn)?);
+            self.earlier.insert(format!("histogram {id}"));
+        }
+        Ok(())
     }
 
     /// Adds a round's value.
     pub fn add(&mut self, id: &str, value: f64) {
         eprintln!("  {id} {}", short(value));
+        if self.earlier.remove(id) {
+            self.values.remove(id);
+        }
         self.values.entry(id.to_owned()).or_default().push(value);
+    }
+
+    /// Adds a round's times, in s, to those that are drawn under `id`.
+    pub fn add_distribution(&mut self, id: &str, times_s: &[f64]) {
+        if self.earlier.remove(&format!("histogram {id}")) {
+            self.histograms.remove(id);
+        }
+        self.histograms.entry(id.to_owned()).or_default().add(times_s);
     }
 
     /// Adds a round's percentiles of a query, which should take at most `aim_ms`.
@@ -101,7 +151,7 @@ impl Report {
         text.push_str(
             "\n| measure | median | least … most | unit | aim | met |\n|---|---:|---:|---|---|---|\n",
         );
-        for spec in ROWS {
+        for spec in self.rows {
             let Some(spread) = self.spread(spec.id) else { continue };
             let (aim, met) = spec.aim.map_or_else(Default::default, |aim| {
                 let (text, met) = self.aim(aim, spread.median);
@@ -133,6 +183,11 @@ impl Report {
                 short(p99.most),
             );
         }
+        for (id, title) in histogram::TITLES {
+            if let Some(drawn) = self.histograms.get(*id) {
+                let _ = write!(text, "\n```text\n{title}\n{}```\n", drawn.text());
+            }
+        }
         text
     }
 
@@ -145,7 +200,7 @@ impl Report {
             .iter()
             .map(|(id, values)| {
                 let spread = spread(values);
-                let spec = ROWS.iter().find(|spec| spec.id == id);
+                let spec = self.rows.iter().find(|spec| spec.id == id);
                 let aim_ms = self.queries.iter().find(|(what, _)| *id == format!("query.{what}.p99"));
                 let aim = match spec.and_then(|s| s.aim) {
                     Some(aim) => Some(self.aim(aim, spread.median)),
@@ -164,6 +219,35 @@ impl Report {
                 })
             })
             .collect();
-        format!("{:#}\n", json!({ "machine": facts, "rows": rows }))
+        let queries: Vec<Value> =
+            self.queries.iter().map(|(what, aim_ms)| json!({"what": what, "aimMs": aim_ms})).collect();
+        let histograms: serde_json::Map<String, Value> =
+            self.histograms.iter().map(|(id, drawn)| (id.clone(), drawn.to_json())).collect();
+        let all = json!({"machine": facts, "rows": rows, "queries": queries, "histograms": histograms});
+        format!("{all:#}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::POSTGRES_ROWS;
+
+    #[test]
+    fn parts_of_two_runs_are_one_table_and_a_part_that_is_run_again_is_new() {
+        let mut first = Report::new(POSTGRES_ROWS, Vec::new());
+        first.add("drain", 1.0);
+        first.add("bulk", 5.0);
+        first.add_query("a", 20.0, &mut [1.0]);
+        first.add_distribution("takeover.1000.start", &[4.1]);
+        let mut second = Report::new(POSTGRES_ROWS, Vec::new());
+        second.add_file(&first.json()).unwrap();
+        assert_eq!(second.markdown(), first.markdown());
+        second.add("drain", 3.0);
+        second.add("drain", 3.0);
+        assert_eq!(
+            (second.values["drain"].as_slice(), second.last("bulk")),
+            ([3.0, 3.0].as_slice(), Some(5.0))
+        );
     }
 }

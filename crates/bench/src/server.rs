@@ -1,16 +1,15 @@
-//! The real binary as a child process in a directory of its own, looked at from outside: memory and
-//! processor time from `/proc`, commits from the change counter of SQLite's shared memory.
+//! The real binary as a child process, looked at from outside: memory and processor time from `/proc`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::place::{Home, Place};
 
 /// The admin password of every server here, in clear.
 pub const PASSWORD: &str = "correct horse";
@@ -18,44 +17,10 @@ pub const PASSWORD: &str = "correct horse";
 /// Units of processor time in `/proc`: the same on every Linux.
 const TICKS_PER_S: f64 = 100.0;
 
-/// Where a run takes place.
-pub struct Place {
-    /// The server's binary.
-    pub binary: PathBuf,
-    /// What is made goes here.
-    pub dir: PathBuf,
-}
-
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-impl Place {
-    /// A fresh path in the directory.
-    pub fn fresh(&self, name: &str) -> PathBuf {
-        self.dir.join(format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-/// A directory that goes with its owner.
-pub struct TempDir(PathBuf);
-
-impl TempDir {
-    /// A new one in `parent`.
-    pub fn new(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!("longhaul-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A server that was started and has not said yet that it listens.
+pub struct Starting {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
 }
 
 /// A running server.
@@ -64,38 +29,55 @@ pub struct Server {
     _stdout: BufReader<ChildStdout>,
     /// Where it listens.
     pub address: SocketAddr,
-    data: PathBuf,
 }
 
-impl Server {
-    /// Starts one on `data`, with the simulator and further flags.
-    pub fn start(place: &Place, data: &Path, flags: &[&str]) -> Result<Self> {
+impl Starting {
+    /// Starts one on `data` and the database at `url`, if there is one, with the simulator and further flags.
+    pub fn spawn(place: &Place, data: &Path, url: Option<&str>, flags: &[&str]) -> Result<Self> {
         let log = File::options().create(true).append(true).open(place.dir.join("server.log"))?;
         let mut command = Command::new(&place.binary);
         for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("LONGHAUL_")) {
             command.env_remove(name);
         }
+        command.args(["serve", "--simulator", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).args(flags);
+        if let Some(url) = url {
+            // By the environment: the command line takes no password.
+            command.env("LONGHAUL_STORE", url);
+            // All that share the database have one key; a data directory that was used before has its own.
+            if !data.join("secret.key").exists() {
+                command.arg("--set").arg(format!("secretKeyFile={}", place.key()?.display()));
+            }
+        }
         let mut child = command
-            .args(["serve", "--simulator", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
-            .args(flags)
             .env("LONGHAUL_ADMIN_PASSWORD", PASSWORD)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .with_context(|| place.binary.display().to_string())?;
-        let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        Ok(Self { child, stdout })
+    }
+
+    /// Waits until it listens.
+    pub fn ready(mut self, place: &Place) -> Result<Server> {
         let mut line = String::new();
-        stdout.read_line(&mut line)?;
+        self.stdout.read_line(&mut line)?;
         let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
         let Some(address) = address else {
-            let _ = child.kill();
-            let _ = child.wait();
+            let _ = self.child.kill();
+            let _ = self.child.wait();
             let log = std::fs::read_to_string(place.dir.join("server.log")).unwrap_or_default();
             return Err(anyhow!("the server did not start: {line}{log}"));
         };
-        Ok(Self { child, _stdout: stdout, address, data: data.to_owned() })
+        Ok(Server { child: self.child, _stdout: self.stdout, address })
+    }
+}
+
+impl Server {
+    /// Starts one in its home, with the simulator and further flags.
+    pub fn start(place: &Place, home: &Home, flags: &[&str]) -> Result<Self> {
+        Starting::spawn(place, &home.data, home.url(), flags)?.ready(place)
     }
 
     /// Its pid.
@@ -128,12 +110,11 @@ impl Server {
         Ok(ticks as f64 / TICKS_PER_S)
     }
 
-    /// Commits since the log was opened, as SQLite counts them for its readers (`iChange` of the wal-index
-    /// header). With `synchronous=FULL` each is one sync of the log.
-    pub fn commits(&self) -> Result<u32> {
-        let mut bytes = [0u8; 4];
-        File::open(self.data.join("longhaul.db-shm"))?.read_exact_at(&mut bytes, 8)?;
-        Ok(u32::from_ne_bytes(bytes))
+    /// Kills it by SIGKILL, and waits until it is gone.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Ends it in order.

@@ -10,8 +10,9 @@ use anyhow::{Result, ensure};
 
 use crate::api::{Api, no_op};
 use crate::http::{Connection, request};
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 
 /// Starts no simulator job.
 pub const NOTHING_STARTS: [&str; 2] = ["--set", "engine.maxRunningSimulator=0"];
@@ -22,16 +23,16 @@ const PER_CONNECTION: u64 = 400;
 
 /// One round.
 pub async fn measure(place: &Place, connections: u64, report: &mut Report) -> Result<()> {
-    let data = place.fresh("submit");
-    let server = Server::start(place, &data, &NOTHING_STARTS)?;
+    let home = place.home("submit").await?;
+    let server = Server::start(place, &home, &NOTHING_STARTS)?;
     let mut admin = Api::admin(server.address).await?;
     flood(server.address, &admin.session, connections, WARM_UP).await?;
-    let (commits, cpu) = (server.commits()?, server.cpu_s()?);
-    let jobs = connections * PER_CONNECTION;
+    let (commits, cpu) = (home.commits().await?, server.cpu_s()?);
+    let jobs = connections * place.scaled(PER_CONNECTION);
     let start = Instant::now();
     flood(server.address, &admin.session, connections, jobs).await?;
     let took = start.elapsed().as_secs_f64();
-    let commits = f64::from(server.commits()?.wrapping_sub(commits));
+    let commits = f64::from(home.commits().await?.wrapping_sub(commits));
     let jobs_f = jobs as f64;
     report.add(&format!("submit.{connections}"), jobs_f / took);
     report.add(&format!("submit.{connections}.batch"), jobs_f / commits.max(1.0));
@@ -39,7 +40,7 @@ pub async fn measure(place: &Place, connections: u64, report: &mut Report) -> Re
     let stored = admin.count("q=state=Waiting").await?;
     ensure!(stored == WARM_UP + jobs, "{stored} jobs are stored of {}", WARM_UP + jobs);
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     Ok(())
 }
 

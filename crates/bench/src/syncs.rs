@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::api::Api;
+use crate::place::Place;
 use crate::report::Report;
-use crate::server::{Place, Server};
+use crate::server::Server;
 use crate::submit::{NOTHING_STARTS, flood};
 
 const CONNECTIONS: u64 = 64;
@@ -17,23 +18,23 @@ const SUBMITS: u64 = 3_200;
 
 /// Once per run: a count does not depend on the machine's load.
 pub async fn measure(place: &Place, report: &mut Report) -> Result<()> {
-    let data = place.fresh("syncs");
-    let server = Server::start(place, &data, &NOTHING_STARTS)?;
+    let home = place.home("syncs").await?;
+    let server = Server::start(place, &home, &NOTHING_STARTS)?;
     let admin = Api::admin(server.address).await?;
     let counted = place.fresh("strace");
     let Some(strace) = attach(server.pid(), &counted)? else {
         eprintln!("  syncs are not counted: strace is not here (apt-get install strace)");
         return server.stop();
     };
-    let commits = server.commits()?;
+    let commits = home.commits().await?;
     flood(server.address, &admin.session, CONNECTIONS, SUBMITS).await?;
-    let commits = server.commits()?.wrapping_sub(commits);
+    let commits = home.commits().await?.wrapping_sub(commits);
     detach(strace)?;
     let calls = calls(&std::fs::read_to_string(&counted)?);
     report.add("syncs.calls", calls as f64);
     report.add("syncs.commits", f64::from(commits));
     server.stop()?;
-    std::fs::remove_dir_all(data)?;
+    home.remove().await?;
     Ok(())
 }
 
