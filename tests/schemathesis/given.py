@@ -53,6 +53,8 @@ MADE = {
 # Of what these calls name, admin and storages must stay as they are.
 KEEPS = {"PUT /accounts/{uuid}", "DELETE /accounts/{uuid}", "DELETE /primary-storage/{uuid}",
          "PUT /primary-storage/{uuid}/actions"}
+# A node that it drained would take no job of the rest of the run.
+DRAINS = "PUT /management-nodes/{uuid}/actions drainManagementNode"
 # What ZQL is asked.
 ZQL = ["query longjob", "count volume where size > 1", "query longjob.uuid,name where state = 'Running' or name like "
        "'%a%' return with (total) order by name desc limit 3 offset 1 named as 'a'; count zone",
@@ -129,6 +131,8 @@ class Given:
                 given[key] = self.dice.one_of(self.world.known("/longjobs", "apiId") or [value], name, key)
         if "category" in given and self.dice.below(4, name):
             given["category"], given["name"] = self.dice.one_of(list(bodies.CONFIGS), name).split("/")
+        if name == DRAINS and given["uuid"] in self.world.known("/management-nodes"):
+            given["uuid"] = NOBODY
         if given.get("sessionUuid") in self.kept:
             given["sessionUuid"] = NOBODY
         operation = f"{case.method.upper()} {case.operation.path}"
