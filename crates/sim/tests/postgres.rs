@@ -63,8 +63,8 @@ macro_rules! noticed {
 }
 
 noticed! {
-    a_transition_by_an_older_claim_is_noticed_on_postgres: FencingOfTransitions, "nothing is taken from an older claim", from 6;
     a_lost_submission_is_noticed_on_postgres: KeepingSubmissions, "no acknowledged job is lost", from 3;
     a_token_given_twice_is_noticed_on_postgres: GrowingTokens, "tokens strictly grow", from 1;
+    a_lost_cancel_is_noticed_on_postgres: KeepingCancels, "what is acknowledged is in the history", from 3;
     a_lost_checkpoint_is_noticed_on_postgres: KeepingCheckpoints, "an acknowledged checkpoint is found", from 1;
 }
