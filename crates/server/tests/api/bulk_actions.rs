@@ -52,7 +52,8 @@ fn a_call_acts_on_a_bounded_number_and_its_cursor_leads_to_all_others_once() {
             let mut params = params.clone();
             params["cursor"] = cursor;
             let answer = act(&admin, "cancelLongJobs", &params);
-            assert!(answer["results"].as_array().is_some_and(|r| r.iter().all(|r| r["state"] == "Canceled")));
+            let canceled = |results: &Vec<Value>| results.iter().all(|r| r["state"] == "Canceled");
+            assert!(answer["results"].as_array().is_some_and(canceled), "{answer}");
             calls.push(uuids(&answer).len());
             seen.extend(uuids(&answer));
             cursor = answer["cursor"].clone();

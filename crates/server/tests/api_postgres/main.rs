@@ -22,16 +22,12 @@ mod credential_images;
 mod credential_rows;
 #[path = "../api/credentials.rs"]
 mod credentials;
-#[path = "../api/disks.rs"]
-mod disks;
 #[path = "../api/explain.rs"]
 mod explain;
 #[path = "../api/family.rs"]
 mod family;
 #[path = "../api/global_config.rs"]
 mod global_config;
-#[path = "../api/imports.rs"]
-mod imports;
 #[path = "../api/inventory.rs"]
 mod inventory;
 #[path = "../api/legacy.rs"]
@@ -58,8 +54,6 @@ mod sessions;
 mod signed;
 #[path = "../api/tags.rs"]
 mod tags;
-#[path = "../api/trash.rs"]
-mod trash;
 #[path = "../api/validation.rs"]
 mod validation;
 #[path = "../api/watching.rs"]
