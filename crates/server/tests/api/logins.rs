@@ -148,7 +148,8 @@ fn sessions_are_limited_over_all_logins_together() {
 
 #[test]
 fn a_session_in_use_outlives_its_first_end_and_a_restart() {
-    let flags = ["--set", "session.timeoutSeconds=3"];
+    let timeout = format!("session.timeoutSeconds={}", crate::STORE.seconds(3));
+    let flags = ["--set", timeout.as_str()];
     let server = Server::start("fast", &flags);
     let (used, unused) = (server.admin(), server.admin());
     let valid = |caller: &Caller| {

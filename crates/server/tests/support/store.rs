@@ -33,6 +33,12 @@ impl Store {
         let length = std::thread::current().name().map_or(0, str::len);
         &BOTH[length % 2..][..1]
     }
+
+    /// A timeout of the server's that a test waits for, s: that of an embedded store, or twice as long where a call of a
+    /// busy machine waits for a database too.
+    pub fn seconds(self, embedded: i64) -> i64 {
+        if self == Self::Embedded { embedded } else { 2 * embedded }
+    }
 }
 
 /// What a server has on this machine and keeps over its end: a directory, and a schema if it is on PostgreSQL.
