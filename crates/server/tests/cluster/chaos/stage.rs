@@ -17,6 +17,8 @@ use crate::server::{Plan, Server};
 
 /// How long a server may take to stop in order, or to start, once the database is there.
 const ORDERLY: Duration = Duration::from_secs(120);
+/// How soon a server that gave up its start is started again.
+const START_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where the nodes are, and whether it is over.
 #[derive(Debug)]
@@ -127,7 +129,7 @@ fn started(plan: &Plan, session: &Client) -> Server {
             return server;
         }
         assert!(begun.elapsed() < ORDERLY, "a server does not start; its log:\n{}", plan.log());
-        std::thread::sleep(POLL);
+        std::thread::sleep(START_AGAIN);
     }
 }
 
