@@ -20,7 +20,7 @@ use std::time::Duration;
 use caller::Caller;
 use checker::Violation;
 use faults::{Chance, Faults, NODES};
-use history::{Evidence, Told};
+use history::{Asked, Call, Evidence, Told};
 use load::Load;
 use stage::{Stage, trouble_database, trouble_node};
 
@@ -59,6 +59,7 @@ fn no_promise_is_broken_while_nodes_and_database_are_killed_paused_and_restarted
     let journal = fs::read_to_string(place.path("journal")).unwrap();
     let evidence = stage.history.end(&journal, load::all_jobs(nodes.client(0)));
     println!("{}", summary(&evidence));
+    enough_happened(&evidence, seconds);
     let violations = checker::check(&evidence);
     if !violations.is_empty() {
         let told = report(&evidence, &violations);
@@ -103,6 +104,25 @@ fn rage(
             }
         }
     });
+}
+
+/// A run in which next to nothing was asked for, or went wrong, proves nothing.
+fn enough_happened(evidence: &Evidence, seconds: u64) {
+    let seconds = usize::try_from(seconds).unwrap();
+    let acknowledged = |asked| {
+        let done = |call: &&Call| call.asked == asked && matches!(call.told, Told::Done(_));
+        evidence.calls.iter().filter(done).count()
+    };
+    let hits = |of_node| evidence.hits.iter().filter(|hit| hit.node.is_some() == of_node).count();
+    let taken_over =
+        evidence.jobs.iter().flat_map(|end| &end.rows).filter(|row| row.kind == "takenOver").count();
+    assert!(acknowledged(Asked::Submit) >= seconds / 3, "few submissions were acknowledged");
+    assert!(acknowledged(Asked::Look) >= seconds / 3, "few looks were answered");
+    assert!(acknowledged(Asked::Cancel) + acknowledged(Asked::Resume) > 0, "no action was acknowledged");
+    assert!(
+        hits(true) >= seconds / 10 && hits(false) >= seconds / 60 && taken_over > 0,
+        "few faults happened"
+    );
 }
 
 /// What was done and what came of it, for people.
