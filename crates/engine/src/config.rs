@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::pauses::Pauses;
 
-/// Heartbeat interval, ms.
-pub const HEARTBEAT_MS: u64 = 1000;
-/// Lease time to live, ms.
-pub const LEASE_TTL_MS: u64 = 4000;
+/// Heartbeat interval, ms. Four in a row may fail, or one take 2 s, before attempts pause: that is `LEASE_TTL_MS` less
+/// `heartbeat::SAFETY` less one interval.
+pub const HEARTBEAT_MS: u64 = 500;
+/// Lease time to live, ms. What a takeover waits for at most, since the last heartbeat of a node that dies.
+pub const LEASE_TTL_MS: u64 = 3500;
 /// How often the store is asked for claimable jobs and for cancels, ms.
 pub const POLL_MS: u64 = 250;
 /// Running jobs of built-in types per node.
@@ -20,7 +21,7 @@ pub const MAX_RUNNING: u32 = 64;
 /// Jobs that only submit others and wait for them, at a time per node.
 pub const PARENTS_MAX: u32 = 16;
 /// Jobs claimed in one call at most.
-pub const CLAIM_BATCH_MAX: u32 = 256;
+pub const CLAIM_BATCH_MAX: u32 = 512;
 /// After so long a cancel that is not done is enforced: the attempt is dropped and undone, s.
 pub const CANCEL_DEADLINE_S: u64 = 600;
 /// How often live progress reaches the store, ms.

@@ -2,7 +2,7 @@
 //! files of their own.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub struct Engine {
     pub(crate) progress: Hub,
     node: Mutex<NodeId>,
     attempts: Mutex<BTreeMap<JobId, Running>>,
+    /// Attempts whose end is being stored.
+    pub(crate) ending: AtomicUsize,
     /// Jobs whose submission or rerun may come back with a claim, and how many such calls are on their way.
     expected: Mutex<BTreeMap<JobId, u32>>,
     /// One change of a job's rate at a time.
@@ -124,6 +126,7 @@ impl Engine {
             progress: Hub::default(),
             node: Mutex::new(node),
             attempts: Mutex::default(),
+            ending: AtomicUsize::new(0),
             expected: Mutex::default(),
             throttles: tokio::sync::Mutex::default(),
             wake: Notify::new(),

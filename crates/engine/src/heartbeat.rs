@@ -1,4 +1,4 @@
-//! This node's lease: renewed once a second on a thread that no handler shares, and what follows when it
+//! This node's lease: renewed twice a second on a thread that no handler shares, and what follows when it
 //! cannot be renewed or is lost.
 
 use std::sync::Arc;

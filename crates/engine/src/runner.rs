@@ -97,17 +97,19 @@ impl Engine {
         let claim = claimed.claim;
         let api = claimed.job.api_id.clone();
         let told = stop.clone();
-        let reached = self.reached(&claimed).await;
+        let reached = claimed.progress.clone().unwrap_or_else(|| Progress::none(claimed.job.create_ms));
         self.progress.begin(&api, claim, reached, &*self.runtime);
         let (outcome, ran) = match self.registry.get(&claimed.job.job_name) {
             Some(handler) => self.outcome_of(claimed, handler, stop, &abort).await,
             None => (self.unknown_type(&claimed), None),
         };
+        self.ending.fetch_add(1, Ordering::Relaxed);
         let settled = match self.settle(&claim, &api, outcome, &told).await {
             Written::Yes => true,
             Written::No => false,
             Written::Refused(error) => self.failed_at_the_end(&claim, ran, error, &told).await,
         };
+        self.ending.fetch_sub(1, Ordering::Relaxed);
         self.progress.end(&api, &claim);
         {
             let mut attempts = self.attempts();
@@ -123,18 +125,6 @@ impl Engine {
         }
         self.ended.notify_waiters();
         self.wake.notify_one();
-    }
-
-    /// What earlier attempts of this run have shown. Where the store does not answer, nothing: it keeps what it has.
-    async fn reached(&self, claimed: &Claimed) -> Progress {
-        let nothing = Progress::none(claimed.job.create_ms);
-        if claimed.purpose == ClaimedFor::Start {
-            return nothing;
-        }
-        match self.store.progress(&claimed.job.api_id).await {
-            Ok(Some((job, Some(reached)))) if job.id == claimed.job.id => reached,
-            _ => nothing,
-        }
     }
 
     /// How the attempt ends, with what may still have to be undone.
@@ -344,7 +334,11 @@ impl Engine {
         outcome: Outcome,
         told: &watch::Receiver<Option<Told>>,
     ) -> Written {
-        let unsaved = self.progress.take_dirty_of(api, claim);
+        let unsaved = self.progress.take_dirty_of(api, claim).filter(|progress| {
+            // That it has begun: its success says more.
+            let said = progress.percent > 0 || progress.bytes_total > 0;
+            said || !matches!(outcome, Outcome::Succeeded(..))
+        });
         let save = async {
             if let Some(progress) = unsaved {
                 let _ = self.store.save_progress(&[(*claim, progress)]).await; // may be lost, by its nature

@@ -201,6 +201,7 @@ impl Engine {
             purpose: ClaimedFor::Start,
             taken_over: false,
             checkpoint: Pages::new(),
+            progress: None,
             sealed_data,
         };
         self.launch(claimed, slot);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::future::select;
 use longhaul_model::Claim;
@@ -12,6 +13,12 @@ use crate::context::Told;
 use crate::deadline;
 use crate::engine::Engine;
 use crate::slots;
+
+/// After a look that found less than there are free slots, the next one is no sooner: each attempt that ends wakes the
+/// loop, and thousands end in a second.
+const CALM: Duration = Duration::from_millis(10);
+/// While so many attempts wait for their end to be stored, no more jobs are claimed.
+pub const ENDING_MAX: usize = 1024;
 
 impl Engine {
     /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
@@ -32,8 +39,8 @@ impl Engine {
                     self.give_back_unknown_claims().await;
                     look_at = self.runtime.monotonic() + self.config.lease_ttl;
                 }
-                if !self.is_drained() {
-                    self.claim_while_free().await;
+                if !self.is_drained() && !self.claim_while_free().await {
+                    self.runtime.sleep(CALM).await;
                 }
             }
             let woken = std::pin::pin!(self.wake.notified());
@@ -46,20 +53,24 @@ impl Engine {
         }
     }
 
-    async fn claim_while_free(self: &Arc<Self>) {
+    /// Whether what ends here lets more begin; else nothing more was there to be claimed.
+    async fn claim_while_free(self: &Arc<Self>) -> bool {
         while !self.is_draining() && !self.is_drained() {
+            if self.ending.load(Ordering::Relaxed) >= ENDING_MAX {
+                return true;
+            }
             let mut reserved = self.slots.reserve_free();
             let free = slots::count(&reserved);
             if free.is_empty() {
-                return;
+                return true;
             }
             let claimed = match self.store.claim(self.node(), &free).await {
                 Ok(claimed) => claimed,
-                Err(StoreError::LeaseLost) => return, // the next heartbeat sees it too and joins again
+                Err(StoreError::LeaseLost) => return false, // the next heartbeat sees it too and joins again
                 Err(error) => {
                     tracing::warn!(%error, "no jobs could be claimed; tried again soon");
                     self.lost_answer.store(true, Ordering::SeqCst);
-                    return;
+                    return false;
                 }
             };
             let full = free.iter().any(|f| {
@@ -72,9 +83,10 @@ impl Engine {
                 self.launch(claimed, slot);
             }
             if !full {
-                return;
+                return false;
             }
         }
+        false
     }
 
     /// Tells attempts here what was asked for on any node.

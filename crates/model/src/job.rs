@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ApiId, JobId, NodeId};
+use crate::progress::Progress;
 use crate::resource::Effect;
 use crate::state::{JobEvent, JobState};
 use crate::terms::Terms;
@@ -187,6 +188,8 @@ pub struct Claimed {
     pub taken_over: bool,
     /// The last checkpoint, empty if none.
     pub checkpoint: Pages,
+    /// What earlier attempts of this run have shown, as far as it was stored.
+    pub progress: Option<Progress>,
     /// The request with its secrets, encrypted.
     pub sealed_data: Option<Vec<u8>>,
 }

@@ -2,15 +2,20 @@
 //! schema that a URL names is to be an empty one; what is measured stays in it.
 //!
 //!     cargo run --release -p longhaul-store --example throughput -- [--dir DIR] [--rows 1000000]
-//!     cargo run --release -p longhaul-store --example throughput -- --postgres URL [--count 20000]
+//!     cargo run --release -p longhaul-store --example throughput -- --postgres URL [--count 20000] [--nodes 1] [--drain]
+//!
+//! `--drain` leaves the single submissions out.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::executor::block_on;
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
+use futures::stream::FuturesUnordered;
 use longhaul_model::query::{Condition, Field, Filter, Op, Page, Query, Resource, Value};
 use longhaul_model::resource::NewNode;
 use longhaul_model::{
@@ -21,6 +26,11 @@ use longhaul_store::{
     Batches, Gone, Jobs, Nodes, PostgresOptions, PostgresStore, Queries, SUBMIT_BATCH_MAX, SqliteStore,
     StoreOptions,
 };
+
+/// Jobs in a claim, as an engine asks for them.
+const BATCH: u32 = 512;
+/// Jobs in hand while more are claimed.
+const IN_HAND_MAX: usize = 1024;
 
 /// The machine's own time.
 struct Machine;
@@ -112,44 +122,100 @@ fn submit_rate(store: &impl Jobs, count: usize, callers: usize) -> f64 {
     })
 }
 
-fn postgres(url: &str, count: usize) {
-    let store = PostgresStore::open(url, Arc::new(Machine), PostgresOptions::default()).expect("opened");
+fn postgres(url: &str, count: usize, nodes: usize) {
+    let open = || PostgresStore::open(url, Arc::new(Machine), PostgresOptions::default()).expect("opened");
+    let stores: Vec<PostgresStore> = (0..nodes.max(1)).map(|_| open()).collect();
+    let store = &stores[0];
+    if std::env::args().any(|arg| arg == "--drain") {
+        submit_many(store, count, 4);
+        return drain(&stores);
+    }
     for callers in [1, 16, 64, 512] {
         let count = if callers == 1 { count / 10 } else { count };
-        println!("submit, {callers} callers: {:.0}/s", submit_rate(&store, count, callers));
+        println!("submit, {callers} callers: {:.0}/s", submit_rate(store, count, callers));
     }
     for callers in [1, 4] {
-        let batches = count / SUBMIT_BATCH_MAX;
-        let per_s = rate(batches, callers, |number| {
-            let jobs = (0..SUBMIT_BATCH_MAX).map(|nth| new_job(number * SUBMIT_BATCH_MAX + nth));
-            let stored = store.submit_many(jobs.collect());
-            async move { assert!(stored.await.expect("stored").iter().all(Result::is_ok)) }
-        });
-        let per_s = per_s * SUBMIT_BATCH_MAX as f64;
-        println!("submit, {callers} callers with {SUBMIT_BATCH_MAX} jobs a call: {per_s:.0}/s");
+        submit_many(store, count, callers);
     }
-    drain(&store);
+    drain(&stores);
 }
 
-fn drain(store: &(impl Jobs + Nodes)) {
-    let node = NodeId::random(&Machine);
-    block_on(store.join(NewNode::new(node, HostId::random(&Machine), "here"), Gone::All)).expect("joined");
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 256 }];
+fn submit_many(store: &impl Batches, count: usize, callers: usize) {
+    let batches = count / SUBMIT_BATCH_MAX;
+    let per_s = rate(batches, callers, |number| {
+        let jobs = (0..SUBMIT_BATCH_MAX).map(|nth| new_job(number * SUBMIT_BATCH_MAX + nth));
+        let stored = store.submit_many(jobs.collect());
+        async move { assert!(stored.await.expect("stored").iter().all(Result::is_ok)) }
+    });
+    let per_s = per_s * SUBMIT_BATCH_MAX as f64;
+    println!("submit, {callers} callers with {SUBMIT_BATCH_MAX} jobs a call: {per_s:.0}/s");
+}
+
+/// Drains what waits by these nodes, each with a store of its own.
+fn drain<S: Jobs + Nodes>(stores: &[S]) {
     let start = Machine.monotonic();
-    let mut drained = 0;
-    let mut claimed = block_on(store.claim(node, &slots)).expect("claimed");
-    while !claimed.is_empty() {
-        let ends = claimed.iter().map(|claimed| {
-            let result = Some("{\"success\":true}".to_owned());
-            store.apply(&claimed.claim, Transition { result, ..Transition::plain(JobEvent::Succeed) })
-        });
-        let (done, more) = block_on(futures::future::join(join_all(ends), store.claim(node, &slots)));
-        drained += done.len();
-        assert!(done.iter().all(Result::is_ok), "{done:?}");
-        claimed = more.expect("claimed");
-    }
+    let drained: Vec<usize> = std::thread::scope(|scope| {
+        let nodes: Vec<_> = stores.iter().map(|store| scope.spawn(|| block_on(work_off(store)))).collect();
+        nodes.into_iter().map(|node| node.join().expect("drained")).collect()
+    });
     let seconds = (Machine.monotonic() - start).as_secs_f64();
-    println!("drain of {drained}: {:.0}/s", drained as f64 / seconds);
+    let all: usize = drained.iter().sum();
+    println!("drain of {all} by {}: {:.0}/s, {drained:?}", stores.len(), all as f64 / seconds);
+}
+
+/// As an engine does it: claims while jobs end.
+async fn work_off(store: &(impl Jobs + Nodes)) -> usize {
+    let node = NodeId::random(&Machine);
+    let new = NewNode::new(node, HostId::random(&Machine), "here");
+    let lease = store.join(new, Gone::Unproven).await.expect("joined");
+    let (mut drained, mut beat) = (0, Machine.monotonic());
+    let slots = [FreeSlots { class: SlotClass::Simulator, free: BATCH }];
+    let mut ends = FuturesUnordered::new();
+    let mut claims = Some(store.claim(node, &slots));
+    loop {
+        if Machine.monotonic() - beat > Duration::from_millis(lease.ttl_ms as u64 / 8) {
+            store.heartbeat(node).await.expect("renewed");
+            beat = Machine.monotonic();
+        }
+        let claim = async {
+            match claims.as_mut() {
+                Some(claim) => claim.await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = async {
+            match ends.next().await {
+                Some(ended) => ended,
+                None => std::future::pending().await,
+            }
+        };
+        let next = match select(pin!(claim), pin!(ended)).await {
+            Either::Left((claimed, _)) => Either::Left(claimed),
+            Either::Right((ended, _)) => Either::Right(ended),
+        };
+        match next {
+            Either::Left(claimed) => {
+                let claimed = claimed.expect("claimed");
+                claims = None;
+                if claimed.is_empty() && ends.is_empty() {
+                    return drained;
+                }
+                ends.extend(claimed.iter().map(|claimed| {
+                    let result = Some("{\"success\":true}".to_owned());
+                    let end = Transition { result, ..Transition::plain(JobEvent::Succeed) };
+                    let claim = claimed.claim;
+                    async move { store.apply(&claim, end).await }
+                }));
+            }
+            Either::Right(ended) => {
+                ended.expect("ended");
+                drained += 1;
+            }
+        }
+        if claims.is_none() && ends.len() <= IN_HAND_MAX {
+            claims = Some(store.claim(node, &slots));
+        }
+    }
 }
 
 fn text(value: impl Into<String>) -> Vec<Value> {
@@ -230,7 +296,8 @@ fn memory() -> String {
 fn main() {
     if let Some(url) = option("--postgres") {
         let count = option("--count").and_then(|n| n.parse().ok()).unwrap_or(20_000);
-        return postgres(&url, count);
+        let nodes = option("--nodes").and_then(|n| n.parse().ok()).unwrap_or(1);
+        return postgres(&url, count, nodes);
     }
     let directory = option("--dir").map_or_else(std::env::temp_dir, PathBuf::from);
     let path = directory.join(format!("throughput-{}.db", std::process::id()));
@@ -238,11 +305,11 @@ fn main() {
     for callers in [1, 16, 64, 512] {
         submits(&store, if callers == 1 { 2000 } else { 20_000 }, callers);
     }
-    drain(&store);
+    drain(std::slice::from_ref(&store));
     println!("{}", memory());
     if let Some(rows) = option("--rows").and_then(|n| n.parse::<usize>().ok()) {
         submits(&store, rows, 1024);
-        drain(&store);
+        drain(std::slice::from_ref(&store));
         println!("{}", memory());
         queries(&store, rows);
         println!("{}", memory());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Default lease time to live, in ms.
-pub const LEASE_TTL_MS: i64 = 4000;
+pub const LEASE_TTL_MS: i64 = 3500;
 /// Default page cache of the writer, in bytes; a reader has a quarter of it.
 pub const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Default most writes that wait for the writer; more are refused as `Unavailable`.

@@ -226,6 +226,10 @@ fn a_broken_rule_is_found_on_postgresql_too() {
             "DELETE FROM timeline WHERE seq = 1 AND job = (SELECT max(job) FROM timeline WHERE seq = 2)",
         ),
         ("the counts are", "UPDATE job_count SET n = n + 1 WHERE state = 'Waiting'"),
+        (
+            "the states of jobs are",
+            "UPDATE job_state SET state = 'Failed' WHERE job = (SELECT min(id) FROM job)",
+        ),
         ("everything has an owner", "UPDATE volume SET account = 'nobody'"),
         ("tags are of something", "UPDATE web_hook SET id = 'nothing'"),
     ] {

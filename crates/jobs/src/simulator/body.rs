@@ -11,8 +11,6 @@ use serde_json::Map;
 use super::journal::Journal;
 use super::spec::{OnCancel, Outcome, Spec};
 
-/// Checkpoints are no closer than this.
-const CHECKPOINT_MS: u64 = 500;
 /// Slices of a sleep that a cancel does not cut short.
 const SLICE_MS: u64 = 50;
 
@@ -41,7 +39,7 @@ pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -
     let resumed =
         context.checkpoint().get(&0).and_then(|p| p.as_slice().try_into().ok()).map(u64::from_le_bytes);
     let mut done_ms = resumed.unwrap_or(0).min(spec.duration_ms);
-    let mut saved_ms = done_ms;
+    let mut due_ms = done_ms.saturating_add(spec.first_checkpoint_ms);
     let half = spec.duration_ms / 2;
     let step = (spec.duration_ms / spec.progress_steps).max(1);
     // Its checkpoint remembers an interruption, so that the next attempt goes through.
@@ -53,9 +51,9 @@ pub async fn run(context: &JobContext, spec: &Spec, journal: Option<&Journal>) -
         pause(context, spec, slice, done_ms, journal).await?;
         done_ms += slice;
         report(context, spec, done_ms);
-        if done_ms < end && done_ms - saved_ms >= CHECKPOINT_MS {
+        if done_ms < end && done_ms >= due_ms {
             save(context, journal, done_ms).await?;
-            saved_ms = done_ms;
+            due_ms = done_ms.saturating_add(spec.checkpoint_ms);
         }
     }
     if interrupts {

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 /// Longest simulated body, ms: 30 days.
 pub const DURATION_MAX_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Default of the work between two checkpoints, ms.
+pub const CHECKPOINT_MS: u64 = 500;
 /// Most progress steps.
 pub const STEPS_MAX: u64 = 10_000;
 
@@ -39,6 +41,10 @@ pub struct Spec {
     pub duration_ms: u64,
     /// In how many steps it tells its progress; default 10.
     pub progress_steps: u64,
+    /// Checkpoints are saved behind a step, and are no closer than this, ms; default 500.
+    pub checkpoint_ms: u64,
+    /// The same for the first one of an attempt, ms; default as `checkpoint_ms`.
+    pub first_checkpoint_ms: u64,
     /// How it ends; default succeed.
     pub outcome: Outcome,
     /// With `fail`: the code; default `SYS.1006`.
@@ -87,7 +93,10 @@ impl Spec {
         let error_code = code_from_text(code_text).ok_or_else(|| {
             Fault::invalid(format!("field[errorCode] of jobData: [{code_text}] is no code of this server"))
         })?;
+        let checkpoint_ms = number(data, "checkpointMs", CHECKPOINT_MS, DURATION_MAX_MS)?;
         Ok(Self {
+            checkpoint_ms,
+            first_checkpoint_ms: number(data, "firstCheckpointMs", checkpoint_ms, DURATION_MAX_MS)?,
             duration_ms: number(data, "durationMs", 1000, DURATION_MAX_MS)?,
             progress_steps: number(data, "progressSteps", 10, STEPS_MAX)?.max(1),
             outcome,
@@ -135,6 +144,8 @@ pub fn schema() -> Value {
             "durationMs": ms(1000, "How long the body takes, in ms."),
             "progressSteps": {"type": "integer", "minimum": 1, "maximum": STEPS_MAX, "default": 10,
                 "description": "In how many steps it tells its progress."},
+            "checkpointMs": ms(CHECKPOINT_MS, "Work between two checkpoints at least, in ms; each is saved behind a step."),
+            "firstCheckpointMs": ms(CHECKPOINT_MS, "The same for the first checkpoint of an attempt; as checkpointMs where it is not given."),
             "outcome": {"type": "string", "enum": ["succeed", "fail", "interrupt"], "default": "succeed",
                 "description": "How it ends; interrupt suspends it at half of its time (not for the rigid type)."},
             "errorCode": {"type": "string", "default": "SYS.1006", "description": "With fail: the code."},
@@ -162,6 +173,9 @@ mod tests {
     fn everything_is_optional() {
         let spec = read("{}", false).unwrap();
         assert_eq!((spec.duration_ms, spec.progress_steps, spec.clean_ms), (1000, 10, 0));
+        assert_eq!((spec.checkpoint_ms, spec.first_checkpoint_ms), (500, 500));
+        let spec = read(r#"{"checkpointMs":1000}"#, false).unwrap();
+        assert_eq!((spec.checkpoint_ms, spec.first_checkpoint_ms), (1000, 1000));
     }
 
     #[test]

@@ -11,8 +11,9 @@ use crate::nodes::Nodes;
 use crate::place::{PATIENCE, Place, setting, until};
 use crate::witness::Witness;
 
-/// From the kill to the first checkpoint of 99 of 100 jobs.
-const P99: Duration = Duration::from_secs(5);
+/// From the kill to the first checkpoint of 99 of 100 jobs; the lease and the work before that checkpoint take up to 4 s
+/// of it. A debug build shares two CPUs with others, at its own speed.
+const P99: Duration = Duration::from_millis(if cfg!(debug_assertions) { 6500 } else { 5000 });
 
 /// The newest token of each job that a node holds, by its uuid, as the store has them.
 fn held(database: &Database, node: &str) -> BTreeMap<String, u64> {
@@ -33,7 +34,8 @@ fn the_jobs_of_a_killed_node_go_on_elsewhere_within_seconds_and_each_ends_once()
     // All run on the one that dies, since it is alone at first.
     let mut nodes = Nodes::start(&place, &database, 1, |plan| plan);
     let duration_ms = 30_000 + 60 * many as u64;
-    let data = json!({"durationMs": duration_ms, "progressSteps": duration_ms / 500});
+    let data = json!({"durationMs": duration_ms, "progressSteps": duration_ms / 250, "checkpointMs": 1000,
+        "firstCheckpointMs": 250});
     let jobs = submit_all(&nodes, many, &data);
     let mut witness = Witness::new(&place.path("journal"));
     until("every body has begun", PATIENCE, || {

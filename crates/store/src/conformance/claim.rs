@@ -2,7 +2,8 @@
 
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{
-    ClaimedFor, FreeSlots, JobEvent, JobState, NewJob, NodeId, Pages, SlotClass, SuspendReason, Transition,
+    ClaimedFor, FreeSlots, JobEvent, JobState, NewJob, NodeId, Pages, Progress, SlotClass, SuspendReason,
+    Transition,
 };
 
 use super::{Bench, SECOND};
@@ -80,6 +81,26 @@ pub async fn a_released_job_is_resumed_from_its_checkpoint(t: &Bench) {
         t.kinds(claim.job).await,
         [TimelineKind::Submitted, TimelineKind::Started, TimelineKind::Released, TimelineKind::Resumed]
     );
+}
+
+/// A job that goes on brings what its earlier attempts have shown; one that begins, or begins anew, brings nothing.
+pub async fn a_claim_brings_what_earlier_attempts_have_shown(t: &Bench) {
+    t.submit(t.new_job()).await;
+    let node = t.node().await;
+    let claimed = t.claim_all(node).await.remove(0);
+    assert_eq!(claimed.progress, None);
+    let (percent, stage) = (42, "copying".to_owned());
+    let shown = Progress { percent, stage, bytes_done: 7, eta_s: Some(9), ..Progress::none(1) };
+    t.store.save_progress(&[(claimed.claim, shown.clone())]).await.unwrap();
+    t.store.release(&claimed.claim, "drained").await.unwrap();
+    let (other, _) = t.submit(t.new_job()).await;
+    let again = t.claim_all(node).await;
+    let of = |id| again.iter().find(|claimed| claimed.job.id == id).unwrap();
+    assert_eq!(of(claimed.job.id).progress, Some(shown));
+    assert_eq!(of(other.id).progress, None);
+    t.apply(&of(claimed.job.id).claim, JobEvent::Fail).await.unwrap();
+    t.rerun(claimed.job.id).await;
+    assert_eq!(t.claim_all(node).await.remove(0).progress, None);
 }
 
 /// The job of a node whose lease has expired is taken over.

@@ -79,6 +79,7 @@ macro_rules! conformance_suite {
             a_waiting_job_is_claimed_to_start,
             a_held_job_is_not_claimed_again,
             a_released_job_is_resumed_from_its_checkpoint,
+            a_claim_brings_what_earlier_attempts_have_shown,
             the_job_of_a_dead_node_is_taken_over,
             a_live_lease_protects_its_jobs,
             a_suspended_job_is_claimed_at_its_retry_time,

@@ -130,8 +130,9 @@ impl Db {
             entry.note(now_ms, kind, Actor::Node(node), "");
         }
         let checkpoint = entry.checkpoint.clone();
+        let progress = entry.progress.as_ref().map(|(_, progress)| progress.clone());
         let sealed_data = entry.sealed_data.clone();
         let job = entry.job.clone();
-        Ok(Claimed { claim, job: self.seen(&job), purpose, taken_over, checkpoint, sealed_data })
+        Ok(Claimed { claim, job: self.seen(&job), purpose, taken_over, checkpoint, progress, sealed_data })
     }
 }

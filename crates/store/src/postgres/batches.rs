@@ -1,13 +1,14 @@
 //! Submissions, many in one transaction. Those that are not to be started at once are stored by one statement.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use longhaul_model::timeline::{Actor, TimelineKind};
-use longhaul_model::{JobId, Limits, NewJob, NodeId, Submitted};
+use longhaul_model::{Limits, NewJob, NodeId, Submitted};
 
 use super::claims::ordering_target;
 use super::job_sql::{Fresh, Queued, ready_at_ms};
+use super::moved_sql::Note;
 use super::rows::{self, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -90,7 +91,7 @@ impl Tx {
         let fresh = [Fresh { new, job, ready_at_ms: ready, lane }];
         let stored = self.insert_jobs(&fresh).await?;
         let [Fresh { job, .. }] = fresh;
-        let Some((_, row)) = stored.first() else { return self.same_as_before(new).await };
+        let Some(row) = stored.get(&job.id) else { return self.same_as_before(new).await };
         if let Some(claim) = claim {
             self.note(*row, &job, TimelineKind::Started, Actor::Node(claim.node), "");
         }
@@ -116,15 +117,18 @@ impl Tx {
             lane: String::new(),
         });
         let fresh: Vec<Fresh<'_>> = fresh.collect();
-        let stored: HashMap<JobId, i64> = self.insert_jobs(&fresh).await?.into_iter().collect();
+        let stored = self.insert_jobs(&fresh).await?;
+        let notes = started.iter().filter_map(|(_, (job, _))| {
+            let (kind, actor) = (TimelineKind::Started, Actor::Node(node));
+            stored.get(&job.id).map(|row| Note { row: *row, job, kind, actor, detail: "" })
+        });
+        self.note_all(&notes.collect::<Vec<_>>());
         let mut answers = Vec::with_capacity(started.len());
         for (new, (job, claim)) in started {
-            answers.push(match stored.get(&job.id) {
-                Some(row) => {
-                    self.note(*row, &job, TimelineKind::Started, Actor::Node(node), "");
-                    Ok(Submitted::Created(Box::new(job), Some(claim)))
-                }
-                None => self.alone(self.same_as_before(new).await)?,
+            answers.push(if stored.contains_key(&job.id) {
+                Ok(Submitted::Created(Box::new(job), Some(claim)))
+            } else {
+                self.alone(self.same_as_before(new).await)?
             });
         }
         Ok(answers)
@@ -148,7 +152,7 @@ impl Tx {
             Fresh { new, job, ready_at_ms, lane }
         });
         let fresh: Vec<Fresh<'_>> = fresh.collect();
-        let stored: HashMap<JobId, i64> = self.insert_jobs(&fresh).await?.into_iter().collect();
+        let stored = self.insert_jobs(&fresh).await?;
         let mut answers = Vec::with_capacity(fresh.len());
         for Fresh { new, job, .. } in fresh {
             if stored.contains_key(&job.id) {
@@ -157,7 +161,7 @@ impl Tx {
             }
             // What was to wait for this one alone has nothing to wait for.
             if let Some(target) = ordering_target(new) {
-                self.let_next_go(target);
+                self.let_next_go(&[target]);
             }
             answers.push(self.alone(self.same_as_before(new).await)?);
         }

@@ -12,12 +12,23 @@ use super::migrate::NEWEST;
 use super::open::OpenError;
 use crate::house::Report;
 use crate::house::check::Told;
-use crate::house::relations::RELATIONS;
+use crate::house::relations::{RELATIONS, Relation};
 use crate::house::tables::{COUNTS, TABLES};
 
 /// One moment, read without a limit of time.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// Of the one table that PostgreSQL has and SQLite has not.
+const STATES: Relation = Relation {
+    holds: "the states of jobs are found where queries look for them",
+    broken: "SELECT coalesce(j.uuid, s.uuid) || ' stands otherwise in job_state' FROM job AS j
+        FULL JOIN job_state AS s ON s.job = j.id
+        WHERE (j.id, j.uuid, j.account, j.create_ms, j.state)
+            IS DISTINCT FROM (s.job, s.uuid, s.account, s.create_ms, s.state)",
+    remedy: "make them anew, in one transaction: DELETE FROM job_state; INSERT INTO job_state SELECT id, uuid, account, \
+             create_ms, state FROM job; and report this",
+};
 
 /// Checks the store at `url`. `step` is told each rule before it is looked at.
 ///
@@ -48,7 +59,7 @@ pub async fn check(url: &str, mut step: impl FnMut(&str)) -> Result<Report, Open
         let rows: i64 = row.map_err(failed)?.try_get(0).map_err(failed)?;
         report.rows.push((table.name, u64::try_from(rows).unwrap_or(0)));
     }
-    for relation in &RELATIONS {
+    for relation in RELATIONS.iter().chain([&STATES]) {
         step(relation.holds);
         report.rules += 1;
         let nothing: [&(dyn ToSql + Sync); 0] = [];

@@ -1,11 +1,15 @@
 //! How claims are given: claimable rows, per class up to the free slots. Which rows go first is in `line`.
 
+use std::collections::HashMap;
+
+use longhaul_model::progress::Progress;
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{Claim, Claimed, FreeSlots, Job, JobState, NewJob, NodeId, Pages};
 
 use super::Result;
 use super::job_sql::{Queued, is_held, with_job};
 use super::line::Counter;
+use super::moved_sql::{Moved, Note};
 use super::rows::{self, AFTER_JOB, flag, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -108,7 +112,7 @@ impl Tx {
         if given.is_empty() {
             return Ok(Vec::new());
         }
-        self.read_checkpoints(&mut given).await?;
+        self.read_reached(&mut given).await?;
         self.post_given(&given, node);
         Ok(given.into_iter().map(|given| given.claimed).collect())
     }
@@ -141,23 +145,36 @@ impl Tx {
         let claim = Claim { job: job.id, node, token: job.token, attempt: job.attempt };
         let sealed_data = from.sealed_data.take();
         let taken_over = from.orphaned;
-        let claimed = Claimed { claim, job, purpose, taken_over, checkpoint: Pages::new(), sealed_data };
+        let (checkpoint, progress) = (Pages::new(), None); // of one that began before: read for all at once
+        let claimed = Claimed { claim, job, purpose, taken_over, checkpoint, progress, sealed_data };
         Ok(Given { from, claimed, kind })
     }
 
-    async fn read_checkpoints(&self, given: &mut [Given]) -> Result<()> {
+    /// What those that began before have reached: checkpoints and progress.
+    async fn read_reached(&self, given: &mut [Given]) -> Result<()> {
         let again = given.iter().filter(|given| given.claimed.claim.token > 1).map(|given| given.from.row);
         let again: Vec<i64> = again.collect();
         if again.is_empty() {
             return Ok(());
         }
         let sql = "SELECT job, page, bytes FROM checkpoint WHERE job = ANY($1::BIGINT[])";
-        let mut pages: std::collections::HashMap<i64, Pages> = std::collections::HashMap::new();
-        for row in self.rows(sql, &params![column(again)]).await? {
+        let mut pages: HashMap<i64, Pages> = HashMap::new();
+        for row in self.rows(sql, &params![column(again.iter().copied())]).await? {
             pages.entry(get(&row, 0)?).or_default().insert(rows::small(&row, 1)?, get(&row, 2)?);
+        }
+        let sql =
+            "SELECT job, percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms FROM progress
+             WHERE job = ANY($1::BIGINT[])";
+        let mut progress: HashMap<i64, Progress> = HashMap::new();
+        for row in self.rows(sql, &params![column(again)]).await? {
+            // It is for people alone: one that cannot be read keeps no job from being run.
+            if let Ok(reached) = rows::progress(&row, 1) {
+                progress.insert(get(&row, 0)?, reached);
+            }
         }
         for given in given {
             given.claimed.checkpoint = pages.remove(&given.from.row).unwrap_or_default();
+            given.claimed.progress = progress.remove(&given.from.row);
         }
         Ok(())
     }
@@ -165,28 +182,12 @@ impl Tx {
     /// Writes all that was given, a statement per table, at the commit.
     fn post_given(&self, given: &[Given], node: NodeId) {
         let after = || given.iter().map(|given| &given.claimed.job);
-        let rows_of = || given.iter().map(|given| given.from.row);
-        self.post(
-            "UPDATE job AS j SET node = $1, last_op_ms = u.last_op_ms, version = u.version, attempt = u.attempt,
-                token = u.token, suspend = u.suspend, retry_at_ms = u.retry_at_ms, started_ms = u.started_ms,
-                state = u.state
-             FROM unnest($2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[],
-                $8::TEXT[], $9::BIGINT[], $10::BIGINT[])
-                AS u(id, last_op_ms, version, attempt, token, started_ms, state, suspend, retry_at_ms)
-             WHERE j.id = u.id",
-            &params![
-                node,
-                column(rows_of()),
-                column(after().map(|job| job.last_op_ms)),
-                column(after().map(|job| job.version)),
-                column(after().map(|job| job.attempt)),
-                column(after().map(|job| job.token)),
-                column(after().map(|job| job.started_ms)),
-                column(after().map(|job| job.state.name())),
-                column(after().map(|job| job.suspend.map(rows::suspend_number))),
-                column(after().map(|job| job.retry_at_ms)),
-            ],
-        );
+        let moved = given.iter().map(|given| Moved {
+            row: given.from.row,
+            before: &given.from.job,
+            after: &given.claimed.job,
+        });
+        self.move_jobs(&moved.collect::<Vec<_>>());
         self.post(
             "UPDATE job_run AS r SET node = $1, orphaned = 0, canceling = u.canceling, ready_at_ms = 0, rank = 0,
                 hold = u.hold, counted = 1, gate = '', deadline_ms = NULL
@@ -199,28 +200,11 @@ impl Tx {
                 column(after().map(is_held)),
             ],
         );
-        let noted: Vec<(&Given, TimelineKind)> =
-            given.iter().filter_map(|given| given.kind.map(|kind| (given, kind))).collect();
-        self.post(
-            "INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
-             SELECT u.job, (SELECT coalesce(max(t.seq), 0) + 1 FROM timeline AS t WHERE t.job = u.job), $1, u.kind,
-                $2, u.attempt, u.token, ''
-             FROM unnest($3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[]) AS u(job, kind, attempt, token)",
-            &params![
-                self.now_ms(),
-                rows::actor_bytes(Actor::Node(node)),
-                column(noted.iter().map(|(given, _)| given.from.row)),
-                column(noted.iter().map(|(_, kind)| rows::kind_number(*kind))),
-                column(noted.iter().map(|(given, _)| given.claimed.job.attempt)),
-                column(noted.iter().map(|(given, _)| given.claimed.job.token)),
-            ],
-        );
-        for Given { from, claimed, .. } in given {
-            if from.job.state != claimed.job.state {
-                self.count(&from.job, from.job.state, -1);
-                self.count(&claimed.job, claimed.job.state, 1);
-            }
-        }
+        let notes = given.iter().filter_map(|given| {
+            let (row, job, actor) = (given.from.row, &given.claimed.job, Actor::Node(node));
+            given.kind.map(|kind| Note { row, job, kind, actor, detail: "" })
+        });
+        self.note_all(&notes.collect::<Vec<_>>());
     }
 
     /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, nothing is in

@@ -3,14 +3,14 @@
 //! under way go together in the next. What a transaction does for many is in `batches` and `settling`.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use longhaul_model::BoxFuture;
 
 use super::Result;
-use super::link::{Link, Mode};
-use super::tx::Tx;
 use crate::StoreError;
 
 /// Most calls in one transaction: what one that begins anew has to do again, and for how long it holds its locks.
@@ -70,17 +70,13 @@ impl<D, T> Gather<D, T> {
     }
 }
 
-/// Takes what waits, and answers it, until nothing does. Where all are refused for what one of them is, each is tried by
-/// itself; not where it is unknown whether they are stored.
-pub(super) async fn work_off<D, T, F>(gather: Arc<Gather<D, T>>, link: Arc<Link>, work: F)
+/// Takes what waits, and answers it, until nothing does; `run` is one transaction. Where all are refused for what one of
+/// them is, each is tried by itself; not where it is unknown whether they are stored. A transaction that panics takes its
+/// own calls with it, which are told that they broke off, and nobody else.
+pub(super) async fn work_off<D, T, F>(gather: Arc<Gather<D, T>>, run: F)
 where
-    D: Clone + Send + Sync + 'static,
-    T: Send + 'static,
-    F: for<'a> Fn(&'a Tx, &'a Vec<D>) -> BoxFuture<'a, Result<Vec<Result<T>>>>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    D: Clone,
+    F: Fn(Vec<D>) -> BoxFuture<'static, Result<Vec<Result<T>>>>,
 {
     loop {
         let taken = gather.take();
@@ -88,7 +84,7 @@ where
             return;
         }
         let data: Vec<D> = taken.iter().map(|call| call.data.clone()).collect();
-        match link.call(Mode::Write, data, work.clone()).await {
+        match guarded(&run, data).await {
             Ok(answers) => {
                 for (call, answer) in taken.into_iter().zip(answers) {
                     let _ = call.reply.send(answer); // a caller who is gone wants no answer
@@ -101,13 +97,23 @@ where
             }
             Err(_) => {
                 for call in taken {
-                    let one = link.call(Mode::Write, vec![call.data], work.clone()).await;
+                    let one = guarded(&run, vec![call.data]).await;
                     let nothing = || Err(StoreError::Corrupt("a call had no answer".to_owned()));
                     let _ = call.reply.send(one.and_then(|mut all| all.pop().unwrap_or_else(nothing)));
                 }
             }
         }
     }
+}
+
+/// A panic is told as `Unavailable`: nobody knows what is stored.
+async fn guarded<D, T, F>(run: &F, data: Vec<D>) -> Result<Vec<Result<T>>>
+where
+    F: Fn(Vec<D>) -> BoxFuture<'static, Result<Vec<Result<T>>>>,
+{
+    let broke = "a call broke off; this is a bug of the store, see the server's log";
+    let done = AssertUnwindSafe(async { run(data).await }).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(StoreError::Unavailable(broke.to_owned())))
 }
 
 #[cfg(test)]
@@ -129,6 +135,30 @@ mod tests {
         assert_eq!(taken, (1..=GATHERED_MAX).collect::<Vec<_>>());
         while !gather.take().is_empty() {}
         assert_eq!(gather.add(call(0)), Ok(true), "a worker that found nothing has ended");
+    }
+
+    #[test]
+    fn a_transaction_that_panics_takes_its_own_calls_with_it_and_the_worker_goes_on() {
+        let gather = Arc::new(Gather::new(1000));
+        let mut answers = Vec::new();
+        for number in 0..=GATHERED_MAX {
+            let (reply, answer) = oneshot::channel();
+            assert_eq!(gather.add(Waiting { data: number, reply }), Ok(number < UNDER_WAY_MAX));
+            answers.push(answer);
+        }
+        let run = |all: Vec<usize>| -> BoxFuture<'static, Result<Vec<Result<usize>>>> {
+            Box::pin(async move {
+                assert!(!all.contains(&0), "the first is not to be done");
+                Ok(all.into_iter().map(Ok).collect())
+            })
+        };
+        futures::executor::block_on(work_off(gather.clone(), run));
+        let told: Vec<_> = answers.into_iter().map(|answer| answer.now_or_never()).collect();
+        let broke = |told: &_| matches!(told, Some(Ok(Err(StoreError::Unavailable(_)))));
+        assert!(told[..GATHERED_MAX].iter().all(broke), "{:?}", told.first());
+        assert!(matches!(told[GATHERED_MAX], Some(Ok(Ok(GATHERED_MAX)))), "{:?}", told[GATHERED_MAX]);
+        let again = Waiting { data: 0, reply: oneshot::channel().0 };
+        assert_eq!(gather.add(again), Ok(true), "the worker that met the panic has ended in order");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //! to be changed is locked first and read by the statement behind that: what was read before would be of another
 //! moment.
 
+use std::collections::HashMap;
+
 use longhaul_model::resource::Tagged;
 use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{Claim, Job, JobId, JobState, Limits, NewJob, NodeId, SuspendReason};
 
 use super::Result;
+use super::moved_sql::Note;
 use super::rows::{self, AFTER_JOB, flag, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -147,40 +150,20 @@ impl Tx {
         }
     }
 
-    /// Stores new jobs with their bodies, places, and the first row of their timelines, all by one statement; answers
-    /// the rows of those whose uuid was free. Places are in the order of `fresh`.
-    pub(super) async fn insert_jobs(&self, fresh: &[Fresh<'_>]) -> Result<Vec<(JobId, i64)>> {
+    /// Stores new jobs; their bodies, places, and the first rows of their timelines at the commit. Answers the rows of
+    /// those whose uuid was free. Places are in the order of `fresh`.
+    pub(super) async fn insert_jobs(&self, fresh: &[Fresh<'_>]) -> Result<HashMap<JobId, i64>> {
         let jobs = || fresh.iter().map(|one| &one.job);
-        let news = || fresh.iter().map(|one| one.new);
-        let first = |one: &Fresh<'_>| rows::actor_bytes(Actor::Account(one.new.account));
-        let ordering = |one: &Fresh<'_>| one.new.target.clone().filter(|_| one.new.ordered);
-        let sql = "WITH u AS MATERIALIZED (
-                SELECT * FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[],
-                    $7::TEXT[], $8::TEXT[], $9::BIGINT[], $10::BIGINT[], $11::BIGINT[], $12::BIGINT[],
-                    $13::BIGINT[], $14::BIGINT[], $15::BYTEA[], $16::TEXT[], $17::TEXT[], $18::BYTEA[],
-                    $19::TEXT[], $20::BIGINT[], $21::BYTEA[], $22::TEXT[], $23::TEXT[], $24::BIGINT[],
-                    $25::TEXT[], $26::BIGINT[], $27::BIGINT[]) WITH ORDINALITY
-                AS u(uuid, account, name, api_id, job_name, state, target, node, started_ms, version, attempt,
-                    token, class, ordered, request_hash, description, job_data, sealed_data, run_target,
-                    ready_at_ms, actor, terms, host, rank, lane, not_before_ms, deadline_ms, nth)),
-            j AS (INSERT INTO job (uuid, account, name, api_id, job_name, state, target, node, create_ms,
-                    last_op_ms, started_ms, version, attempt, token, class, ordered)
-                SELECT uuid, account, name, api_id, job_name, state, target, node, $28, $28, started_ms,
-                    version, attempt, token, class, ordered FROM u
-                WHERE NOT EXISTS (SELECT 1 FROM retired_account AS x WHERE x.uuid = u.account) ORDER BY nth
-                ON CONFLICT (uuid) DO NOTHING RETURNING id, uuid),
-            b AS (INSERT INTO job_body (job, request_hash, description, job_data, sealed_data, terms)
-                SELECT j.id, u.request_hash, u.description, u.job_data, u.sealed_data, u.terms
-                FROM j JOIN u ON u.uuid = j.uuid),
-            r AS (INSERT INTO job_run (job, class, target, node, ready_at_ms, host, rank, lane, gate, counted,
-                    not_before_ms, deadline_ms)
-                SELECT j.id, u.class, u.run_target, CASE u.state WHEN 'Running' THEN u.node END, u.ready_at_ms,
-                    u.host, u.rank, u.lane, CASE u.state WHEN 'Running' THEN '' ELSE u.lane END,
-                    CASE u.state WHEN 'Running' THEN 1 ELSE 0 END, u.not_before_ms, u.deadline_ms
-                FROM j JOIN u ON u.uuid = j.uuid ORDER BY u.nth),
-            t AS (INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
-                SELECT j.id, 1, $28, $29, u.actor, 0, 0, '' FROM j JOIN u ON u.uuid = j.uuid)
-            SELECT uuid, id FROM j";
+        let sql = "INSERT INTO job (uuid, account, name, api_id, job_name, state, target, node, create_ms,
+                last_op_ms, started_ms, version, attempt, token, class, ordered)
+             SELECT uuid, account, name, api_id, job_name, state, target, node, $15, $15, started_ms, version,
+                attempt, token, class, ordered
+             FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[],
+                $8::TEXT[], $9::BIGINT[], $10::BIGINT[], $11::BIGINT[], $12::BIGINT[], $13::BIGINT[], $14::BIGINT[])
+                AS u(uuid, account, name, api_id, job_name, state, target, node, started_ms, version, attempt, token,
+                    class, ordered)
+             WHERE NOT EXISTS (SELECT 1 FROM retired_account AS x WHERE x.uuid = u.account)
+             ON CONFLICT (uuid) DO NOTHING RETURNING uuid, id";
         let values = params![
             column(jobs().map(|j| j.id)),
             column(jobs().map(|j| j.account)),
@@ -194,30 +177,19 @@ impl Tx {
             column(jobs().map(|j| j.version)),
             column(jobs().map(|j| j.attempt)),
             column(jobs().map(|j| j.token)),
-            column(news().map(|n| rows::class_number(n.class))),
-            column(news().map(|n| n.ordered)),
-            column(news().map(|n| &n.request_hash)),
-            column(jobs().map(|j| j.description.as_deref())),
-            column(jobs().map(|j| j.job_data.as_str())),
-            column(news().map(|n| n.sealed_data.as_ref())),
-            column(fresh.iter().map(ordering)),
-            column(fresh.iter().map(|one| one.ready_at_ms)),
-            column(fresh.iter().map(first)),
-            column(jobs().map(|j| rows::terms_text(&j.terms))),
-            column(jobs().map(host_text)),
-            column(jobs().map(Job::rank)),
-            column(fresh.iter().map(|one| one.lane.as_str())),
-            column(jobs().map(|j| j.terms.not_before_ms)),
-            column(jobs().map(|j| j.deadline_ms().filter(|_| j.state == JobState::Waiting))),
+            column(fresh.iter().map(|one| rows::class_number(one.new.class))),
+            column(fresh.iter().map(|one| one.new.ordered)),
             self.now_ms(),
-            rows::kind_number(TimelineKind::Submitted),
         ];
-        let mut stored = Vec::new();
+        let mut stored = HashMap::new();
         for row in self.rows(sql, &values).await? {
-            stored.push((rows::id(&row, 0)?, get(&row, 1)?));
+            stored.insert(rows::id(&row, 0)?, get(&row, 1)?);
         }
+        let there = fresh.iter().filter_map(|one| Some((one, *stored.get(&one.job.id)?)));
+        let there: Vec<(&Fresh<'_>, i64)> = there.collect();
+        self.post_fresh(&there);
         let mut tags = Vec::new();
-        for one in fresh.iter().filter(|one| stored.iter().any(|(id, _)| *id == one.job.id)) {
+        for (one, _) in &there {
             tags.extend(self.fresh_tags(Tagged::Job(one.job.id), &one.new.tags));
             self.count(&one.job, one.job.state, 1);
         }
@@ -225,6 +197,61 @@ impl Tx {
             self.insert_tags(tags).await?;
         }
         Ok(stored)
+    }
+
+    /// What belongs to new jobs, a statement for each table.
+    fn post_fresh(&self, there: &[(&Fresh<'_>, i64)]) {
+        if there.is_empty() {
+            return;
+        }
+        let jobs = || there.iter().map(|(one, _)| &one.job);
+        let news = || there.iter().map(|(one, _)| one.new);
+        let rows_of = || column(there.iter().map(|(_, row)| *row));
+        let begun = |job: &Job| job.state == JobState::Running;
+        self.post(
+            "INSERT INTO job_body (job, request_hash, description, job_data, sealed_data, terms)
+             SELECT * FROM unnest($1::BIGINT[], $2::BYTEA[], $3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::TEXT[])",
+            &params![
+                rows_of(),
+                column(news().map(|n| &n.request_hash)),
+                column(jobs().map(|j| j.description.as_deref())),
+                column(jobs().map(|j| j.job_data.as_str())),
+                column(news().map(|n| n.sealed_data.as_ref())),
+                column(jobs().map(|j| rows::terms_text(&j.terms))),
+            ],
+        );
+        self.post(
+            "INSERT INTO job_run (job, class, target, node, ready_at_ms, host, rank, lane, gate, counted,
+                not_before_ms, deadline_ms)
+             SELECT job, class, target, node, ready_at_ms, host, rank, lane, CASE begun WHEN 1 THEN '' ELSE lane END,
+                begun, not_before_ms, deadline_ms
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::TEXT[], $7::BIGINT[],
+                $8::TEXT[], $9::BIGINT[], $10::BIGINT[], $11::BIGINT[])
+                AS u(job, class, target, node, ready_at_ms, host, rank, lane, begun, not_before_ms, deadline_ms)",
+            &params![
+                rows_of(),
+                column(news().map(|n| rows::class_number(n.class))),
+                column(news().map(|n| n.target.as_deref().filter(|_| n.ordered))),
+                column(jobs().map(|j| j.node.filter(|_| begun(j)))),
+                column(there.iter().map(|(one, _)| one.ready_at_ms)),
+                column(jobs().map(host_text)),
+                column(jobs().map(Job::rank)),
+                column(there.iter().map(|(one, _)| one.lane.as_str())),
+                column(jobs().map(begun)),
+                column(jobs().map(|j| j.terms.not_before_ms)),
+                column(jobs().map(|j| j.deadline_ms().filter(|_| j.state == JobState::Waiting))),
+            ],
+        );
+        self.post(
+            "INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
+             SELECT job, 1, $1, $2, actor, 0, 0, '' FROM unnest($3::BIGINT[], $4::BYTEA[]) AS u(job, actor)",
+            &params![
+                self.now_ms(),
+                rows::kind_number(TimelineKind::Submitted),
+                rows_of(),
+                column(news().map(|n| rows::actor_bytes(Actor::Account(n.account)))),
+            ],
+        );
     }
 
     /// Writes what differs between `before` and `after`, at the commit.
@@ -341,41 +368,19 @@ impl Tx {
 
     /// Ends the run of a job that is final or deleted, at the commit; the next on its target may start.
     pub(super) async fn end_run(&self, found: &Stored) -> Result<()> {
-        let Some(run) = &found.run else { return Ok(()) };
+        if found.run.is_none() {
+            return Ok(());
+        }
         if let Some(target) = found.ordering_target() {
             self.hold(Hold::Target, target).await?;
         }
-        self.post("DELETE FROM job_run WHERE place = $1", &params![run.place]);
-        if let Some(target) = found.ordering_target() {
-            self.let_next_go(target);
-        }
+        self.end_runs(&[found]);
         Ok(())
-    }
-
-    /// The first job on a target, which is held, may start if it waits for nothing else; at the commit.
-    pub(super) fn let_next_go(&self, target: &str) {
-        self.post(
-            "UPDATE job_run SET ready_at_ms = CASE hold WHEN 1 THEN NULL ELSE greatest(coalesce(not_before_ms, 0), 0) END
-             WHERE place = (SELECT min(place) FROM job_run WHERE target = $1) AND rank > 0",
-            &params![target],
-        );
     }
 
     /// Adds a timeline row, with the attempt and token of `job`, at the commit.
     pub(super) fn note(&self, row: i64, job: &Job, kind: TimelineKind, actor: Actor, detail: &str) {
-        self.post(
-            "INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
-             VALUES ($1, (SELECT coalesce(max(seq), 0) + 1 FROM timeline WHERE job = $1), $2, $3, $4, $5, $6, $7)",
-            &params![
-                row,
-                self.now_ms(),
-                rows::kind_number(kind),
-                rows::actor_bytes(actor),
-                job.attempt,
-                job.token,
-                detail,
-            ],
-        );
+        self.note_all(&[Note { row, job, kind, actor, detail }]);
     }
 
     /// The job as it is.

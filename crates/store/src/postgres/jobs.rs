@@ -13,7 +13,7 @@ use super::claims::Only;
 use super::job_sql::{Queued, Stored};
 use super::rows::{self, get};
 use super::tx::{Hold, Tx};
-use super::value::{column, params};
+use super::value::params;
 use super::{PostgresStore, Result};
 use crate::life;
 use crate::{Jobs, StoreError};
@@ -50,7 +50,7 @@ impl Jobs for PostgresStore {
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {
         if transition.effects.is_empty() {
-            return self.apply_gathered((*claim, transition)).await;
+            return self.apply_gathered(*claim, transition).await;
         }
         self.write((*claim, transition), |tx, (claim, transition)| Box::pin(tx.apply(claim, transition)))
             .await
@@ -102,22 +102,13 @@ impl Jobs for PostgresStore {
     }
 
     async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<()> {
-        self.write((*claim, pages.clone()), |tx, (claim, pages)| {
-            Box::pin(async move {
-                let row = tx.held_row(claim).await?;
-                tx.post(
-                    "INSERT INTO checkpoint (job, page, bytes)
-                     SELECT $1, page, bytes FROM unnest($2::BIGINT[], $3::BYTEA[]) AS p(page, bytes)
-                     ON CONFLICT (job, page) DO UPDATE SET bytes = excluded.bytes",
-                    &params![row, column(pages.keys().copied()), column(pages.values())],
-                );
-                Ok(())
-            })
-        })
-        .await
+        self.save_gathered((*claim, pages.clone())).await
     }
 
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()> {
+        if let [(claim, progress)] = rows {
+            return self.progress_gathered(*claim, progress.clone()).await; // mostly the last of an attempt
+        }
         self.write(rows.to_vec(), |tx, rows| Box::pin(tx.save_progress(rows))).await
     }
 }
@@ -157,7 +148,6 @@ impl Tx {
         self.update_job(found.row, &found.job, job);
         if job.state.is_final() {
             self.end_run(found).await?;
-            self.post("DELETE FROM checkpoint WHERE job = $1", &params![found.row]);
         } else if let Some(run) = &found.run {
             // A change of the name says nothing about who may run a job that waits for another.
             let moves = job.state != found.job.state || job.suspend != found.job.suspend;

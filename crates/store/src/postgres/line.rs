@@ -7,13 +7,16 @@
 //! limits wait for that. Who takes room holds `Hold::Rooms`, so that it counts what others took. Without limits nobody
 //! waits here.
 
+use std::time::Duration;
+
 use longhaul_model::{Limits, NodeId};
 
 use super::Result;
+use super::heads::{HEAD, Spot};
 use super::job_sql::KEEP_NODE;
 use super::rows::{self, get};
 use super::tx::{Hold, Tx};
-use super::value::{column, params};
+use super::value::{Value, column, params};
 use crate::StoreError;
 use crate::limits::{Rooms, lane};
 
@@ -37,6 +40,10 @@ struct Line<'a> {
     gate: String,
     /// Most rows that can be taken from it.
     most: u32,
+    /// Where it begins: behind that place.
+    begin: Spot,
+    /// Where it ends: before that rank.
+    below: i64,
 }
 
 impl Tx {
@@ -106,28 +113,38 @@ impl Tx {
         free: u32,
         rooms: &mut Rooms<'_>,
     ) -> Result<Vec<i64>> {
-        let lines = self.lines(at, free, rooms).await?;
-        let sql =
-            "SELECT r.job, l.gate FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[]) AS l(host, gate, most)
+        let (begin, began) = self.line_begin(at, rooms);
+        let lines = self.lines(at, free, rooms, begin).await?;
+        let sql = "SELECT r.job, l.gate, r.rank, r.place
+             FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[])
+                AS l(host, gate, most, rank, place, below)
              CROSS JOIN LATERAL (
                 SELECT job, rank, place FROM job_run
                 WHERE class = $1 AND host = l.host AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
+                    AND (rank, place) > (l.rank, l.place) AND rank < l.below
                 ORDER BY rank, place LIMIT l.most FOR UPDATE SKIP LOCKED) AS r
              ORDER BY r.rank, r.place";
-        let values = params![
+        let mut values = params![
             at.class,
             column(lines.iter().map(|line| line.host)),
             column(lines.iter().map(|line| line.gate.as_str())),
             column(lines.iter().map(|line| line.most)),
-        ];
-        let mut runs = Vec::new();
+        ]
+        .to_vec();
+        values.extend(bounds(&lines));
+        let (mut runs, mut last) = (Vec::new(), None);
         for row in self.rows(sql, &values).await? {
             let gate: &str = get(&row, 1)?;
             if runs.len() < free as usize && rooms.has_room(gate) {
                 rooms.add(gate, 1);
                 runs.push(get(&row, 0)?);
+                last = Some((get(&row, 2)?, get(&row, 3)?));
             }
         }
+        if last.is_some() {
+            self.take_runs();
+        }
+        self.heads.looked(at, begin, last, (began, self.runtime.monotonic()));
         Ok(runs)
     }
 
@@ -138,29 +155,51 @@ impl Tx {
         rank: u8,
         rooms: &Rooms<'_>,
     ) -> Result<bool> {
-        let lines = self.lines(at, 1, rooms).await?;
-        let sql = "SELECT 1 FROM unnest($2::TEXT[], $3::TEXT[]) AS l(host, gate)
+        let (begin, began) = self.line_begin(at, rooms);
+        let lines = self.lines(at, 1, rooms, begin).await?;
+        let sql = "SELECT 1 FROM unnest($2::TEXT[], $3::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[])
+                AS l(host, gate, rank, place, below)
              CROSS JOIN LATERAL (
                 SELECT rank FROM job_run
                 WHERE class = $1 AND host = l.host AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
+                    AND (rank, place) > (l.rank, l.place) AND rank < l.below
                 ORDER BY rank, place LIMIT 1) AS r
              WHERE r.rank <= $4 LIMIT 1";
-        let values = params![
+        let mut values = params![
             at.class,
             column(lines.iter().map(|line| line.host)),
             column(lines.iter().map(|line| line.gate.as_str())),
             rank,
-        ];
-        self.exists(sql, &values).await
+        ]
+        .to_vec();
+        values.extend(bounds(&lines));
+        let found = self.exists(sql, &values).await?;
+        self.heads.looked(at, begin, None, (began, self.runtime.monotonic()));
+        Ok(found)
     }
 
-    /// The lines with room.
-    async fn lines<'a>(&self, at: Counter<'a>, free: u32, rooms: &Rooms<'_>) -> Result<Vec<Line<'a>>> {
+    /// Where a look begins, and when it did. Where there are limits, what was passed over is no less to be looked at.
+    fn line_begin(&self, at: Counter<'_>, rooms: &Rooms<'_>) -> (Spot, Duration) {
+        let now = self.runtime.monotonic();
+        (if rooms.are_unlimited() { self.heads.begin(at, now) } else { HEAD }, now)
+    }
+
+    /// The lines with room, from `begin` on; in front of it alone what has a smaller rank.
+    async fn lines<'a>(
+        &self,
+        at: Counter<'a>,
+        free: u32,
+        rooms: &Rooms<'_>,
+        begin: Spot,
+    ) -> Result<Vec<Line<'a>>> {
         let mut lines = Vec::new();
         for host in ["", at.host] {
             for gate in self.gates(at.class, host, rooms).await? {
                 let most = free.min(rooms.left(&gate));
-                lines.push(Line { host, gate, most });
+                if begin.0 > 0 {
+                    lines.push(Line { host, gate: gate.clone(), most, begin: HEAD, below: begin.0 });
+                }
+                lines.push(Line { host, gate, most, begin, below: i64::MAX });
             }
         }
         Ok(lines)
@@ -199,6 +238,15 @@ impl Tx {
         let limits = get::<Option<&str>>(&row, 3)?.map_or_else(|| Ok(Limits::default()), read_limits)?;
         Ok(Some(Taker { host: get(&row, 0)?, is_drained: get(&row, 2)?, limits }))
     }
+}
+
+/// Where lines begin and end: ranks, places, ranks.
+fn bounds(lines: &[Line<'_>]) -> [Value<'static>; 3] {
+    [
+        column(lines.iter().map(|line| line.begin.0)),
+        column(lines.iter().map(|line| line.begin.1)),
+        column(lines.iter().map(|line| line.below)),
+    ]
 }
 
 fn read_limits(json: &str) -> Result<Limits> {

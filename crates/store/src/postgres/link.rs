@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::Result;
 use super::address::Address;
 use super::error::{self, Meaning};
+use super::heads::Heads;
 use super::io::{pause, within};
 use super::open::OpenError;
 use super::options::{PostgresOptions, TRIES_MAX};
@@ -29,6 +30,10 @@ const LOCK_LIMIT: Duration = Duration::from_secs(4);
 const MIGRATE_LIMIT: Duration = Duration::from_secs(1800);
 /// A database that went without a word is given up after this long without an acknowledgement.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Statements that write find their rows by their keys. Their plans are kept: one that was made while a table was small
+/// would read all of it, or hash it, when it has become large, until the database has counted its rows anew.
+const BY_INDEX: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// What a call needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,7 @@ pub(super) struct Link {
     reads: Pool,
     beats: Pool,
     slots: Semaphore,
+    heads: Arc<Heads>,
 }
 
 /// One try of a call.
@@ -78,7 +84,12 @@ impl Link {
             config.options(format!("{} {theirs}", ours.join(" ")).trim());
         }
         let tls = Tls::new(address)?;
-        let pool = |size: usize| {
+        let mut of_writes = config.clone();
+        if !address.pooled {
+            let theirs = config.get_options().unwrap_or_default();
+            of_writes.options(format!("{theirs} {BY_INDEX}"));
+        }
+        let pool = |config: &tokio_postgres::Config, size: usize| {
             let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
             let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
             Pool::builder(manager)
@@ -91,10 +102,11 @@ impl Link {
         };
         Ok(Self {
             pooled: address.pooled,
-            writes: pool(options.connections)?,
-            reads: pool(options.read_connections)?,
-            beats: pool(1)?,
+            writes: pool(&of_writes, options.connections)?,
+            reads: pool(&config, options.read_connections)?,
+            beats: pool(&of_writes, 1)?,
             slots: Semaphore::new(options.queue_max.max(1)),
+            heads: Arc::default(),
             runtime,
             options,
         })
@@ -145,7 +157,8 @@ impl Link {
             Err(error) => return Try::Done(Err(error)),
         };
         let keeps = !self.pooled && mode != Mode::Query;
-        let lent = Lent(Some(Tx::new(client, keeps, self.options.lease_ttl_ms, self.runtime.clone())));
+        let (ttl_ms, runtime) = (self.options.lease_ttl_ms, self.runtime.clone());
+        let lent = Lent(Some(Tx::new(client, keeps, ttl_ms, runtime, self.heads.clone())));
         let begin = self.begin(mode);
         if let Some(begin) = &begin
             && let Err(error) = lent.tx().begin(begin, matches!(mode, Mode::Write | Mode::Beat)).await
@@ -172,6 +185,9 @@ impl Link {
     /// What becomes of a call whose work failed: nothing of it is stored.
     async fn rolled_back<T>(&self, mode: Mode, lent: Lent, error: StoreError) -> Try<T> {
         let failure = lent.tx().failure();
+        if lent.tx().took_runs() {
+            self.heads.forget();
+        }
         // A server that went into another role, or is going down, gets no further call on this connection.
         if failure != Some(Meaning::Away) && lent.tx().roll_back().await {
             lent.give_back();

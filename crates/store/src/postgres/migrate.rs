@@ -23,7 +23,7 @@ pub struct Migration {
 }
 
 /// All of them, the first has number 1.
-pub const MIGRATIONS: [Migration; 3] = [
+pub const MIGRATIONS: [Migration; 4] = [
     Migration {
         file: "0001_start.sql",
         sql: include_str!("../../migrations/postgres/0001_start.sql"),
@@ -39,6 +39,12 @@ pub const MIGRATIONS: [Migration; 3] = [
     Migration {
         file: "0003_nodes.sql",
         sql: include_str!("../../migrations/postgres/0003_nodes.sql"),
+        oldest: 3,
+    },
+    // What it adds is kept by the database itself, whoever writes.
+    Migration {
+        file: "0004_job_state.sql",
+        sql: include_str!("../../migrations/postgres/0004_job_state.sql"),
         oldest: 3,
     },
 ];

@@ -14,6 +14,7 @@ mod alone;
 mod batches;
 mod beside;
 mod checking;
+mod checkpoints;
 mod claims;
 mod configs;
 mod deliveries;
@@ -21,6 +22,7 @@ mod effects;
 mod error;
 mod events;
 mod gather;
+mod heads;
 mod identity;
 mod image_rows;
 mod images;
@@ -32,6 +34,7 @@ mod ledger;
 mod line;
 mod link;
 mod migrate;
+mod moved_sql;
 mod moving;
 mod nodes;
 mod open;
@@ -58,6 +61,7 @@ use longhaul_model::{BoxFuture, Job, NewJob, Runtime, Submitted};
 
 use crate::StoreError;
 pub use checking::check;
+use checkpoints::Saved;
 use gather::{Gather, Waiting};
 use link::{Link, Mode};
 pub use migrate::{MIGRATIONS, Migration};
@@ -75,7 +79,8 @@ pub struct PostgresStore {
     link: Arc<Link>,
     io: io::Io,
     submits: Arc<Gather<NewJob, Submitted>>,
-    ends: Arc<Gather<Settled, Job>>,
+    ends: Arc<Gather<Settled, Option<Job>>>,
+    checkpoints: Arc<Gather<Saved, ()>>,
 }
 
 impl PostgresStore {
@@ -96,8 +101,13 @@ impl PostgresStore {
         let opened = io.wait(async move { open::prepare(&opening).await });
         opened.unwrap_or_else(|| Err(OpenError::Unusable { why: "its threads ended".to_owned() }))?;
         let waiting_max = link.options.queue_max.max(1);
-        let (submits, ends) = (Arc::new(Gather::new(waiting_max)), Arc::new(Gather::new(waiting_max)));
-        Ok(Self { link, io, submits, ends })
+        Ok(Self {
+            link,
+            io,
+            submits: Arc::new(Gather::new(waiting_max)),
+            ends: Arc::new(Gather::new(waiting_max)),
+            checkpoints: Arc::new(Gather::new(waiting_max)),
+        })
     }
 
     /// Writes by `work` in one transaction; answers once it is durable. `work` is begun anew where the transaction lost
@@ -127,8 +137,11 @@ impl PostgresStore {
         let ended = || StoreError::Unavailable("the store's threads ended".to_owned());
         let (reply, answer) = oneshot::channel();
         if gather.add(Waiting { data, reply })? {
-            let (gather, link) = (gather.clone(), self.link.clone());
-            self.io.start_apart(gather::work_off(gather, link, work)).ok_or_else(ended)?;
+            let link = self.link.clone();
+            let run = move |all: Vec<D>| -> BoxFuture<'static, Result<Vec<Result<T>>>> {
+                Box::pin(link::call(link.clone(), Mode::Write, all, work.clone()))
+            };
+            self.io.start_apart(gather::work_off(gather.clone(), run)).ok_or_else(ended)?;
         }
         answer.await.unwrap_or_else(|_| Err(ended()))
     }

@@ -53,12 +53,13 @@ impl Tx {
     async fn oldest(&self, before_ms: i64, limit: u32) -> Result<Vec<Ended>> {
         let sql = "SELECT j.create_ms, j.uuid, j.id, j.account, j.job_name, j.state FROM unnest($1::TEXT[]) AS s(state)
              CROSS JOIN LATERAL (
-                SELECT * FROM job AS j
-                WHERE j.state = s.state AND j.create_ms < $2 AND j.last_op_ms < $2 AND NOT EXISTS (
+                SELECT j.* FROM job_state AS o JOIN job AS j ON j.id = o.job
+                WHERE o.state = s.state AND o.create_ms < $2
+                    AND j.state = s.state AND j.create_ms < $2 AND j.last_op_ms < $2 AND NOT EXISTS (
                     SELECT 1 FROM tag AS t JOIN job AS c ON c.uuid = t.resource_uuid
                     WHERE t.system = 1 AND t.text = $4 || j.uuid
                         AND c.state NOT IN ('Succeeded', 'Canceled', 'Failed'))
-                ORDER BY j.create_ms, j.uuid LIMIT $3 FOR UPDATE OF j SKIP LOCKED) AS j";
+                ORDER BY o.create_ms, o.uuid LIMIT $3 FOR UPDATE OF j SKIP LOCKED) AS j";
         let states = column(FINAL.iter().map(|state| state.name()));
         let mut ended = Vec::new();
         for row in self.rows(sql, &params![states, before_ms, limit, PARENT_TAG]).await? {
@@ -160,7 +161,7 @@ impl Tx {
         }
         self.post("DELETE FROM job_run WHERE place = $1", &params![place]);
         if let Some(target) = target {
-            self.let_next_go(target);
+            self.let_next_go(&[target]);
         }
         Ok(())
     }

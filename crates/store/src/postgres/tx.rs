@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -18,6 +18,7 @@ use tokio_postgres::{Error, Row, Statement};
 
 use super::Result;
 use super::error::{self, Meaning};
+use super::heads::Heads;
 use super::rows;
 use super::value::{Value, column, params};
 use crate::StoreError;
@@ -91,7 +92,9 @@ pub(super) struct Tx {
     prepared: bool,
     pub ttl_ms: i64,
     pub runtime: Arc<dyn Runtime>,
+    pub heads: Arc<Heads>,
     now_ms: AtomicI64,
+    took_runs: AtomicBool,
     posted: Mutex<Vec<Posted>>,
     counts: Mutex<Counts>,
     /// What the first error of a statement meant; after one the transaction can only be rolled back.
@@ -99,13 +102,21 @@ pub(super) struct Tx {
 }
 
 impl Tx {
-    pub(super) fn new(client: Client, prepared: bool, ttl_ms: i64, runtime: Arc<dyn Runtime>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        prepared: bool,
+        ttl_ms: i64,
+        runtime: Arc<dyn Runtime>,
+        heads: Arc<Heads>,
+    ) -> Self {
         Self {
             client,
             prepared,
             ttl_ms,
             runtime,
+            heads,
             now_ms: AtomicI64::new(0),
+            took_runs: AtomicBool::new(false),
             posted: Mutex::default(),
             counts: Mutex::default(),
             failed: Mutex::default(),
@@ -289,6 +300,16 @@ impl Tx {
     /// What the first failed statement meant.
     pub(super) fn failure(&self) -> Option<Meaning> {
         *lock(&self.failed)
+    }
+
+    /// Runs are given to somebody by this transaction.
+    pub(super) fn take_runs(&self) {
+        self.took_runs.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub(super) fn took_runs(&self) -> bool {
+        self.took_runs.load(Ordering::Relaxed)
     }
 
     /// The connection, for its next user or to be closed.

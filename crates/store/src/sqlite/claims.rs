@@ -1,5 +1,6 @@
 //! How claims are given: claimable rows, per class up to the free slots. Which rows go first is in `line`.
 
+use longhaul_model::progress::Progress;
 use longhaul_model::timeline::Actor;
 use longhaul_model::{Claim, Claimed, FreeSlots, Job, NodeId, Pages};
 use rusqlite::Connection;
@@ -116,10 +117,24 @@ impl Tx<'_> {
         if let Some(kind) = kind {
             self.note(from.row, &job, kind, Actor::Node(node), "")?;
         }
-        let checkpoint = if job.token > 1 { self.checkpoint(from.row)? } else { Pages::new() };
+        let (checkpoint, progress) = match job.token {
+            ..=1 => (Pages::new(), None),
+            _ => (self.checkpoint(from.row)?, self.reached(from.row)?),
+        };
         let claim = Claim { job: job.id, node, token: job.token, attempt: job.attempt };
         let taken_over = from.orphaned;
-        Ok(Claimed { claim, job, purpose, taken_over, checkpoint, sealed_data: from.sealed_data })
+        let sealed_data = from.sealed_data;
+        Ok(Claimed { claim, job, purpose, taken_over, checkpoint, progress, sealed_data })
+    }
+
+    /// The newest stored progress. It is for people alone: one that cannot be read keeps no job from being run.
+    fn reached(&self, row: i64) -> Result<Option<Progress>> {
+        let sql = "SELECT percent, stage, bytes_done, bytes_total, rate, eta_s, stalled, at_ms FROM progress
+             WHERE job = ?1";
+        match self.first(sql, [row], |row| rows::progress(row, 0)) {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            reached => reached,
+        }
     }
 
     fn checkpoint(&self, row: i64) -> Result<Pages> {
