@@ -182,11 +182,7 @@ impl Seen {
             "start" if is_newer => drop(self.begun_again.entry(job.to_owned()).or_insert(at)),
             "start" => drop(self.begun.entry(job.to_owned()).or_insert(token)),
             "checkpoint" if is_newer => drop(self.saved_again.entry(job.to_owned()).or_insert(at)),
-            "end" => {
-                if !self.ended.insert(job.to_owned()) {
-                    self.ended_twice.push(job.to_owned());
-                }
-            }
+            "end" if !self.ended.insert(job.to_owned()) => self.ended_twice.push(job.to_owned()),
             _ => {}
         }
     }
