@@ -156,8 +156,11 @@ impl Evidence {
     }
 }
 
+/// Does to a good history what a server must not.
+type Breaks = fn(&mut Evidence);
+
 /// What breaks each rule.
-const BROKEN: [(&str, fn(&mut Evidence)); 33] = [
+const BROKEN: [(&str, Breaks); 33] = [
     (rule::LOST, |seen| seen.jobs.retain(|end| end.uuid != FIRST)),
     (rule::LOST, |seen| seen.end(FIRST).data = json!({"onCancel": "ignore"})),
     (rule::NOBODYS, |seen| drop(seen.wanted.remove(WAITED))),

@@ -173,11 +173,10 @@ impl Load {
             }
             for job in open.iter().flatten() {
                 let uuid = text(&job["uuid"]);
+                let stands = job["state"] == "Suspended" || (job["state"] == "Waiting" && held.remove(&uuid));
                 // What is tried again by itself may have gone on meanwhile.
-                if job["state"] == "Suspended" || (job["state"] == "Waiting" && held.remove(&uuid)) {
-                    if let Told::Unknown(_) = caller.act(Asked::Resume, &uuid) {
-                        held.insert(uuid);
-                    }
+                if stands && matches!(caller.act(Asked::Resume, &uuid), Told::Unknown(_)) {
+                    held.insert(uuid);
                 }
             }
             std::thread::sleep(Duration::from_millis(200));

@@ -52,7 +52,7 @@ fn answered(call: &Call, found: &mut Found) {
 fn stays_away(job: &str, calls: &[&Call], there: Option<&JobEnd>, found: &mut Found) {
     let on_its_way = |call: &&Call| call.asked == Asked::Submit && matches!(call.told, Told::Unknown(_));
     let done = |call: &&Call| call.asked == Asked::Delete && matches!(call.told, Told::Done(_));
-    if there.is_some() && calls.iter().any(|call| done(call)) && !calls.iter().any(|call| on_its_way(call)) {
+    if there.is_some() && calls.iter().any(done) && !calls.iter().any(on_its_way) {
         found.add(rule::DELETED, job, "it is there again");
     }
 }
