@@ -122,8 +122,8 @@ impl Args {
             ));
         }
         let missing = self.parts.iter().find(|part| **part != Part::All && !self.wants(**part))?;
-        let (name, other) =
-            (format!("{missing:?}"), if sqlite { "--store postgres" } else { "--store sqlite" });
+        let name = missing.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned());
+        let other = if sqlite { "--store postgres" } else { "--store sqlite" };
         Some(format!("the part {name} is one of {other}"))
     }
 
