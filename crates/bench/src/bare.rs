@@ -108,10 +108,10 @@ fn transactions(log: &str, database: &str) -> Result<Vec<Vec<Statement>>> {
         let (Some(pid), Some(message)) = (line["pid"].as_u64(), line["message"].as_str()) else { continue };
         let Some((kind, sql)) = message.split_once(": ") else { continue };
         let statement = match kind.split(' ').next() {
-            Some("statement") => (sql.to_owned(), None),
+            Some("statement") => (unlocked(sql), None),
             Some("execute") => {
                 let given = line["detail"].as_str().and_then(|detail| detail.split_once("arameters: "));
-                (sql.to_owned(), Some(given.map_or_else(Vec::new, |(_, text)| parameters(text))))
+                (unlocked(sql), Some(given.map_or_else(Vec::new, |(_, text)| parameters(text))))
             }
             _ => continue,
         };
@@ -137,6 +137,17 @@ fn transactions(log: &str, database: &str) -> Result<Vec<Vec<Statement>>> {
         }
     }
     Ok(committed)
+}
+
+/// Without the locks of a search that passes over what others hold: it would find, and hold, other rows than those that the
+/// recorded statements behind it write.
+fn unlocked(sql: &str) -> String {
+    let mut text = sql.to_owned();
+    while let Some(end) = text.find("SKIP LOCKED") {
+        let Some(begin) = text[..end].rfind("FOR ") else { break };
+        text.replace_range(begin..end + "SKIP LOCKED".len(), "");
+    }
+    text
 }
 
 /// Whether it writes to a table of jobs.
@@ -234,6 +245,12 @@ mod tests {
             "PREPARE p0 AS UPDATE job SET name = $1 WHERE id = $2;\n\
              BEGIN\\; EXECUTE p0('it''s, $2 = 7', NULL)\\; COMMIT;\n"
         );
+    }
+
+    #[test]
+    fn a_search_takes_no_locks() {
+        assert_eq!(unlocked("SELECT 1 FROM job AS j FOR UPDATE OF j SKIP LOCKED"), "SELECT 1 FROM job AS j ");
+        assert_eq!(unlocked("SELECT 1 FROM job FOR UPDATE"), "SELECT 1 FROM job FOR UPDATE");
     }
 
     #[test]
