@@ -127,7 +127,10 @@ impl Home {
 
     /// Removes it, its server being stopped.
     pub async fn remove(self) -> Result<()> {
-        std::fs::remove_dir_all(&self.data).with_context(|| self.data.display().to_string())?;
+        // Where no server was started there is none.
+        if self.data.exists() {
+            std::fs::remove_dir_all(&self.data).with_context(|| self.data.display().to_string())?;
+        }
         match self.database {
             Some(database) => database.remove().await,
             None => Ok(()),
