@@ -144,6 +144,7 @@ impl Tx {
         if last.is_some() {
             self.take_runs();
         }
+        let last = last.filter(|_| rooms.are_unlimited()); // else lanes without room were passed over
         self.heads.looked(at, begin, last, (began, self.runtime.monotonic()));
         Ok(runs)
     }
