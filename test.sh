@@ -7,12 +7,14 @@
 #   ./test.sh --write-floor  the suites, then raises scripts/test-floor.txt to what was counted
 #
 # LONGHAUL_SIM_SEEDS (200) says how many seeds are simulated, LONGHAUL_SIM_POSTGRES_SEEDS (8) how many on PostgreSQL;
-# LONGHAUL_FUZZ_SECONDS (3) for how long each fuzz target runs. The suites of the store run once on each store, those of
-# the API and the simulation again on PostgreSQL, in a shorter form: LONGHAUL_API_POSTGRES_PROFILES=both runs the API's in
-# both reply profiles there. A run in which one of PostgreSQL's is missing fails. Tests that kill processes in rounds read LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in
-# full. LONGHAUL_TEST_CEPH_CONF and LONGHAUL_TEST_POSTGRES name a cluster and a PostgreSQL server (a URL) to use in the
-# place of those that are started for the suites. How much schemathesis asks is said in tests/schemathesis/run.sh. LONGHAUL_DEMO_JOBS
-# (500) is the number of jobs in demos/orphans.sh. Last line: `N passed, N failed`.
+# LONGHAUL_FUZZ_SECONDS (3) for how long each fuzz target runs; LONGHAUL_CHAOS_SECONDS (30; 300 in full) for how long nodes
+# and their database are killed, LONGHAUL_CHAOS_SEED (1) by which plan. The suites of the store run once on each store, those
+# of the API and the simulation again on PostgreSQL, in a shorter form: LONGHAUL_API_POSTGRES_PROFILES=both runs the API's in
+# both reply profiles there. A run in which one of PostgreSQL's is missing fails. Tests that kill processes in rounds read
+# LONGHAUL_KILL_ROUNDS and LONGHAUL_MIGRATION_KILLS; unset, they run in full. LONGHAUL_TEST_CEPH_CONF and
+# LONGHAUL_TEST_POSTGRES name a cluster and a PostgreSQL server (a URL) to use in the place of those that are started for the
+# suites. How much schemathesis asks is said in tests/schemathesis/run.sh. LONGHAUL_DEMO_JOBS (500) is the number of jobs in
+# demos/orphans.sh. Last line: `N passed, N failed`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
