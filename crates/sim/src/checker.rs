@@ -57,6 +57,9 @@ pub struct Evidence {
     /// by their own: after a jump a body may act for a while beside its successor, and only its writes to
     /// the store are refused. So what is said about acts by older claims holds without jumps only.
     pub clock_jumped: bool,
+    /// By how much it was put back, in all, ms. A moment that has come stays one: what became due before the clock was put
+    /// back may start by an earlier time than its own.
+    pub put_back_ms: i64,
     /// Whether every job became final, and every client got through, in the time given.
     pub settled: bool,
     /// What each node holds at the end.

@@ -105,7 +105,7 @@ pub fn simulate(seed: u64, backend: Backend, print: bool, wrap: Option<Wrap>) ->
     scene.world.run(REST, &|| false);
     // A claim on its way holds the free slots for a moment; what leaks stays for ever.
     scene.world.run(REST, &|| scene.cluster.held().iter().all(|(_, held)| *held == Held::default()));
-    let evidence = scene.evidence(chaos.clock_jumped(), settled && !hung);
+    let evidence = scene.evidence(&chaos, settled && !hung);
     let violations = check(&evidence);
     for violation in &violations {
         scene.world.note(WORLD, &format!("VIOLATION {violation}"));
@@ -185,7 +185,7 @@ impl Scene {
         done()
     }
 
-    fn evidence(&self, clock_jumped: bool, settled: bool) -> Evidence {
+    fn evidence(&self, chaos: &Chaos, settled: bool) -> Evidence {
         let ends = jobs(&*self.store)
             .into_iter()
             .map(|job| {
@@ -206,7 +206,8 @@ impl Scene {
             job_limits: self.setup.limits.clone(),
             wall_ms: self.world.wall_ms() - i64::try_from(self.world.now().as_millis()).unwrap_or(0),
             limits: Limits { built_in: limit(SlotClass::BuiltIn), simulator: limit(SlotClass::Simulator) },
-            clock_jumped,
+            clock_jumped: chaos.clock_jumped(),
+            put_back_ms: i64::try_from(chaos.put_back().as_millis()).unwrap_or(i64::MAX),
             settled,
             held: self.cluster.held(),
         }

@@ -20,7 +20,7 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
     let of = |end: &JobEnd| asked.get(&end.job.id).copied().unwrap_or_default();
     let kept: Vec<&JobEnd> = evidence.jobs.iter().filter(|end| !deleted.contains(&end.job.id)).collect();
     for end in &kept {
-        delays(end, of(end), found);
+        delays(end, of(end), evidence.put_back_ms, found);
         holds(end, of(end), found);
         retries(end, of(end), found);
         if !evidence.clock_jumped {
@@ -35,8 +35,8 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
     priorities(&waiting, found);
 }
 
-fn delays(end: &JobEnd, asked: Asked, found: &mut Found) {
-    let Some(not_before_ms) = asked.not_before_ms else { return };
+fn delays(end: &JobEnd, asked: Asked, put_back_ms: i64, found: &mut Found) {
+    let Some(not_before_ms) = asked.not_before_ms.map(|ms| ms - put_back_ms) else { return };
     for row in end.rows.iter().filter(|row| row.kind == K::Started && row.at_ms < not_before_ms) {
         let seen = format!("row {}: {} ms too early", row.seq, not_before_ms - row.at_ms);
         found.add("nothing starts before its moment", end.job.id, seen);
