@@ -22,7 +22,10 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
     for end in &kept {
         delays(end, of(end), evidence.put_back_ms, found);
         holds(end, of(end), found);
-        retries(end, of(end), found);
+        // Of one whose submitter never heard its id, nobody knows what was asked.
+        if asked.contains_key(&end.job.id) {
+            retries(end, of(end), found);
+        }
         if !evidence.clock_jumped {
             deadlines(end, of(end), evidence, found);
         }
@@ -31,7 +34,8 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
         return; // moments of different rows cannot be compared
     }
     limits(evidence, found);
-    let waiting: Vec<Waited> = kept.iter().filter_map(|end| Waited::of(end, of(end), evidence)).collect();
+    let known = kept.iter().filter(|end| asked.contains_key(&end.job.id));
+    let waiting: Vec<Waited> = known.filter_map(|end| Waited::of(end, of(end), evidence)).collect();
     priorities(&waiting, found);
 }
 
