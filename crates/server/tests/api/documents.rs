@@ -101,7 +101,8 @@ fn a_run_in_which_a_suite_of_postgresql_did_not_run_fails() {
     let mut counts: serde_json::Map<_, _> =
         rows.map(|(suite, least)| (suite.to_owned(), serde_json::json!([count(least), 0, 0]))).collect();
     // Both suites have a floor of their own, which may be older than the other's: a run has all cases on both.
-    let conformance = ["longhaul-store::memory", "longhaul-store::postgres"].map(|suite| count(&counts[suite][0].to_string()));
+    let conformance = ["longhaul-store::memory", "longhaul-store::postgres"]
+        .map(|suite| count(&counts[suite][0].to_string()));
     for suite in ["longhaul-store::memory", "longhaul-store::postgres"] {
         counts.insert(suite.to_owned(), serde_json::json!([conformance[0].max(conformance[1]), 0, 0]));
     }

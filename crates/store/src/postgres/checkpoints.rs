@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use longhaul_model::{Claim, JobId, NodeId, Pages};
 
-use super::job_sql::KEEP_NODE;
+use super::job_sql::{KEEP_NODE, with_job};
 use super::rows::{self, get};
 use super::tx::Tx;
 use super::value::{column, params};
@@ -77,16 +77,18 @@ impl Tx {
         for node in all.iter().map(|(claim, _)| claim.node).collect::<BTreeSet<_>>() {
             self.post(KEEP_NODE, &params![node]);
         }
-        let sql =
-            "SELECT j.uuid, j.id, j.token, r.node, n.until_ms FROM job AS j JOIN job_run AS r ON r.job = j.id
-             JOIN node AS n ON n.uuid = r.node WHERE j.uuid = ANY($1::TEXT[])";
+        let sql = with_job(
+            "SELECT j.uuid, j.id, j.token, r.node, {UNTIL} FROM job AS j JOIN job_run AS r ON r.job = j.id
+             WHERE j.uuid = ANY($1::TEXT[])",
+        );
         let mut found = HashMap::new();
-        for row in self.all_locked(sql, &params![column(jobs())]).await? {
+        for row in self.all_locked(&sql, &params![column(jobs())]).await? {
+            let Some(until_ms) = get(&row, 4)? else { continue };
             let holding = Holding {
                 row: get(&row, 1)?,
                 token: rows::count(&row, 2)?,
                 holder: rows::maybe_id(&row, 3)?,
-                until_ms: get(&row, 4)?,
+                until_ms,
             };
             found.insert(rows::id(&row, 0)?, holding);
         }

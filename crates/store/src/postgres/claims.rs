@@ -84,7 +84,6 @@ impl Tx {
     }
 
     pub(super) async fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
-        self.end_expired_leases().await?;
         let taker = self.taker(node).await?.ok_or(StoreError::LeaseLost)?;
         if taker.is_drained {
             return Ok(Vec::new());
@@ -210,7 +209,6 @@ impl Tx {
     /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, nothing is in
     /// the job's way, and nothing that the node could claim goes before it.
     pub(super) async fn may_start_at_once(&self, node: NodeId, job: &Job, of: Queued<'_>) -> Result<bool> {
-        self.end_expired_leases().await?;
         let Some(taker) = self.taker(node).await? else { return Ok(false) };
         if job.terms.host.is_some_and(|wanted| wanted.to_string() != taker.host)
             || taker.is_drained

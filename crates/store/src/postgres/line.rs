@@ -225,19 +225,36 @@ impl Tx {
         Ok(gates)
     }
 
-    /// A node, if its lease lives. It is kept from being removed, and the limits from being others.
+    /// A node, if its lease lives, after the leases that have expired were ended. It is kept from being removed, and the
+    /// limits from being others.
     pub(super) async fn taker(&self, node: NodeId) -> Result<Option<Taker>> {
+        let (taker, some_ended) = self.seen_taker(node).await?;
+        if !some_ended {
+            return Ok(taker); // nearly always, and then one way to the database and back was enough
+        }
+        self.end_expired_leases().await?;
+        Ok(self.seen_taker(node).await?.0)
+    }
+
+    /// The node, if its lease lives, and whether any lease has come to its end.
+    async fn seen_taker(&self, node: NodeId) -> Result<(Option<Taker>, bool)> {
         self.post(KEEP_NODE, &params![node]);
         self.share(Hold::Lanes, "");
         let sql = "SELECT n.host, n.until_ms, EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host),
-                (SELECT value FROM meta WHERE key = 'limits')
-             FROM node AS n WHERE n.uuid = $1";
-        let Some(row) = self.locked(sql, &params![node]).await? else { return Ok(None) };
-        if !self.lives_until(get(&row, 1)?).await? {
-            return Ok(None);
+                (SELECT value FROM meta WHERE key = 'limits'), EXISTS (SELECT 1 FROM node WHERE until_ms <= $2)
+             FROM (SELECT 1) AS one LEFT JOIN node AS n ON n.uuid = $1";
+        let Some(row) = self.locked(sql, &params![node, self.now_ms()]).await? else {
+            return Ok((None, true));
+        };
+        let some_ended = get(&row, 4)?;
+        let (Some(host), Some(until_ms)) = (get(&row, 0)?, get(&row, 1)?) else {
+            return Ok((None, some_ended));
+        };
+        if !self.lives_until(until_ms).await? {
+            return Ok((None, some_ended));
         }
         let limits = get::<Option<&str>>(&row, 3)?.map_or_else(|| Ok(Limits::default()), read_limits)?;
-        Ok(Some(Taker { host: get(&row, 0)?, is_drained: get(&row, 2)?, limits }))
+        Ok((Some(Taker { host, is_drained: get(&row, 2)?, limits }), some_ended))
     }
 }
 

@@ -7,7 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod,
+};
 use longhaul_model::{BoxFuture, Runtime};
 use tokio::sync::Semaphore;
 
@@ -31,9 +33,11 @@ const MIGRATE_LIMIT: Duration = Duration::from_secs(1800);
 /// A database that went without a word is given up after this long without an acknowledgement.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Statements that write find their rows by their keys. Their plans are kept: one that was made while a table was small
-/// would read all of it, or hash it, when it has become large, until the database has counted its rows anew.
-const BY_INDEX: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+/// Statements that write find their rows by their keys. Their plans are kept, or a statement over arrays would be planned
+/// anew each time it is run, which takes longer than most of them do. One that was made while a table was small would read
+/// all of it, or hash it, when it has become large, until the database has counted its rows anew.
+const BY_INDEX: &str = "-c plan_cache_mode=force_generic_plan \
+    -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// What a call needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,8 @@ impl Link {
             let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
             Pool::builder(manager)
                 .max_size(size.max(1))
+                // The one that was used last has its plans, and the database its caches; in turns all would be cold.
+                .queue_mode(QueueMode::Lifo)
                 .runtime(deadpool_postgres::Runtime::Tokio1)
                 .create_timeout(Some(options.connect_limit))
                 .wait_timeout(Some(options.write_limit))

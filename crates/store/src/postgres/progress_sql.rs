@@ -56,7 +56,7 @@ impl Tx {
                 p.stalled, p.at_ms, p.token
              FROM unnest($1::TEXT[], $2::BIGINT[], $3::TEXT[]) AS u(uuid, token, node)
              JOIN job AS j ON j.uuid = u.uuid AND j.token = u.token
-             JOIN job_run AS r ON r.job = j.id AND r.node = u.node
+             JOIN job_run AS r ON r.job = j.id AND r.node IS NOT DISTINCT FROM u.node
              LEFT JOIN progress AS p ON p.job = j.id
              FOR KEY SHARE OF j SKIP LOCKED";
         let values = params![

@@ -146,14 +146,16 @@ impl Tx {
             self.post(KEEP_NODE, &params![node]);
         }
         let sql = with_job(
-            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, n.until_ms FROM job AS j
+            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM job AS j
              JOIN job_body AS b ON b.job = j.id JOIN job_run AS r ON r.job = j.id
-             JOIN node AS n ON n.uuid = r.node WHERE j.uuid = ANY($1::TEXT[])",
+             WHERE j.uuid = ANY($1::TEXT[])",
         );
         let mut found = HashMap::new();
         for row in self.all_locked(&sql, &params![column(jobs())]).await? {
             let stored = stored_of(&row)?;
-            found.insert(stored.job.id, (stored, get(&row, AFTER_JOB + 5)?));
+            if let Some(until_ms) = get(&row, AFTER_JOB + 5)? {
+                found.insert(stored.job.id, (stored, until_ms));
+            }
         }
         Ok(found)
     }
