@@ -3,12 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use longhaul_model::timeline::{Actor, TimelineKind};
 use longhaul_model::{Limits, NewJob, NodeId, Submitted};
 
 use super::claims::ordering_target;
 use super::job_sql::{Fresh, Queued, ready_at_ms};
-use super::moved_sql::Note;
 use super::rows::{self, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -91,9 +89,8 @@ impl Tx {
         let fresh = [Fresh { new, job, ready_at_ms: ready, lane }];
         let stored = self.insert_jobs(&fresh).await?;
         let [Fresh { job, .. }] = fresh;
-        let Some(row) = stored.get(&job.id) else { return self.same_as_before(new).await };
-        if let Some(claim) = claim {
-            self.note(*row, &job, TimelineKind::Started, Actor::Node(claim.node), "");
+        if !stored.contains_key(&job.id) {
+            return self.same_as_before(new).await;
         }
         Ok(Submitted::Created(Box::new(job), claim))
     }
@@ -118,11 +115,6 @@ impl Tx {
         });
         let fresh: Vec<Fresh<'_>> = fresh.collect();
         let stored = self.insert_jobs(&fresh).await?;
-        let notes = started.iter().filter_map(|(_, (job, _))| {
-            let (kind, actor) = (TimelineKind::Started, Actor::Node(node));
-            stored.get(&job.id).map(|row| Note { row: *row, job, kind, actor, detail: "" })
-        });
-        self.note_all(&notes.collect::<Vec<_>>());
         let mut answers = Vec::with_capacity(started.len());
         for (new, (job, claim)) in started {
             answers.push(if stored.contains_key(&job.id) {

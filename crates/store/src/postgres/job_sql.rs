@@ -249,14 +249,29 @@ impl Tx {
                 column(jobs().map(|j| j.deadline_ms().filter(|_| j.state == JobState::Waiting))),
             ],
         );
+        // The start of one that is started in the same commit follows its submission.
+        let started = |job: &Job| job.node.filter(|_| begun(job)).map(Actor::Node);
+        let noted = || {
+            there.iter().flat_map(|(one, row)| {
+                let submitted = (*row, 1_u32, TimelineKind::Submitted, Actor::Account(one.job.account), 0, 0);
+                let job = &one.job;
+                let start = |node| (*row, 2, TimelineKind::Started, node, job.attempt, job.token);
+                std::iter::once(submitted).chain(started(job).map(start))
+            })
+        };
         self.post(
             "INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
-             SELECT job, 1, $1, $2, actor, 0, 0, '' FROM unnest($3::BIGINT[], $4::BYTEA[]) AS u(job, actor)",
+             SELECT job, seq, $1, kind, actor, attempt, token, ''
+             FROM unnest($2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[], $6::BIGINT[], $7::BIGINT[])
+                AS u(job, seq, kind, actor, attempt, token)",
             &params![
                 self.now_ms(),
-                rows::kind_number(TimelineKind::Submitted),
-                rows_of(),
-                column(news().map(|n| rows::actor_bytes(Actor::Account(n.account)))),
+                column(noted().map(|note| note.0)),
+                column(noted().map(|note| note.1)),
+                column(noted().map(|note| rows::kind_number(note.2))),
+                column(noted().map(|note| rows::actor_bytes(note.3))),
+                column(noted().map(|note| note.4)),
+                column(noted().map(|note| note.5)),
             ],
         );
     }
