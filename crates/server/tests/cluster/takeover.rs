@@ -12,8 +12,8 @@ use crate::place::{PATIENCE, Place, setting, until};
 use crate::witness::Witness;
 
 /// From the kill to the first checkpoint of 99 of 100 jobs; the lease and the work before that checkpoint take up to 4 s
-/// of it. A debug build shares two CPUs with others, at its own speed.
-const P99: Duration = Duration::from_millis(if cfg!(debug_assertions) { 6500 } else { 5000 });
+/// of it.
+const P99: Duration = Duration::from_secs(5);
 
 /// The newest token of each job that a node holds, by its uuid, as the store has them.
 fn held(database: &Database, node: &str) -> BTreeMap<String, u64> {
