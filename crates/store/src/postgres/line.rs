@@ -133,7 +133,8 @@ impl Tx {
         .to_vec();
         values.extend(bounds(&lines));
         let (mut runs, mut last) = (Vec::new(), None);
-        for row in self.rows(sql, &values).await? {
+        // Another transaction may have made rows claimable since this one asked for the time: the starts are after that.
+        for row in self.all_locked(sql, &values).await? {
             let gate: &str = get(&row, 1)?;
             if runs.len() < free as usize && rooms.has_room(gate) {
                 rooms.add(gate, 1);
