@@ -3,6 +3,8 @@
 
 #[path = "ceph/asking.rs"]
 mod asking;
+#[path = "ceph/beside.rs"]
+mod beside;
 #[path = "ceph/binding.rs"]
 mod binding;
 #[path = "ceph/cluster.rs"]

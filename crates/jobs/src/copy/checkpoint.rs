@@ -56,6 +56,16 @@ pub struct Header {
     pub filled: bool,
 }
 
+impl Header {
+    /// The bytes of its page.
+    ///
+    /// # Errors
+    /// `Io` when it can't be encoded, which does not happen.
+    pub(super) fn encoded(&self) -> Result<Vec<u8>, DiskError> {
+        serde_json::to_vec(self).map_err(|e| DiskError::io("encode", &self.target, std::io::Error::other(e)))
+    }
+}
+
 /// How far a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkState {
@@ -140,6 +150,11 @@ impl ChunkMap {
         &self.header
     }
 
+    /// Tells of which source it is, where that was not known when it was made.
+    pub(super) fn set_source(&mut self, source: SourceIdentity) {
+        self.header.source = vec![source];
+    }
+
     /// The state of each chunk.
     pub fn states(&self) -> &[ChunkState] {
         &self.states
@@ -215,9 +230,7 @@ impl ChunkMap {
     /// # Errors
     /// `Io` when it can't be encoded, which does not happen.
     pub fn header_page(&self) -> Result<(u32, Vec<u8>), DiskError> {
-        let json = serde_json::to_vec(&self.header)
-            .map_err(|e| DiskError::io("encode", &self.header.target, std::io::Error::other(e)))?;
-        Ok((self.segment * SEGMENT_PAGES, json))
+        Ok((self.segment * SEGMENT_PAGES, self.header.encoded()?))
     }
 
     fn page(&self, index: usize) -> Vec<u8> {

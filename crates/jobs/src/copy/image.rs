@@ -1,11 +1,12 @@
-//! Taking images for a copy and giving them back: the fence against clients of earlier attempts, the lock, the
-//! snapshot that is copied.
+//! Taking images for a copy and giving them back: the fence against clients of earlier attempts, the lock, and which
+//! snapshot it is that is copied. How that is taken: `snapshot`.
 //!
 //! Every address by which a copy is known to a cluster is in the checkpoint, durably, before it opens an image
 //! for writing. The next attempt shuts those out first: whatever an earlier one still has on its way, it is
 //! not written any more, and its lock and its watch fall at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use longhaul_model::resource::CephPool;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::Sink;
 use super::checkpoint::{CLIENTS_PAGE, ChunkMap};
 use super::disk::{DiskRef, Holder, ImageIdentity, SourceIdentity};
 use super::history::{self, History, KeptSnapshot, Snapshots};
+use super::snapshot::{self, Later, Taking};
 use crate::rbd::{Grain, Image, Pool};
 use crate::storage::{DiskError, InUse};
 
@@ -192,7 +194,7 @@ fn taken(image: Image, holder: &Holder) -> Result<Image, DiskError> {
 
 /// A source whose lock is ours: nobody else writes to it.
 pub struct TakenImage {
-    head: Image,
+    head: Arc<Image>,
     snapshot: String,
     bytes: u64,
     kept: Vec<KeptSnapshot>,
@@ -201,16 +203,15 @@ pub struct TakenImage {
 /// A source that was taken, and what of it is copied.
 pub(super) struct Taken {
     pub(super) image: TakenImage,
-    /// It, at our snapshot.
-    pub(super) past: Image,
-    pub(super) identity: ImageIdentity,
+    /// Which it is, and its snapshot, which may still be on its way.
+    pub(super) later: Later,
     /// Its other snapshots that are to be copied, the oldest first.
     pub(super) history: Vec<KeptSnapshot>,
 }
 
 impl TakenImage {
     /// Takes the image and its snapshot; the one of an earlier attempt where `pages` are of it and the image did
-    /// not change since. `to` is where it goes.
+    /// not change since. `to` is where it goes. Of a copy that begins, the snapshot may come later than the image.
     ///
     /// # Errors
     /// As `take`; `SourceChanged`; `BadImage` when the copy would lose its snapshots and that was not asked for.
@@ -222,7 +223,7 @@ impl TakenImage {
         snapshots: Snapshots,
         to: &DiskRef,
     ) -> Result<Taken, DiskError> {
-        let head = take(pool, name, holder)?;
+        let head = Arc::new(take(pool, name, holder)?);
         let kept = history::of(&head)?;
         let history = match (snapshots, to) {
             (Snapshots::Drop, _) => Vec::new(),
@@ -234,32 +235,29 @@ impl TakenImage {
         };
         let snapshot = snapshot_name(holder);
         let (id, bytes, fsid) = (head.id()?, head.size()?, pool.fsid()?);
-        let there =
-            |snapshots: &[crate::rbd::Snapshot]| snapshots.iter().find(|s| s.name == snapshot).cloned();
         let known = match copied_from(pages)? {
             Some(known) if known.image == id && known.fsid == fsid => Some(known.snapshot),
             _ => None,
         };
         let taken = Self { head, snapshot: snapshot.clone(), bytes, kept };
-        let found = there(&taken.head.snapshots()?);
-        let number = match found {
+        let taking = match taken.head.snapshots()?.into_iter().find(|s| s.name == snapshot) {
             // It is the newest, so that what differs since the others can be told.
             Some(old) if known == Some(old.id) && taken.kept.iter().all(|s| s.id < old.id) => {
                 taken.unchanged()?;
-                old.id
+                Taking::There(old.id)
             }
-            old => {
-                if old.is_some() {
-                    taken.head.remove_snapshot(&snapshot)?;
-                }
-                taken.head.snapshot(&snapshot)?;
-                let made = there(&taken.head.snapshots()?);
-                made.ok_or_else(|| DiskError::NotFound(taken.head.path().join(&snapshot)))?.id
+            old if history.is_empty() && begins(pages)? => {
+                Taking::beside(Arc::clone(&taken.head), snapshot, old.is_some())?
             }
+            old => Taking::There(snapshot::make(&taken.head, &snapshot, old.is_some())?),
         };
-        let past = Image::open_read_only(pool, name, Some(&snapshot))?;
-        let identity = ImageIdentity { fsid, image: id, bytes, snapshot: number };
-        Ok(Taken { image: taken, past, identity, history })
+        let identity = ImageIdentity { fsid, image: id, bytes, snapshot: 0 };
+        Ok(Taken { image: taken, later: Later { identity, taking }, history })
+    }
+
+    /// It as it is now, to be read: while the lock is ours that is what the snapshot holds.
+    pub(super) fn head(&self) -> Arc<Image> {
+        Arc::clone(&self.head)
     }
 
     /// Proves that the lock is ours, that nothing was written since the snapshot, and that the others are those that
@@ -296,6 +294,11 @@ impl TakenImage {
         self.head.remove_snapshot(&self.snapshot)?;
         self.head.set_note(HOLDER_NOTE, None)
     }
+}
+
+/// Whether nothing of `pages` counts, so that they name no snapshot.
+fn begins(pages: &BTreeMap<u32, Vec<u8>>) -> Result<bool, DiskError> {
+    Ok(History::from_pages(pages)?.is_none() && ChunkMap::from_pages(pages)?.is_none())
 }
 
 /// The image and snapshot that `pages` are a copy of.

@@ -5,8 +5,8 @@
 //!
 //! Where to go: `BlockDev` is what a kind of disk must do (`raw`, `qcow2`, `rbd`); `source` and `target` open
 //! and create them; `fill` copies, `verify` reads back, both through `chunks`; `checkpoint` and `verified` are what
-//! survives; `run` ties it. An image with snapshots is copied one after the other: `history` lists them, `segments` goes
-//! through them.
+//! survives; `run` ties it. An image is copied from a `snapshot`, which is taken meanwhile. One with snapshots of its own is
+//! copied one after the other: `history` lists them, `segments` goes through them.
 
 pub mod buffer;
 pub mod checkpoint;
@@ -24,6 +24,7 @@ pub mod raw;
 mod rbd;
 pub mod run;
 mod segments;
+mod snapshot;
 pub mod source;
 pub mod target;
 mod verified;

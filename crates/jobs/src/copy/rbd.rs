@@ -1,5 +1,5 @@
-//! RBD images as `BlockDev`: a source as of a snapshot, a target that is filled under its lock and read back
-//! through a second handle, which has no cache, so from the OSDs. Taking and giving back: `image`.
+//! RBD images as `BlockDev`: a source, under its lock or as of a snapshot; a target that is filled under its lock and read
+//! back through a second handle, which has no cache, so from the OSDs. Taking and giving back: `image`.
 
 use std::ops::Range;
 use std::path::Path;
@@ -79,9 +79,9 @@ impl Windows {
     }
 }
 
-/// A snapshot of an image, to be copied; as a whole, or as what changed since an earlier one.
+/// An image, or a snapshot of one, to be copied; as a whole, or as what changed since an earlier one.
 pub(super) struct RbdSource {
-    image: Image,
+    image: Arc<Image>,
     size: u64,
     grain: Grain,
     windows: Windows,
@@ -89,9 +89,10 @@ pub(super) struct RbdSource {
 }
 
 impl RbdSource {
-    /// `image` was opened at a snapshot. With `since`, an earlier one of the same image, it tells what changed; which
-    /// it must not be asked to of a clone: what such an image has lost of its parent's no list of changes tells.
-    pub(super) fn new(image: Image, since: Option<&str>) -> Result<Self, DiskError> {
+    /// `image` was opened at a snapshot, or nobody writes to it: its lock is ours. With `since`, an earlier snapshot of the
+    /// same image, it tells what changed; which it must not be asked to of a clone: what such an image has lost of its
+    /// parent's no list of changes tells.
+    pub(super) fn new(image: Arc<Image>, since: Option<&str>) -> Result<Self, DiskError> {
         let size = image.size()?;
         let grain = if image.has_fast_diff()? { Grain::Object } else { Grain::Exact };
         let changes = since.map(|since| Windows::new(grain, Some(since.to_owned())));

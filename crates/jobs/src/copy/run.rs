@@ -12,6 +12,7 @@ use super::disk::Holder;
 use super::fill::{Work, chunk_range, data_bytes, fill};
 pub use super::history::Snapshots;
 use super::image::Pools;
+use super::snapshot::Begun;
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, segments, source, target, verify};
@@ -121,7 +122,8 @@ pub fn copy_and_hold(
     sink: &dyn Sink,
 ) -> Result<(CopyResult, Source), DiskError> {
     let pools = Pools::open([&spec.source, &spec.target], pages, sink)?;
-    let source = source::open_disk(&spec.source, &pools, &spec.holder, pages, spec.snapshots, &spec.target)?;
+    let mut source =
+        source::open_disk(&spec.source, &pools, &spec.holder, pages, spec.snapshots, &spec.target)?;
     if !source.history.is_empty() {
         return Ok((segments::copy(spec, &pools, &source, pages, control, sink)?, source));
     }
@@ -142,23 +144,26 @@ pub fn copy_and_hold(
     };
     control.check()?;
     let mut target = target::open(&spec.target, &pools, &spec.holder, &source, pages, step)?;
-    if !target.resumed {
-        let mut fresh = emptied(pages);
-        fresh.push(target.map.header_page()?);
-        sink.checkpoint(fresh)?;
-    }
+    let begun = match target.resumed {
+        true => Begun::again(sink),
+        false => Begun::anew(sink, emptied(pages), target.map.header(), source.later.take())?,
+    };
     let none = BTreeMap::new();
     let work = Work {
         source: source.dev.as_ref(),
         target: target.dev.as_ref(),
         control,
-        sink,
+        sink: &begun,
         streams: spec.streams(),
         checkpoint_interval_ms: spec.checkpoint_interval_ms,
         data_bytes: data,
         before: None,
     };
     fill(&work, &mut target.map)?;
+    if let Some(settled) = begun.settle()? {
+        target.map.set_source(settled.clone());
+        source.files = vec![settled];
+    }
     source.check_unchanged()?;
     sink.before_verify();
     let mark = target.mark(&spec.holder)?;

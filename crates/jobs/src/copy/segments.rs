@@ -112,7 +112,8 @@ fn sources(
         flattens |= image.overlap()? > 0;
     }
     let since = |index: usize| index.checked_sub(1).filter(|_| !flattens).map(|before| names[before]);
-    images.into_iter().enumerate().map(|(index, image)| RbdSource::new(image, since(index))).collect()
+    let source = |(index, image)| RbdSource::new(Arc::new(image), since(index));
+    images.into_iter().enumerate().map(source).collect()
 }
 
 /// Both images and what is copied from one to the other.

@@ -22,6 +22,7 @@ use super::image::{Pools, Taken, TakenImage};
 use super::qcow2::{Qcow2, imago_file, open_layer};
 use super::raw::Raw;
 use super::rbd::RbdSource;
+use super::snapshot::Later;
 use crate::storage::chain::{MAX_LAYERS, backing_path};
 use crate::storage::header::{self, Qcow2Header};
 use crate::storage::probe::refuse_unusable;
@@ -31,10 +32,12 @@ use crate::storage::{Access, DiskError, Format, Identity, Root, lock};
 pub struct Source {
     /// The disk.
     pub dev: Box<dyn BlockDev>,
-    /// The files it is made of, the top first; or its image.
+    /// The files it is made of, the top first; or its image, while that is not in `later`.
     pub files: Vec<SourceIdentity>,
     /// The snapshots that are copied with it, the oldest first; only images have some.
     pub history: Vec<KeptSnapshot>,
+    /// An image whose snapshot is still being taken.
+    pub(super) later: Option<Later>,
     held: Vec<(PathBuf, File)>,
     taken: Option<TakenImage>,
 }
@@ -86,11 +89,14 @@ pub(super) fn open_disk(
     match disk {
         DiskRef::File { root, path, format } => open(&Root::open(root)?, path, *format),
         DiskRef::Image { pool, image } => {
-            let Taken { image, past, identity, history } =
+            let Taken { image, later, history } =
                 TakenImage::take(pools.of(pool)?, image, holder, pages, snapshots, to)?;
-            let dev = Box::new(RbdSource::new(past, None)?);
-            let files = vec![SourceIdentity::Image(identity)];
-            Ok(Source { dev, files, history, held: Vec::new(), taken: Some(image) })
+            let dev = Box::new(RbdSource::new(image.head(), None)?);
+            let (files, later) = match later.is_there() {
+                true => (vec![later.settled()?], None),
+                false => (Vec::new(), Some(later)),
+            };
+            Ok(Source { dev, files, history, later, held: Vec::new(), taken: Some(image) })
         }
     }
 }
@@ -117,7 +123,7 @@ pub fn open(root: &Root, relative: &Path, format: Format) -> Result<Source, Disk
     }
     let identity = |(path, file): &(PathBuf, File)| Ok(SourceIdentity::File(Identity::of(file, path)?));
     let files = held.iter().map(identity).collect::<Result<_, DiskError>>()?;
-    Ok(Source { dev, files, history: Vec::new(), held, taken: None })
+    Ok(Source { dev, files, history: Vec::new(), later: None, held, taken: None })
 }
 
 /// Opens one file of the source and keeps writers away from it.

@@ -25,8 +25,8 @@ pub fn conf() -> PathBuf {
     conf
 }
 
-/// A file that each process of a test holds a lock on: shared, but alone while it stops the OSD, since the others
-/// would wait for that in vain.
+/// A file that each process of a test holds a lock on: shared, but alone while it stops the OSD or the monitor, since the
+/// others would wait for that in vain.
 fn turn(conf: &Path) -> &'static File {
     static TURN: OnceLock<File> = OnceLock::new();
     TURN.get_or_init(|| {
@@ -125,12 +125,20 @@ impl Drop for Named {
     }
 }
 
-/// The cluster's one OSD, stopped by a signal until this is dropped: it answers nothing meanwhile.
+/// The cluster's one OSD, or its monitor, stopped by a signal until this is dropped: it answers nothing meanwhile.
 pub struct Stopped(Pid);
 
 impl Stopped {
     pub fn osd() -> Self {
-        let pid = std::fs::read_to_string(file("osd.0.pid")).unwrap();
+        Self::daemon("osd.0.pid")
+    }
+
+    pub fn monitor() -> Self {
+        Self::daemon("mon.a.pid")
+    }
+
+    fn daemon(pid_file: &str) -> Self {
+        let pid = std::fs::read_to_string(file(pid_file)).unwrap();
         let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
         flock(turn(&conf()), FlockOperation::LockExclusive).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
