@@ -1,6 +1,7 @@
 //! The half of a slice that writes: blocks in order, past the page cache where they are whole pages, and what of them
 //! is to count. A slice of several blocks has it on a thread of its own, so that bytes are received and hashed
-//! while others go to the device. When bytes count, and who may write, is the slice's.
+//! while others go to the device; from there they go on to `sums` where the slice has an MD5. When bytes count, and who
+//! may write, is the slice's.
 
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 
 use super::proof::Proof;
 use super::slice::Gate;
+use super::sums::{Sum, Sums, WAITING_BLOCKS};
 use super::{Ranges, START_BYTES, Upload, UploadError};
 use crate::copy::buffer::{ALIGN, AlignedBuf};
 use crate::storage::DiskError;
@@ -17,6 +19,8 @@ use crate::storage::DiskError;
 pub const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks of one slice: one that is filled, one that waits, one that is written.
 const BLOCKS: usize = 3;
+/// The same of a slice whose MD5 is computed beside it: one that is filled, one that is written, and those that wait for it.
+const BLOCKS_TO_SUM: usize = 2 + WAITING_BLOCKS;
 /// Bytes that are compared at a time.
 const COMPARE_BYTES: usize = 64 << 10;
 /// Bytes for which room is made at a time: direct writes into it go side by side.
@@ -127,17 +131,24 @@ impl Writer {
         Ok(())
     }
 
-    fn work(&mut self, work: &Work) -> Result<(), UploadError> {
-        match work {
-            Work::Put(block) => self.put(block),
-            Work::Commit(proof) => self.gate.pass(|| self.upload.commit(&self.gate, proof)),
-        }
+    fn commit(&self, proof: &Proof) -> Result<(), UploadError> {
+        self.gate.pass(|| self.upload.commit(&self.gate, proof))
     }
 }
 
 enum Work {
     Put(Block),
     Commit(Proof),
+    /// Tells the MD5 of all that was put.
+    Sum(Sender<[u8; 16]>),
+}
+
+/// Where a block goes that is written.
+enum Written {
+    /// Back to be filled.
+    Free(Sender<Block>),
+    /// To be computed, and then back.
+    Sum(Sum),
 }
 
 /// The thread of a writer, and the blocks that go to and fro.
@@ -147,6 +158,8 @@ struct Beside {
     /// Blocks that are written.
     free: Receiver<Block>,
     made: usize,
+    /// Whether it also computes the MD5.
+    sums: bool,
     thread: JoinHandle<Result<(), UploadError>>,
 }
 
@@ -154,14 +167,16 @@ struct Beside {
 #[derive(Debug)]
 pub(super) struct Back {
     writer: Writer,
+    /// Where the MD5 is computed of what is written, for a slice that has one.
+    sums: Option<Sums>,
     beside: Option<Beside>,
     /// It ended, or something failed: nothing of this slice counts any more.
     over: bool,
 }
 
 impl Back {
-    pub fn new(writer: Writer) -> Self {
-        Self { writer, beside: None, over: false }
+    pub fn new(writer: Writer, sums: Option<Sums>) -> Self {
+        Self { writer, sums, beside: None, over: false }
     }
 
     /// A block for bytes from `at` on: a new one, or one that was written, for which it may wait.
@@ -170,7 +185,7 @@ impl Back {
     /// Why writing ended.
     pub fn block(&mut self, at: u64) -> Result<Block, UploadError> {
         let freed = match &mut self.beside {
-            Some(beside) if beside.made == BLOCKS => match beside.free.recv() {
+            Some(beside) if beside.made == beside.most() => match beside.free.recv() {
                 Ok(block) => Some(block),
                 Err(_) => return Err(self.why_ended()),
             },
@@ -186,15 +201,35 @@ impl Back {
         Ok(block)
     }
 
-    /// Writes a block; it may be written after this returns. `more` tells that others follow.
+    /// Called before a block is put, of which `more` tells that others follow: from there on a thread writes. Answers
+    /// whether the MD5 is computed there; else it is the caller's.
+    pub fn begin(&mut self, more: bool) -> bool {
+        if self.beside.is_none() && more && !self.over {
+            // An MD5 that the caller began it also ends: should there be no thread now, a later one computes none.
+            self.beside = beside(&self.writer, self.sums.take().as_ref());
+        }
+        self.beside.as_ref().is_some_and(|beside| beside.sums)
+    }
+
+    /// Writes a block; it may be written after this returns.
     ///
     /// # Errors
     /// What became of it or of one before it; then nothing more is taken.
-    pub fn put(&mut self, block: Block, more: bool) -> Result<(), UploadError> {
-        if self.beside.is_none() && more && !self.over {
-            self.beside = beside(&self.writer);
-        }
+    pub fn put(&mut self, block: Block) -> Result<(), UploadError> {
         self.work(Work::Put(block))
+    }
+
+    /// The MD5 of all that was put; `None` where it is the caller's.
+    ///
+    /// # Errors
+    /// As `put`.
+    pub fn sum(&mut self) -> Result<Option<[u8; 16]>, UploadError> {
+        if self.beside.as_ref().is_none_or(|beside| !beside.sums) {
+            return Ok(None);
+        }
+        let (answer, told) = channel();
+        self.work(Work::Sum(answer))?;
+        told.recv().map(Some).map_err(|_| self.why_ended())
     }
 
     /// Lets all that was put before count, in the end.
@@ -223,7 +258,11 @@ impl Back {
         }
         match &self.beside {
             None => {
-                let done = self.writer.work(&work);
+                let done = match work {
+                    Work::Put(block) => self.writer.put(&block),
+                    Work::Commit(proof) => self.writer.commit(&proof),
+                    Work::Sum(_) => Ok(()),
+                };
                 self.over = done.is_err();
                 done
             }
@@ -236,20 +275,37 @@ impl Back {
     }
 }
 
+impl Beside {
+    fn most(&self) -> usize {
+        if self.sums { BLOCKS_TO_SUM } else { BLOCKS }
+    }
+}
+
 /// Starts the thread; without one the slice writes by itself.
-fn beside(writer: &Writer) -> Option<Beside> {
+fn beside(writer: &Writer, sums: Option<&Sums>) -> Option<Beside> {
     let (work, todo) = channel();
     let (done, free) = channel();
+    let sum = sums.and_then(|sums| sums.open(&done));
+    let sums = sum.is_some();
+    let written = sum.map_or(Written::Free(done), Written::Sum);
     let mut writer = writer.clone();
     let run = move || {
         while let Ok(work) = todo.recv() {
-            writer.work(&work)?;
-            if let Work::Put(block) = work {
-                let _ = done.send(block); // a slice that is over needs it no more
+            match (work, &written) {
+                (Work::Put(block), written) => {
+                    writer.put(&block)?;
+                    match written {
+                        Written::Free(done) => drop(done.send(block)), // a slice that is over needs it no more
+                        Written::Sum(sum) => sum.put(block),
+                    }
+                }
+                (Work::Commit(proof), _) => writer.commit(&proof)?,
+                (Work::Sum(answer), Written::Sum(sum)) => sum.end(answer),
+                (Work::Sum(_), Written::Free(_)) => {}
             }
         }
         Ok(())
     };
     let thread = std::thread::Builder::new().name("upload".into()).spawn(run).ok()?;
-    Some(Beside { work, free, made: 1, thread })
+    Some(Beside { work, free, made: 1, sums, thread })
 }

@@ -3,8 +3,8 @@
 //! ends it. All calls here block; make them from a thread that may wait.
 //!
 //! Where to go: `open` is the file and what is known of it; `Upload` begins slices; `Slice` takes bytes, `back`
-//! writes them; `journal` is what survives a crash; `whole` reads everything back at the end; `table` knows the
-//! uploads of this process.
+//! writes them; `sums` computes their MD5 with those of others, in `lanes`; `journal` is what survives a crash; `whole`
+//! reads everything back at the end; `table` knows the uploads of this process.
 //!
 //! What holds: a byte counts only after it was made durable and, where its slice came with a checksum, was
 //! verified; and only in the file that the journal names. Bytes that count are never written again. At most one
@@ -16,10 +16,12 @@ mod digest;
 mod error;
 pub mod intake;
 mod journal;
+mod lanes;
 mod open;
 mod proof;
 mod ranges;
 mod slice;
+mod sums;
 mod table;
 mod twin;
 mod whole;
@@ -51,6 +53,7 @@ use journal::{Journal, Record};
 use open::Opened;
 use proof::Proof;
 use slice::Gate;
+use sums::Sums;
 
 /// What the URL of an image begins with that is uploaded.
 pub const SCHEME: &str = "upload://";
@@ -125,6 +128,7 @@ pub struct Upload {
     /// was to make durable. Taken after a slice's gate, before `state`.
     journal: Mutex<Journal>,
     state: Mutex<State>,
+    sums: Sums,
     seen: watch::Sender<Received>,
 }
 
@@ -206,6 +210,7 @@ impl Upload {
             limits,
             journal: Mutex::new(journal),
             state: Mutex::new(state),
+            sums: Sums::default(),
             seen: watch::Sender::new(seen),
         }))
     }

@@ -136,14 +136,16 @@ impl Upload {
                         Counting::AsFlushed => None,
                         Counting::Whole(checksum) => Some((checksum.clone(), checksum.begin())),
                     };
-                    let back = Back::new(Writer {
+                    let writer = Writer {
                         upload: self.clone(),
                         gate: gate.clone(),
                         known: state.have.clone(),
                         comes_to: if exact || state.size.is_some() { range.end } else { 0 },
                         reserved: range.start,
                         started: range.start,
-                    });
+                    };
+                    let md5 = matches!(checksum, Some((Checksum::Md5(_), _)));
+                    let back = Back::new(writer, md5.then(|| self.sums.clone()));
                     return Ok(Slice {
                         upload: self.clone(),
                         id,
@@ -268,7 +270,7 @@ impl Slice {
         }
         self.put_rest()?;
         if let Some((expected, computing)) = self.checksum.take() {
-            let found = computing.end();
+            let found = self.back.sum()?.map_or_else(|| computing.end(), Checksum::Md5);
             if found != expected {
                 return Err(UploadError::Checksum { expected: expected.hex(), found: found.hex() });
             }
@@ -298,11 +300,12 @@ impl Slice {
     }
 
     fn put(&mut self, block: Block, more: bool) -> Result<(), UploadError> {
+        let summed_there = self.back.begin(more);
         self.hasher.update(block.bytes());
-        if let Some((_, computing)) = &mut self.checksum {
+        if let Some((_, computing)) = self.checksum.as_mut().filter(|_| !summed_there) {
             computing.update(block.bytes());
         }
-        self.back.put(block, more)
+        self.back.put(block)
     }
 
     /// Called when all that came was put.

@@ -28,6 +28,50 @@ fn slices_of_many_blocks_at_odd_offsets_beside_each_other_are_what_was_sent() {
 }
 
 #[test]
+fn the_md5s_of_slices_beside_each_other_are_each_its_own_and_none_waits_for_one_that_stands_still() {
+    let place = Place::new("large-md5s");
+    let (slices, each) = (2 * super::super::lanes::LANES + 1, 2 * BLOCK_BYTES + 77_777);
+    let whole = content((slices + 2) * each);
+    let limits = UploadLimits { open_slices_max: slices + 2, ..UploadLimits::default() };
+    let upload = place.try_open(limits).unwrap();
+    upload.set_size(whole.len() as u64, 0).unwrap();
+    let range = |number: usize| number * each..(number + 1) * each;
+    let begun = |number: usize| {
+        let bytes = &whole[range(number)];
+        let counting = Counting::Whole(md5_of(bytes));
+        let mut slice = upload.begin(slice_of(&range(number), counting)).unwrap();
+        slice.write(&bytes[..BLOCK_BYTES + 1_000]).unwrap();
+        slice
+    };
+    // Two that have begun: one that stands still, and one whose sender goes away.
+    let (mut still, gone) = (begun(slices), begun(slices + 1));
+    std::thread::scope(|scope| {
+        for number in 0..slices {
+            let (upload, whole) = (&upload, &whole);
+            scope.spawn(move || {
+                if number == 3 {
+                    let mut wrong = whole[range(number)].to_vec();
+                    wrong[each / 2] ^= 1;
+                    let counting = Counting::Whole(md5_of(&whole[range(number)]));
+                    let mut slice = upload.begin(slice_of(&range(number), counting)).unwrap();
+                    slice.write(&wrong).unwrap();
+                    let refused = slice.finish();
+                    assert!(matches!(refused, Err(UploadError::Checksum { .. })), "{refused:?}");
+                }
+                send(upload, whole, range(number), true).unwrap();
+            });
+        }
+        scope.spawn(move || drop(gone));
+    });
+    assert_eq!(upload.received().bytes, (slices * each) as u64);
+    still.write(&whole[range(slices)][BLOCK_BYTES + 1_000..]).unwrap();
+    still.finish().unwrap();
+    send(&upload, &whole, range(slices + 1), true).unwrap();
+    assert!(upload.received().is_complete());
+    assert_whole(&place, &upload.complete(&|_| true).unwrap(), &whole);
+}
+
+#[test]
 fn of_a_large_slice_that_breaks_off_or_is_ended_what_was_told_to_count_counts_and_is_right() {
     let place = Place::new("large-broken");
     let whole = content(LEN);
