@@ -148,9 +148,14 @@ impl JobHandler for Migrate {
         if from.pool.is_none() {
             self.desk.refuse_held(&from, &path).await?; // an image is held by our own child, which looks itself
         }
-        let held = held.unchanged(context, &order.source, carried.held.take()).await?;
+        // At once: what occupies an image is asked of a process of its own. Nobody can write to the source until `held` is
+        // dropped.
+        let (held, size) = tokio::join!(
+            held.unchanged(context, &order.source, carried.held.take()),
+            self.desk.occupied(&from, &path),
+        );
+        let (held, size) = (held?, size?);
         let now = Volume { format: Some(format_name(order.format).to_owned()), ..now };
-        let size = self.desk.occupied(&from, &path).await?;
         Ok(self.success(&now, &from.id, &to.id, &path, size, carried, held))
     }
 

@@ -51,11 +51,7 @@ impl Desk {
     }
 
     pub(super) async fn pool_room(&self, pool: &CephPool, needed: u64) -> Result<u64, (u64, Fault)> {
-        let free = self.pool_capacity(pool).await.map_err(|fault| (0, fault))?.available_bytes;
-        if needed > free {
-            return Err((free, from_disk(DiskError::NoSpace { needed, free })));
-        }
-        Ok(free)
+        has_room(self.pool_capacity(pool).await, needed)
     }
 
     /// What is known of an image.
@@ -113,6 +109,18 @@ impl Desk {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Free bytes of a pool that was `seen` so and is to take `needed` more.
+///
+/// # Errors
+/// It could not be seen, or has not enough; with what is free, as far as that is known.
+pub(crate) fn has_room(seen: Result<Capacity, Fault>, needed: u64) -> Result<u64, (u64, Fault)> {
+    let free = seen.map_err(|fault| (0, fault))?.available_bytes;
+    if needed > free {
+        return Err((free, from_disk(DiskError::NoSpace { needed, free })));
+    }
+    Ok(free)
 }
 
 /// Refuses an image whose copy would lose something that was not given up, or could not be guarded. `keeps` says
@@ -175,6 +183,14 @@ pub(super) fn image_name(relative: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pool_has_room_for_what_is_free_and_not_for_a_byte_more() {
+        let seen = || Ok(Capacity { total_bytes: 9, available_bytes: 5 });
+        assert_eq!(has_room(seen(), 5).unwrap(), 5);
+        assert_eq!(has_room(seen(), 6).unwrap_err().0, 5);
+        assert_eq!(has_room(Err(Fault::internal("away")), 0).unwrap_err().0, 0);
+    }
 
     #[test]
     fn an_image_is_named_by_its_path_or_its_bare_name() {

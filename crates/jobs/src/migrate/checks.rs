@@ -15,7 +15,7 @@ use crate::carry::CopySettings;
 use crate::carry::estimate::{self, Speed};
 use crate::copy::run::Snapshots;
 use crate::manage::host::only_host;
-use crate::manage::pool::refuse_unmovable;
+use crate::manage::pool::{has_room, refuse_unmovable};
 use crate::manage::volumes::{format_name, takes_volumes};
 use crate::manage::{Desk, blocking, open_root};
 use crate::storage::{self, DiskError, Layer};
@@ -65,7 +65,18 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     note(format::has_room_for_size(now, becomes, volume.size))?;
     let path = volume.install_path.clone().unwrap_or_default();
     let keeps = to.pool.is_some();
-    let found = source(desk, &from, &path, volume.format.as_deref()).await;
+    // At once: each question about a pool takes a process of its own, and a connection.
+    let room_of_pool = async {
+        match &to.pool {
+            Some(_) => Some(desk.capacity(&to).await),
+            None => None,
+        }
+    };
+    let (found, held, seen) = tokio::join!(
+        source(desk, &from, &path, volume.format.as_deref()),
+        desk.refuse_held(&from, &path),
+        room_of_pool,
+    );
     let mut snapshots = 0;
     let source = match found {
         Ok((layers, facts)) => {
@@ -86,7 +97,7 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
         }
     };
     if source.is_some() {
-        note(desk.refuse_held(&from, &path).await)?;
+        note(held)?;
         note(desk.refuse_backing(&from, &path).await)?;
     }
     // Of a chain, at most what the guest sees is copied; how much the layers hide of each other, nobody knows
@@ -95,7 +106,11 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     let occupied: u64 = layers.iter().map(|layer| layer.actual_bytes).sum();
     let bytes = if layers.len() > 1 { occupied.min(volume.size) } else { occupied };
     let needed = format::needed(becomes, bytes, volume.size);
-    let free = match desk.room(&to, needed).await {
+    let room = match seen {
+        Some(seen) => has_room(seen, needed),
+        None => desk.room(&to, needed).await,
+    };
+    let free = match room {
         Ok(free) => free,
         Err((free, fault)) => {
             note(Err(fault))?;
