@@ -8,7 +8,7 @@ use common::TempDir;
 use futures::executor::block_on;
 use longhaul_model::query::{Filter, Page, Query, Resource, Rows};
 use longhaul_model::timeline::TimelineKind;
-use longhaul_model::{JobId, JobState};
+use longhaul_model::{FreeSlots, JobId, JobState, SlotClass};
 use longhaul_store::conformance::{Bench, Fresh, HandClock};
 use longhaul_store::{SqliteStore, StoreOptions};
 use rusqlite::Connection;
@@ -55,6 +55,7 @@ fn a_job_that_cannot_be_read_is_ended_with_the_reason_and_holds_up_no_other() {
         "UPDATE job SET api_id = 'short' WHERE uuid = ?1",
         "UPDATE job_body SET terms = '{' WHERE job = (SELECT id FROM job WHERE uuid = ?1)",
         "UPDATE job_body SET job_data = x'ff' WHERE job = (SELECT id FROM job WHERE uuid = ?1)",
+        "DELETE FROM job_body WHERE job = (SELECT id FROM job WHERE uuid = ?1)",
     ] {
         let directory = TempDir::new();
         let (bench, ids) = broken(&directory, sql);
@@ -91,4 +92,18 @@ fn what_of_a_job_that_cannot_be_read_is_not_needed_is_cleared_so_that_the_rest_i
         assert!(job.job_result.expect("a result").contains("cannot be read"), "{sql}");
         assert_eq!(listed(&bench).len(), 3);
     }
+}
+
+#[test]
+fn a_place_in_the_queue_without_its_job_holds_up_no_other() {
+    let directory = TempDir::new();
+    let (bench, ids) = broken(&directory, "DELETE FROM job WHERE uuid = ?1");
+    let node = block_on(bench.node());
+    let mut claimed = Vec::new();
+    for _ in 0..3 {
+        let slots = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+        let given = block_on(bench.store.claim(node, &slots)).expect("claimed");
+        claimed.extend(given.into_iter().map(|claimed| claimed.job.id));
+    }
+    assert_eq!(claimed, [ids[1], ids[2]], "the next on its target goes, and the rest");
 }

@@ -116,17 +116,21 @@ impl Tx {
         Ok(given.into_iter().map(|given| given.claimed).collect())
     }
 
-    /// The jobs of runs that are locked, each with its place, locked too: one that is being changed is passed over.
+    /// The jobs of runs that are locked, each with its place, locked too: one that is being changed is passed over. One
+    /// without its body cannot be read; else it would keep its place at the head for ever.
     async fn candidates(&self, runs: Vec<i64>) -> Result<Vec<(i64, Result<Candidate>)>> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
         let sql = with_job(
             "SELECT {JOB}, r.place, j.id, r.orphaned, b.sealed_data FROM unnest($1::BIGINT[]) WITH ORDINALITY AS u(id, nth)
-             JOIN job AS j ON j.id = u.id JOIN job_run AS r ON r.job = j.id JOIN job_body AS b ON b.job = j.id
+             JOIN job AS j ON j.id = u.id JOIN job_run AS r ON r.job = j.id LEFT JOIN job_body AS b ON b.job = j.id
              ORDER BY u.nth FOR UPDATE OF j SKIP LOCKED",
         );
-        let found = self.rows(&sql, &params![column(runs)]).await?;
+        let found = self.rows(&sql, &params![column(runs.iter().copied())]).await?;
+        if found.len() < runs.len() {
+            self.remove_empty_places(&runs).await?;
+        }
         let read = |row: &tokio_postgres::Row| {
             Ok(Candidate {
                 job: rows::job(row)?,

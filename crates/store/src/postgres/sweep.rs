@@ -165,4 +165,21 @@ impl Tx {
         }
         Ok(())
     }
+
+    /// Removes the places of jobs that do not exist: there is nothing to tell of. The next on their targets may start. The
+    /// places are locked.
+    pub(super) async fn remove_empty_places(&self, jobs: &[i64]) -> Result<()> {
+        let sql = "DELETE FROM job_run AS r WHERE r.job = ANY($1::BIGINT[])
+                AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.id = r.job)
+             RETURNING r.target, r.place";
+        for row in self.rows(sql, &params![column(jobs.iter().copied())]).await? {
+            let (target, place): (Option<&str>, i64) = (get(&row, 0)?, get(&row, 1)?);
+            tracing::error!(place, "a place in the queue has no job and is removed");
+            if let Some(target) = target {
+                self.hold(Hold::Target, target).await?;
+                self.let_next_go(&[target]);
+            }
+        }
+        Ok(())
+    }
 }

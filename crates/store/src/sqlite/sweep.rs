@@ -113,9 +113,11 @@ impl Tx<'_> {
             },
         )?;
         let Some((row, account, job_name, state, attempt, token, target)) = found else {
-            // A place without a job: nothing to tell of.
+            // A place without a job: nothing to tell of, but to the next on its target.
+            let sql = "SELECT target FROM job_run WHERE place = ?1 AND target IS NOT NULL";
+            let target: Option<String> = self.first(sql, [place], |row| row.get(0))?;
             self.execute("DELETE FROM job_run WHERE place = ?1", [place])?;
-            return Ok(());
+            return target.map_or(Ok(()), |target| self.let_next_go(&target));
         };
         let detail = format!(
             "the record of this job cannot be read ({why}), so it was ended without being run further; what it left is \
