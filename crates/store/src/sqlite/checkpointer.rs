@@ -82,7 +82,7 @@ fn checkpoint(connection: &Connection, mode: &str, stats: &Counters) -> rusqlite
 /// The thread that moves the log.
 pub(super) struct Checkpointer {
     signal: Arc<Signal>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Checkpointer {
@@ -98,17 +98,17 @@ impl Checkpointer {
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
             .spawn(move || serve(&connection, &shared))?;
-        Ok(Self { signal, thread: Some(thread) })
+        Ok(Self { signal, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn signal(&self) -> Arc<Signal> {
         self.signal.clone()
     }
 
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&self) {
         self.signal.state.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
         self.signal.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
     }

@@ -53,7 +53,7 @@ use tx::Tx;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// A store in one SQLite file. Dropping it finishes what is queued and closes the file.
+/// A store in one SQLite file. Dropping or closing it finishes what is queued and closes the file.
 pub struct SqliteStore {
     runtime: Arc<dyn Runtime>,
     options: StoreOptions,
@@ -124,6 +124,19 @@ impl SqliteStore {
         Self { runtime, options, stats, way: Way::Inline(Mutex::new(core)) }
     }
 
+    /// Ends the store before its owners do: what is queued is done, what comes later is refused as `Unavailable`, all of
+    /// the log is moved into the file, and the log is removed, unless another process has the file open or the disk refuses.
+    /// Blocks until then: for as long as a query under way may take, and the log needs. Nothing is lost without it: the next
+    /// start reads the log.
+    pub fn close(&self) {
+        if let Way::Threads { readers, checkpointer, writer } = &self.way {
+            // The writer last: its connection's end moves the rest of the log into the file.
+            readers.end();
+            checkpointer.end();
+            writer.end();
+        }
+    }
+
     /// What the store has done since it was opened.
     pub fn stats(&self) -> Stats {
         self.stats.read()
@@ -181,11 +194,6 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        if let Way::Threads { readers, checkpointer, writer } = &mut self.way {
-            // The writer last: its connection's end moves the rest of the log into the file.
-            readers.end();
-            checkpointer.end();
-            writer.end();
-        }
+        self.close();
     }
 }

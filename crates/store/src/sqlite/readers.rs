@@ -1,7 +1,7 @@
 //! The readers: a few threads with a connection each, and a time limit on every read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) fn boxed<T: Send + 'static>(
 
 pub(super) struct Readers {
     queue: Arc<Queue<Read>>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Readers {
@@ -50,16 +50,16 @@ impl Readers {
             let thread = std::thread::Builder::new().name("store-reader".to_owned());
             threads.push(thread.spawn(move || serve(&mut connection, &queue, &runtime, limit))?);
         }
-        Ok(Self { queue, threads })
+        Ok(Self { queue, threads: Mutex::new(threads) })
     }
 
     pub(super) fn queue(&self, read: Read) -> Result<()> {
         self.queue.push(read, false)
     }
 
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&self) {
         self.queue.close();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }
     }

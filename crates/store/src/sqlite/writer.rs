@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use futures::channel::oneshot;
@@ -199,7 +199,7 @@ impl From<rusqlite::Error> for Failure {
 /// The thread that writes.
 pub(super) struct Writer {
     queue: Arc<Queue<Box<dyn QueuedWrite>>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -212,16 +212,17 @@ impl Writer {
                 signal.wrote(&core.connection);
             }
         })?;
-        Ok(Self { queue, thread: Some(thread) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn queue(&self, write: Box<dyn QueuedWrite>, first: bool) -> Result<()> {
         self.queue.push(write, first)
     }
 
-    pub(super) fn end(&mut self) {
+    /// Does what is queued, and ends; whoever comes second waits for that too.
+    pub(super) fn end(&self) {
         self.queue.close();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
     }
