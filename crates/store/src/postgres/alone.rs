@@ -3,8 +3,8 @@
 use tokio_postgres::Client;
 
 use super::address;
-use super::error::told;
 use super::io::Io;
+use super::knock::refused;
 use super::open::OpenError;
 use super::tls::Tls;
 
@@ -32,13 +32,9 @@ impl Alone {
         };
         let client = match io.run(connecting).await {
             Some(Ok(client)) => client,
-            Some(Err(error)) => return Err(unusable(&error)),
+            Some(Err(error)) => return Err(refused(&error)),
             None => return Err(OpenError::Unusable { why: "its threads ended".to_owned() }),
         };
         Ok(Self { client, _io: io })
     }
-}
-
-fn unusable(error: &tokio_postgres::Error) -> OpenError {
-    OpenError::Unusable { why: told(error) }
 }

@@ -57,6 +57,9 @@ pub(super) enum Mode {
 pub(super) struct Link {
     pub runtime: Arc<dyn Runtime>,
     pub options: PostgresOptions,
+    /// How a connection that reads is made.
+    pub config: tokio_postgres::Config,
+    pub tls: Tls,
     pooled: bool,
     writes: Pool,
     reads: Pool,
@@ -113,6 +116,8 @@ impl Link {
             beats: pool(&of_writes, 1)?,
             slots: Semaphore::new(options.queue_max.max(1)),
             heads: Arc::default(),
+            config,
+            tls,
             runtime,
             options,
         })

@@ -30,6 +30,7 @@ mod io;
 mod job_sql;
 mod jobs;
 mod keys;
+mod knock;
 mod ledger;
 mod line;
 mod link;
@@ -88,7 +89,8 @@ impl PostgresStore {
     /// `connect_limit`. `runtime` gives chance; time is the database's own.
     ///
     /// # Errors
-    /// `OpenError` says what is wrong with the URL or the database; a store of a newer release is untouched.
+    /// `OpenError` says what is wrong with the URL or the database, and whether it may pass; a store of a newer release
+    /// is untouched.
     pub fn open(
         url: &str,
         runtime: Arc<dyn Runtime>,

@@ -2,7 +2,7 @@
 
 use super::link::{Link, Mode};
 use super::rows::get;
-use super::{Result, migrate};
+use super::{Result, knock, migrate};
 use crate::StoreError;
 
 /// Why the store could not be opened. Nothing was changed.
@@ -22,9 +22,17 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
-    /// The database does not answer, or lets us not in.
+    /// The database is not there, or not ready: it may be a little later.
     #[error(
-        "the store's database can't be used: {why}; check that it runs, and what the URL of the store says"
+        "the store's database can't be reached: {why}; check that it runs, and what the URL of the store says"
+    )]
+    Away {
+        /// What the system or the database says.
+        why: String,
+    },
+    /// The database does not let us in, or not do what a store has to; waiting mends nothing.
+    #[error(
+        "the store's database can't be used: {why}; check what the URL of the store says, and what the database lets its user do"
     )]
     Unusable {
         /// What the system or the database says.
@@ -63,8 +71,16 @@ pub enum OpenError {
     Thread(#[from] std::io::Error),
 }
 
-/// Checks the server and brings the schema up to date.
+impl OpenError {
+    /// Whether the same call may succeed a little later, without anybody's doing.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+}
+
+/// Asks whether the server is there, checks it, and brings the schema up to date.
 pub(super) async fn prepare(link: &Link) -> std::result::Result<(), OpenError> {
+    knock::knock(&link.config, link.tls.clone(), link.options.connect_limit).await?;
     check_server(link).await?;
     migrate::migrate(link).await
 }
@@ -99,13 +115,12 @@ async fn check_server(link: &Link) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
-/// An error of a call as one of an opening.
+/// An error of a call as one of an opening. The server had let us in before.
 pub(super) fn unusable(error: StoreError) -> OpenError {
-    OpenError::Unusable {
-        why: match error {
-            StoreError::Unavailable(why) | StoreError::Corrupt(why) => why,
-            other => other.to_string(),
-        },
+    match error {
+        StoreError::Unavailable(why) => OpenError::Away { why },
+        StoreError::Corrupt(why) => OpenError::Unusable { why },
+        other => OpenError::Unusable { why: other.to_string() },
     }
 }
 
