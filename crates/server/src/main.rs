@@ -62,11 +62,13 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
     stop_asked().await?;
     eprintln!("stopping: attempts save a checkpoint and give their jobs back");
     let app = node.app.clone();
-    node.stop().await;
-    if demo && temporary.is_some() {
-        longhaul_server::demo::discard(&app).await?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let stopped = node.stop().await;
+    let discarded = match temporary {
+        Some(_) if demo => longhaul_server::demo::discard(&app).await,
+        _ => Ok(()),
+    };
+    stopped.close().await;
+    discarded.map(|()| ExitCode::SUCCESS)
 }
 
 /// Ends at SIGTERM, SIGINT, or SIGHUP, which a closed terminal sends.

@@ -21,10 +21,11 @@ use longhaul_jobs::simulator::{Journal, SIMULATE, SIMULATE_ORDERED, SIMULATE_RIG
 use longhaul_jobs::upload::{Intake, UploadSettings};
 use longhaul_model::resource::Account;
 use longhaul_model::{ADMIN, HostId, Runtime};
-use longhaul_store::{Gone, Store, StoreError};
+use longhaul_store::{Gone, SqliteStore, Store, StoreError};
 use longhaul_wire::inventory::{ImageInventory, VolumeInventory};
 use longhaul_wire::{TimeFormat, error, job_data};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
@@ -36,7 +37,7 @@ use crate::images::{CA_FILE_KEY, Tls, Web};
 use crate::ops::tags;
 use crate::room::Rooms;
 use crate::settings::{Settings, check_types};
-use crate::store::{self, Opened};
+use crate::store::{self, Opened, Stopped};
 use crate::uploads::Tokens;
 use crate::waiting::Waiting;
 use crate::{cluster, demo, descriptors, exports, janitor, serve, storage_watch};
@@ -56,7 +57,8 @@ pub struct Node {
     /// Where the first admin password was put, if it was made now.
     pub password_file: Option<std::path::PathBuf>,
     serving: serve::Serving,
-    _data_dir: DataDir,
+    embedded: Option<Arc<SqliteStore>>,
+    data_dir: DataDir,
 }
 
 impl Node {
@@ -90,8 +92,11 @@ impl Node {
         settings.data_dir = std::path::absolute(&settings.data_dir)?;
         data_dir.hold_to(settings.demo)?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
-        let opened = store::open(&settings, &data_dir, &runtime).await?;
-        let Opened { store, shared, host, secret_key, gone } = opened;
+        let (waits, waiting) = watch::channel(false);
+        let Opened { store, embedded, shared, host, secret_key, gone } = tokio::select! {
+            opened = store::open(&settings, &data_dir, &runtime, &waits) => opened?,
+            never = serve::early::answer(&listener, settings.replies, connections_max, waiting) => match never {},
+        };
         let password_file = first_account(admin_password, &data_dir, &*store).await?;
         store.cut_records(cluster::cut(), gone).await?;
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
@@ -146,15 +151,16 @@ impl Node {
             cluster::start(&app);
         }
         let serving = serve::start(app.clone(), listener, connections_max);
-        Ok(Self { address: app.settings.listen, app, password_file, serving, _data_dir: data_dir })
+        Ok(Self { address: app.settings.listen, app, password_file, serving, embedded, data_dir })
     }
 
-    /// Stops listening, lets attempts save a checkpoint and gives their jobs back.
-    pub async fn stop(self) {
+    /// Stops listening, lets attempts save a checkpoint and gives their jobs back. Its store is still to be closed.
+    pub async fn stop(self) -> Stopped {
         self.app.waiting.close();
         self.serving.stop().await;
         self.app.engine.drain(Duration::from_secs(self.app.configs.in_force().drain_s)).await;
         self.app.hooks.stop().await;
+        Stopped { embedded: self.embedded, runtime: self.app.runtime.clone(), data_dir: self.data_dir }
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn run(args: QuickstartArgs) -> Result<ExitCode> {
         );
         let _ = tokio::signal::ctrl_c().await;
     }
-    node.stop().await;
+    node.stop().await.close().await;
     told.map(|()| ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@
     reason = "sockets are the edge: connections are tokio tasks with real timers"
 )]
 
+pub(crate) mod early;
 mod peer;
 mod request_line;
 mod socket;
@@ -70,12 +71,13 @@ pub fn start(app: Arc<App>, listener: TcpListener, connections_max: usize) -> Se
         .fallback(api)
         .with_state(app.clone())
         .merge(uploads::routes(uploads::of_app(app)));
-    Serving { stop, ended: tokio::spawn(accept(router, listener, connections_max, stopped)) }
+    let accepting = async move { accept(router, &listener, connections_max, stopped).await };
+    Serving { stop, ended: tokio::spawn(accepting) }
 }
 
 async fn accept(
     router: Router,
-    listener: TcpListener,
+    listener: &TcpListener,
     connections_max: usize,
     mut stopped: watch::Receiver<bool>,
 ) {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where jobs are kept; `None` is the embedded store.
     pub store: Option<StoreUrl>,
+    /// How long a start waits for the database of the store, s; 0 gives up at once.
+    pub store_wait_s: u64,
     /// The key of secrets at rest, where it is not in the server's directory.
     pub secret_key_file: Option<PathBuf>,
     /// Where other nodes reach this one's API; `None` is where it listens.
@@ -243,6 +245,7 @@ impl Layers {
         Ok(Settings {
             listen,
             store: self.store(demo)?,
+            store_wait_s: self.number("store.waitSeconds", 0, 86_400)?,
             secret_key_file: self.path("secretKeyFile"),
             address: self.address()?,
             data_dir: self.path("dataDir").unwrap_or_else(|| PathBuf::from("./longhaul-data")),

@@ -1,19 +1,30 @@
 //! Which store the settings name, and what a start on it knows: this host, the key of its secrets, and which former
 //! processes are gone.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use longhaul_model::{HostId, Runtime};
+use longhaul_store::postgres::OpenError;
 use longhaul_store::{Gone, Nodes, PostgresOptions, PostgresStore, SqliteStore, Store, StoreOptions};
+use tokio::sync::watch;
 
 use crate::data_dir::DataDir;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreUrl};
+
+mod awaited;
+mod closing;
+
+pub use closing::Stopped;
 
 /// An open store.
 pub struct Opened {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The same, where it is the embedded one: it is closed at the end.
+    pub embedded: Option<Arc<SqliteStore>>,
     /// Whether other nodes may be on it.
     pub shared: bool,
     /// This host.
@@ -27,11 +38,17 @@ pub struct Opened {
 /// Under which name an embedded store knows its host.
 pub(crate) const HOST_KEY: &str = "host";
 
-/// Opens the store.
+/// Opens the store. A database that is not there yet is waited for, as long as the settings say; `waits` becomes true
+/// when that begins.
 ///
 /// # Errors
 /// It does not open, or the host or the key cannot be read: what to do.
-pub async fn open(settings: &Settings, data_dir: &DataDir, runtime: &Arc<dyn Runtime>) -> Result<Opened> {
+pub async fn open(
+    settings: &Settings,
+    data_dir: &DataDir,
+    runtime: &Arc<dyn Runtime>,
+    waits: &watch::Sender<bool>,
+) -> Result<Opened> {
     let fresh = HostId::random(&**runtime);
     let key_file = settings.secret_key_file.as_deref();
     let Some(url) = &settings.store else {
@@ -42,14 +59,55 @@ pub async fn open(settings: &Settings, data_dir: &DataDir, runtime: &Arc<dyn Run
             .map_err(|error| anyhow!("the store: {error}"))?;
         let before = store.kept(HOST_KEY, &fresh.to_string()).await?.parse().ok();
         let host = data_dir.host(before, fresh)?;
-        return Ok(Opened { store: Arc::new(store), shared: false, host, secret_key, gone: Gone::All });
+        let store = Arc::new(store);
+        let embedded = Some(store.clone());
+        return Ok(Opened { store, embedded, shared: false, host, secret_key, gone: Gone::All });
     };
-    let (address, chance) = (url.with_password(), runtime.clone());
-    // It waits for the database.
-    let opened = move || PostgresStore::open(&address, chance, PostgresOptions::default());
-    let opened = tokio::task::spawn_blocking(opened).await.context("the store")?;
-    let store = opened.map_err(|error| anyhow!("the store at {url}: {error}"))?;
+    let store = database(url, settings, runtime, waits).await?;
     let secret_key = data_dir.shared_secret_key(key_file, &store).await?;
     let host = data_dir.host(None, fresh)?;
-    Ok(Opened { store: Arc::new(store), shared: true, host, secret_key, gone: Gone::Host(host) })
+    let gone = Gone::Host(host);
+    Ok(Opened { store: Arc::new(store), embedded: None, shared: true, host, secret_key, gone })
+}
+
+async fn database(
+    url: &StoreUrl,
+    settings: &Settings,
+    runtime: &Arc<dyn Runtime>,
+    waits: &watch::Sender<bool>,
+) -> Result<PostgresStore> {
+    let limit = Duration::from_secs(settings.store_wait_s);
+    let open = async || {
+        let (address, chance) = (url.with_password(), runtime.clone());
+        // It waits for an answer of the database.
+        let opening = move || PostgresStore::open(&address, chance, PostgresOptions::default());
+        tokio::task::spawn_blocking(opening).await.unwrap_or_else(|broke| {
+            let why = format!("its opening broke off: {broke}");
+            Err(OpenError::Unusable { why })
+        })
+    };
+    let say = |error: &OpenError, waited: Duration| {
+        waits.send_replace(true);
+        warn_of_waiting(settings.listen, error, waited, limit);
+    };
+    let began = runtime.monotonic();
+    match awaited::awaited(&**runtime, limit, open, say).await {
+        Ok(store) => {
+            if *waits.borrow() {
+                let waited_s = runtime.monotonic().saturating_sub(began).as_secs();
+                tracing::info!(waited_s, "the store's database is there");
+            }
+            Ok(store)
+        }
+        Err(error) if error.may_pass() => {
+            let limit_s = limit.as_secs();
+            Err(anyhow!("the store at {url}: {error}; waited {limit_s} s for it (store.waitSeconds)"))
+        }
+        Err(error) => Err(anyhow!("the store at {url}: {error}")),
+    }
+}
+
+fn warn_of_waiting(api: SocketAddr, why: &OpenError, waited: Duration, limit: Duration) {
+    let (waited_s, limit_s) = (waited.as_secs(), limit.as_secs());
+    tracing::warn!(%why, waited_s, limit_s, %api, "the node waits for its database and is not ready");
 }

@@ -33,6 +33,8 @@ mod drain;
 mod failover;
 #[path = "cluster/handover.rs"]
 mod handover;
+#[path = "cluster/late.rs"]
+mod late;
 #[path = "cluster/moving.rs"]
 mod moving;
 #[path = "cluster/pause.rs"]

@@ -26,6 +26,8 @@ mod server;
 
 #[path = "kill/cancels.rs"]
 mod cancels;
+#[path = "kill/closing.rs"]
+mod closing;
 #[path = "kill/descriptors.rs"]
 mod descriptors;
 #[path = "kill/disks.rs"]

@@ -41,6 +41,11 @@ pub const SETTINGS: &[Setting] = &[
         "A file that holds the database's password and nothing else, readable by its owner only.",
     ),
     setting(
+        "store.waitSeconds",
+        "60",
+        "How long a node that starts waits for a database that cannot be reached yet, 0 to 86400 seconds; 0 gives up at once. What no waiting mends, as a wrong password, ends the start at once.",
+    ),
+    setting(
         "secretKeyFile",
         "",
         "The key of secrets at rest, 32 bytes; empty is secret.key in dataDir. All nodes of a cluster need the same; another one is refused at start.",
