@@ -231,7 +231,7 @@ fn where_a_transaction_that_is_held_open_makes_looks_slow_no_waiting_job_is_forg
     let began = Instant::now();
     let mut others = 0;
     let patience = slowest * PARTS + Duration::from_secs(10); // another program may slow the last look
-    while !stage.claim().is_some_and(|claim| claim.job == id) {
+    while stage.claim().is_none_or(|claim| claim.job != id) {
         others += 1;
         assert!(began.elapsed() < patience, "forgotten: {:?}, looks of {slowest:?}", began.elapsed());
         std::thread::sleep(Duration::from_millis(2));
