@@ -4,6 +4,7 @@
 
 mod bodies;
 mod clients;
+mod limits;
 mod order;
 mod queue;
 mod timelines;

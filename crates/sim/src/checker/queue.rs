@@ -1,13 +1,13 @@
 //! What was asked of the queue must be kept: no start before its moment, after its deadline or while it is held;
-//! the higher priority first; no more at a time than the limits say; no more retries than were asked for; what
-//! somebody suspended goes on by a resume alone.
+//! the higher priority first; no more retries than were asked for; what somebody suspended goes on by a resume alone.
+//! That the limits hold is in `limits`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_model::timeline::{TimelineKind as K, TimelineRow};
 use longhaul_model::{JobId, JobState};
 
-use super::{Evidence, Found, JobEnd};
+use super::{Evidence, Found, JobEnd, limits};
 use crate::asked::Asked;
 use crate::handlers::kind_of;
 use crate::journal::Act;
@@ -33,7 +33,7 @@ pub(super) fn check(evidence: &Evidence, deleted: &BTreeSet<JobId>, found: &mut 
     if evidence.clock_jumped {
         return; // moments of different rows cannot be compared
     }
-    limits(evidence, found);
+    limits::check(evidence, found);
     let known = kept.iter().filter(|end| asked.contains_key(&end.job.id));
     let waiting: Vec<Waited> = known.filter_map(|end| Waited::of(end, of(end), evidence)).collect();
     priorities(&waiting, found);
@@ -115,39 +115,6 @@ fn deadlines(end: &JobEnd, asked: Asked, evidence: &Evidence, found: &mut Found)
         let since = since.into_iter().find(|row| matches!(row.kind, K::Submitted | K::Rerun));
         if since.is_some_and(|since| row.at_ms < since.at_ms + after_ms) {
             found.add("nothing fails before its deadline", end.job.id, format!("row {}", row.seq));
-        }
-    }
-}
-
-/// Jobs count from their claim until they are suspended or end, at all moments.
-fn limits(evidence: &Evidence, found: &mut Found) {
-    // At one moment, what ends makes room for what begins.
-    let mut changes: Vec<(i64, bool, JobId)> = Vec::new();
-    let mut of = BTreeMap::new();
-    for end in &evidence.jobs {
-        of.insert(end.job.id, evidence.job_limits.on(end.job.account, &end.job.job_name));
-        let mut counted = false;
-        for row in &end.rows {
-            let counts = match row.kind {
-                K::Started | K::Resumed | K::TakenOver => true,
-                K::Suspended | K::Succeeded | K::Failed | K::Canceled => false,
-                _ => continue,
-            };
-            if counts != counted {
-                changes.push((row.at_ms, counts, end.job.id));
-            }
-            counted = counts;
-        }
-    }
-    changes.sort_unstable();
-    let mut running: BTreeMap<_, u32> = BTreeMap::new();
-    for (at_ms, begins, job) in changes {
-        for (limit, most) in of.get(&job).into_iter().flatten() {
-            let count = running.entry(limit.clone()).or_default();
-            *count = if begins { *count + 1 } else { count.saturating_sub(1) };
-            if begins && *count > *most {
-                found.add("limits are not exceeded", job, format!("{count} of {limit:?} at {at_ms}"));
-            }
         }
     }
 }
