@@ -94,10 +94,10 @@ impl EngineConfig {
         }
     }
 
-    /// What the node `id` says of itself to the others.
-    pub fn node(&self, id: NodeId) -> NewNode {
+    /// What the node `id` says of itself to the others, and that its host was told of `joins_before` joins.
+    pub fn node(&self, id: NodeId, joins_before: u64) -> NewNode {
         let Self { host, host_name, address, version, .. } = self.clone();
-        NewNode { id, host, host_name, address, version }
+        NewNode { id, host, host_name, address, version, joins_before }
     }
 
     /// How many jobs of `class` run here at a time.

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::EngineConfig;
 use crate::context::Told;
 use crate::fault::from_store;
-use crate::heartbeat::Lease;
+use crate::heartbeat::{Joined, Lease, join, not_joined};
 use crate::inventory::{Inventory, not_found};
 use crate::progress::Hub;
 use crate::registry::Registry;
@@ -112,10 +112,8 @@ impl Engine {
         registry: Registry,
         config: EngineConfig,
     ) -> Result<Arc<Self>, Fault> {
-        let node = NodeId::random(&*runtime);
-        let sent = runtime.monotonic();
-        let joined = store.join(config.node(node), config.gone).await;
-        let lease = joined.map_err(|e| from_store(e, "the management node"))?;
+        let joined = join(&*store, &*runtime, &config, config.gone).await;
+        let Joined { node, sent, lease } = joined.map_err(not_joined)?;
         let engine = Arc::new(Self {
             slots: Slots::new(&config),
             cancel_deadline_ms: AtomicU64::default(),

@@ -5,15 +5,66 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use longhaul_model::{NodeId, Runtime};
-use longhaul_store::{Gone, StoreError};
+use longhaul_model::{Code, Fault, NodeId, NodeLease, Runtime};
+use longhaul_store::{Gone, Store, StoreError};
 use tokio::sync::watch;
 
+use crate::config::EngineConfig;
 use crate::context::Told;
 use crate::engine::Engine;
+use crate::fault::from_store;
 
 /// So long before its end a lease is no longer relied on.
 pub const SAFETY: Duration = Duration::from_millis(1000);
+
+/// How often a join is sent because another one of its host came before: one of the process that was here before, or one
+/// of this process that it had given up.
+const JOIN_TRIES: u32 = 5;
+
+/// A join that was taken.
+pub(crate) struct Joined {
+    /// Under which id.
+    pub node: NodeId,
+    /// Monotonic, when it was sent.
+    pub sent: Duration,
+    /// What the store answered.
+    pub lease: NodeLease,
+}
+
+/// Joins under a fresh id. One that is given up, and comes to the store all the same, changes nothing behind a later one.
+///
+/// # Errors
+/// The store does not take it.
+pub(crate) async fn join(
+    store: &dyn Store,
+    runtime: &dyn Runtime,
+    config: &EngineConfig,
+    gone: Gone,
+) -> Result<Joined, StoreError> {
+    let mut tries = 0;
+    loop {
+        let joins = store.joins(config.host).await?;
+        let node = NodeId::random(runtime);
+        let sent = runtime.monotonic();
+        tries += 1;
+        match store.join(config.node(node, joins), gone).await {
+            Err(StoreError::Stale) if tries < JOIN_TRIES => {}
+            answer => return Ok(Joined { node, sent, lease: answer? }),
+        }
+    }
+}
+
+/// What an operator is told whose node could not join.
+pub(crate) fn not_joined(error: StoreError) -> Fault {
+    match error {
+        StoreError::Stale => Fault::new(
+            Code::Unavailable,
+            "other processes of this host joined in front of this one each time; see that one alone is started for \
+             its data directory, then start it again",
+        ),
+        other => from_store(other, "the management node"),
+    }
+}
 
 /// What is known of the lease, by the local monotonic clock.
 pub struct Lease {
@@ -84,17 +135,18 @@ impl Engine {
             }
             self.runtime.sleep(Duration::from_millis(20)).await;
         }
-        let fresh = NodeId::random(&*self.runtime);
-        let sent = self.runtime.monotonic();
         // Nothing is proven: another process may have been started under this host by mistake.
-        match self.store.join(self.config.node(fresh), Gone::Unproven).await {
-            Ok(lease) => {
-                self.set_node(fresh);
+        match join(&*self.store, &*self.runtime, &self.config, Gone::Unproven).await {
+            Ok(Joined { node, sent, lease }) => {
+                self.set_node(node);
                 self.lease.confirm(sent);
                 self.heard_drained(lease.drained);
-                tracing::info!(node = %fresh, former = %former, "joined again");
+                tracing::info!(%node, %former, "joined again");
             }
             Err(error) => tracing::warn!(%error, "could not join again yet"),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

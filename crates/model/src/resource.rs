@@ -103,12 +103,14 @@ pub struct NewNode {
     pub address: Option<String>,
     /// The release that it runs.
     pub version: Option<String>,
+    /// How many joins of its host the store had taken when it was asked, before this one was sent.
+    pub joins_before: u64,
 }
 
 impl NewNode {
-    /// A node of that host that tells neither its address nor its release.
+    /// The first node of that host; it tells neither its address nor its release.
     pub fn new(id: NodeId, host: HostId, host_name: &str) -> Self {
-        Self { id, host, host_name: host_name.to_owned(), address: None, version: None }
+        Self { id, host, host_name: host_name.to_owned(), address: None, version: None, joins_before: 0 }
     }
 }
 

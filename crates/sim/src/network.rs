@@ -21,6 +21,9 @@ use crate::executor::{Place, WORLD, World};
 use crate::journal::{Journal, short};
 use crate::rng::Rng;
 
+/// So many joins are late where anything goes wrong, percent.
+const LATE_JOINS_PERCENT: u64 = 30;
+
 /// How bad the network is now; the same for all processes.
 pub struct Weather {
     /// Requests and answers lost, and calls that are slow, each in percent.
@@ -49,8 +52,18 @@ impl Weather {
     }
 
     fn fate(&self) -> Fate {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let percent = u64::from(self.lost_percent.load(Ordering::SeqCst));
+        self.fate_with(percent, percent)
+    }
+
+    /// There are few joins, and a late one must change nothing: where anything goes wrong, many of them are late.
+    fn fate_of_a_join(&self) -> Fate {
+        let percent = u64::from(self.lost_percent.load(Ordering::SeqCst));
+        self.fate_with(percent, if percent == 0 { 0 } else { LATE_JOINS_PERCENT })
+    }
+
+    fn fate_with(&self, percent: u64, late_percent: u64) -> Fate {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let slow = |rng: &mut Rng| match rng.chance(percent) {
             true => Duration::from_millis(rng.between(100, 5000)),
             false => Duration::from_micros(rng.between(50, 3000)),
@@ -60,7 +73,7 @@ impl Weather {
             back: slow(&mut rng),
             request_lost: rng.chance(percent),
             answer_lost: rng.chance(percent),
-            late: rng.chance(percent).then(|| Duration::from_millis(rng.between(1, 6000))),
+            late: rng.chance(late_percent).then(|| Duration::from_millis(rng.between(1, 6000))),
         }
     }
 }
@@ -111,7 +124,19 @@ impl Network {
         T: Send + Debug + 'static,
         F: Future<Output = Result<T, StoreError>> + Send,
     {
-        let fate = self.weather.fate();
+        self.send_as(self.weather.fate(), what, call).await
+    }
+
+    async fn send_as<T, F>(
+        &self,
+        fate: Fate,
+        what: String,
+        call: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + Debug + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
         // A store in the process does at once what it does.
         let late = fate.late.filter(|_| self.way == WORLD);
         self.send_to(Fate { late, ..fate }, what, call).await
@@ -276,9 +301,13 @@ impl Jobs for Network {
 
 #[async_trait]
 impl Nodes for Network {
+    async fn joins(&self, host: HostId) -> Result<u64, StoreError> {
+        self.send("joins".to_owned(), move |store| async move { store.joins(host).await }).await
+    }
     async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease, StoreError> {
         let what = format!("join {} gone={gone:?}", node.id);
-        self.send(what, move |store| async move { store.join(node, gone).await }).await
+        let fate = self.weather.fate_of_a_join();
+        self.send_as(fate, what, move |store| async move { store.join(node, gone).await }).await
     }
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {
         self.send("heartbeat".to_owned(), move |store| async move { store.heartbeat(node).await }).await

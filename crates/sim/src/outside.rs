@@ -67,6 +67,7 @@ delegate! { Outside, Queue {
 }}
 
 delegate! { Outside, Nodes {
+    joins(host: HostId) -> u64;
     join(node: NewNode, gone: Gone) -> NodeLease;
     heartbeat(node: NodeId) -> NodeLease;
     leave(node: NodeId) -> ();

@@ -51,6 +51,7 @@ noticed! {
     a_lost_cancel_is_noticed: KeepingCancels, "what is acknowledged is in the history";
     a_lost_end_is_noticed: KeepingEnds, "every job becomes final";
     a_lease_that_is_not_renewed_is_noticed: Renewing, "no act by an older claim";
+    a_late_join_that_is_taken_is_noticed: Joining, "no act by an older claim";
     a_foreign_request_taken_for_the_same_is_noticed: ComparingRequests, "one uuid is one request";
     a_start_out_of_priority_is_noticed: Priorities, "the higher priority starts first";
     a_start_before_its_moment_is_noticed: Delays, "nothing starts before its moment";

@@ -139,6 +139,7 @@ faulty! {
         fn sweep_jobs(kept: Kept, limit: u32) -> u64;
     }
     Nodes {
+        fn joins(host: HostId) -> u64;
         fn join(node: NewNode, gone: Gone) -> NodeLease;
         fn heartbeat(node: NodeId) -> NodeLease;
         fn leave(node: NodeId) -> ();

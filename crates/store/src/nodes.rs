@@ -1,5 +1,5 @@
 //! The store's promises about management nodes: a family of `crate::traits`. Each has its case in
-//! `conformance::nodes` and `conformance::lease`.
+//! `conformance::nodes`, `conformance::joins` and `conformance::lease`.
 
 use async_trait::async_trait;
 use longhaul_model::resource::NewNode;
@@ -34,11 +34,28 @@ impl Gone {
 /// Most bytes that a node tells the others.
 pub const TOLD_MAX_BYTES: usize = 64 * 1024;
 
+/// Under which name the joins of a host are counted.
+pub(crate) fn joins_key(host: HostId) -> String {
+    format!("joins {host}")
+}
+
 /// Management nodes and their leases.
 #[async_trait]
 pub trait Nodes: Send + Sync {
-    /// Enters a node and gives it its first lease. The leases of nodes that `gone` proves to be so end at once,
-    /// and their claims are released; with `All`, also the grace of a store that was away.
+    /// How many joins of that host were taken, ever; what `NewNode::joins_before` of its next one says.
+    async fn joins(&self, host: HostId) -> Result<u64>;
+
+    /// Enters a node under an id that is new and gives it its first lease. The leases of nodes that `gone` proves to be
+    /// so end at once, and their claims are released; with `All`, also the grace of a store that was away. Nothing that
+    /// a former node held is the new one's: it claims that anew, under a larger token, and what is written by the claim
+    /// of before is refused, also where the former node's id is given once more.
+    ///
+    /// A join is taken only if no other one of its host was since `joins_before` was told. So one that comes late,
+    /// behind a later one of the same process or of the next process there, changes nothing; nor does the same one
+    /// again. Of several that were told the same one is taken.
+    ///
+    /// # Errors
+    /// `Stale`: another one was taken; ask `joins` again.
     async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease>;
 
     /// Renews the lease. If every node's newest heartbeat is older than half a TTL, the store was away:

@@ -130,7 +130,8 @@ fn a_node_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
         SELECT 1 FROM node FOR KEY SHARE; SELECT 1 FROM job FOR UPDATE";
     let _still = schema.hold_open(lock);
     let mut looks = 80; // of a tenth of a second each
-    block_on(second.join(NewNode::new(other, host, "second"), Gone::Unproven)).expect("joined");
+    let beside = NewNode { joins_before: 1, ..NewNode::new(other, host, "second") };
+    block_on(second.join(beside, Gone::Unproven)).expect("joined");
     let slots = [FreeSlots { class: SlotClass::Simulator, free: 10 }];
     loop {
         block_on(second.heartbeat(other)).expect("the lease is renewed");

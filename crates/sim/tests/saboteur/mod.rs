@@ -32,6 +32,8 @@ pub enum Breaks {
     KeepingCancels,
     /// A success is acknowledged and not made.
     KeepingEnds,
+    /// A join is taken however late it comes.
+    Joining,
     /// A heartbeat is answered and renews nothing.
     Renewing,
     /// A second submission of a uuid is the same one, whatever it says.
@@ -210,7 +212,13 @@ impl Queue for Saboteur {
 
 #[async_trait]
 impl Nodes for Saboteur {
-    async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease, StoreError> {
+    async fn joins(&self, host: HostId) -> Result<u64, StoreError> {
+        self.inner.joins(host).await
+    }
+    async fn join(&self, mut node: NewNode, gone: Gone) -> Result<NodeLease, StoreError> {
+        if self.is(&[Breaks::Joining]) {
+            node.joins_before = self.inner.joins(node.host).await?;
+        }
         self.inner.join(node, gone).await
     }
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {

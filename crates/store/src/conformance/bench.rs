@@ -107,9 +107,15 @@ impl Bench {
 
     /// A node of that host with a live lease.
     pub async fn node_joined(&self, host: HostId, gone: Gone) -> NodeId {
-        let node = NodeId::random(&*self.clock);
-        self.store.join(NewNode::new(node, host, "here"), gone).await.expect("joined");
-        node
+        let node = self.next_of(host).await;
+        self.store.join(node.clone(), gone).await.expect("joined");
+        node.id
+    }
+
+    /// The next node of that host, which has not joined yet.
+    pub async fn next_of(&self, host: HostId) -> NewNode {
+        let joins_before = self.store.joins(host).await.expect("told");
+        NewNode { joins_before, ..NewNode::new(NodeId::random(&*self.clock), host, "here") }
     }
 
     /// Claims as `node` whatever can be claimed.

@@ -7,7 +7,8 @@ use longhaul_model::{Claim, Clock, HostId, JobEvent, JobId, JobState, NodeId, Pa
 use super::{Bench, SECOND};
 use crate::{Gone, StoreError};
 
-async fn refuses_everything(t: &Bench, stale: &Claim) {
+/// Nothing that `stale` writes lands.
+pub(super) async fn refuses_everything(t: &Bench, stale: &Claim) {
     let before = t.job(stale.job).await;
     let rows = t.kinds(stale.job).await;
     for event in [JobEvent::Succeed, JobEvent::Fail, JobEvent::Suspend, JobEvent::Stopped] {

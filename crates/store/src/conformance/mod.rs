@@ -16,6 +16,7 @@ pub mod deliveries;
 pub mod identity;
 pub mod image_jobs;
 pub mod images;
+pub mod joins;
 pub mod keys;
 pub mod lease;
 pub mod limits;
@@ -169,6 +170,14 @@ macro_rules! conformance_suite {
             of_many_nodes_at_once_one_gets_a_duty,
             what_nodes_tell_each_other_is_the_newest_word_of_the_living,
             what_is_kept_is_the_first_ever_after,
+        ]);
+        $crate::conformance_family!($open, joins: [
+            a_join_that_comes_late_changes_nothing,
+            a_join_that_came_unseen_is_ended_by_the_next_one_of_its_host,
+            a_join_that_comes_twice_is_taken_once,
+            joins_of_a_host_are_counted_for_ever,
+            of_joins_at_once_that_saw_the_same_one_is_taken,
+            who_joins_again_gets_its_jobs_anew_and_writes_nothing_by_its_claims_of_before,
         ]);
         $crate::conformance_family!($open, apply: [
             success_ends_the_job_and_its_claim,

@@ -1,5 +1,6 @@
 //! Promises of `Nodes` about several nodes: who is proven gone, who is drained, who has a duty, what they tell
-//! each other. Leases are in `lease`.
+//! each other. Which joins count is in `joins`, leases are in
+//! `lease`.
 
 use longhaul_model::query::{Filter, Page, Query, Resource, Rows};
 use longhaul_model::resource::{NewNode, Node};
@@ -75,7 +76,7 @@ pub async fn a_node_reads_back_with_its_address_and_release(t: &Bench) {
     };
     t.store.join(node.clone(), Gone::Unproven).await.unwrap();
     let [found] = listed(t).await.try_into().unwrap();
-    let NewNode { id, host, host_name, address, version } = node;
+    let NewNode { id, host, host_name, address, version, .. } = node;
     let expected = Node {
         id,
         host,
@@ -130,8 +131,9 @@ pub async fn a_drain_outlives_its_node_until_it_is_ended(t: &Bench) {
     let living = t.node_joined(other, Gone::Unproven).await;
     t.store.drain(first, true).await.unwrap();
     t.store.leave(first).await.unwrap();
-    let second = NodeId::random(&*t.clock);
-    let lease = t.store.join(NewNode::new(second, mine, "here"), Gone::Host(mine)).await.unwrap();
+    let node = t.next_of(mine).await;
+    let second = node.id;
+    let lease = t.store.join(node, Gone::Host(mine)).await.unwrap();
     assert!(lease.drained);
     t.submit(t.new_job()).await;
     assert!(t.claim_all(second).await.is_empty());

@@ -1,7 +1,6 @@
 //! Promises about the order of claims beyond first come, first served: priority, delay, host, holding, deadlines.
 //! Limits are in `limits`.
 
-use longhaul_model::resource::NewNode;
 use longhaul_model::terms::PRIORITY_MAX;
 use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{
@@ -25,9 +24,7 @@ impl Bench {
     }
 
     async fn node_of(&self, host: HostId) -> NodeId {
-        let node = NodeId::random(&*self.clock);
-        self.store.join(NewNode::new(node, host, "there"), Gone::Unproven).await.expect("joined");
-        node
+        self.node_joined(host, Gone::Unproven).await
     }
 
     /// Holds it, or lets it go on.

@@ -87,6 +87,8 @@ struct Db {
     /// Who has which duty, or had it last.
     duties: BTreeMap<String, NodeId>,
     kept: BTreeMap<String, String>,
+    /// How many joins of a host were taken.
+    joins: BTreeMap<HostId, u64>,
     accounts: BTreeMap<AccountId, Account>,
     /// Deleted accounts: their ids are never used again, and what they owned belongs to nobody.
     retired: BTreeSet<AccountId>,

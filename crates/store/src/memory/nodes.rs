@@ -12,9 +12,18 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 #[async_trait]
 impl Nodes for MemoryStore {
+    async fn joins(&self, host: HostId) -> Result<u64> {
+        Ok(self.lock().joins.get(&host).copied().unwrap_or(0))
+    }
+
     async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease> {
         let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
         let mut db = self.lock();
+        let joins = db.joins.entry(node.host).or_default();
+        if *joins != node.joins_before {
+            return Err(StoreError::Stale);
+        }
+        *joins += 1;
         let former: Vec<NodeId> =
             db.nodes.values().filter(|m| gone.includes(m.node.host)).map(|m| m.node.id).collect();
         for former in former {
@@ -26,7 +35,7 @@ impl Nodes for MemoryStore {
             Gone::Host(_) | Gone::Unproven => db.leases(now_ms, ttl_ms).grace_after_heartbeat(),
         };
         let until_ms = now_ms.saturating_add(ttl_ms);
-        let NewNode { id, host, host_name, address, version } = node;
+        let NewNode { id, host, host_name, address, version, .. } = node;
         let member = Member {
             node: Node {
                 id,

@@ -4,15 +4,26 @@ use async_trait::async_trait;
 use longhaul_model::resource::NewNode;
 use longhaul_model::{HostId, NodeId, NodeLease};
 
-use super::rows::get;
+use super::rows::{count, get};
 use super::tx::{Hold, Tx};
 use super::value::params;
 use super::{PostgresStore, Result};
-use crate::nodes::TOLD_MAX_BYTES;
+use crate::nodes::{TOLD_MAX_BYTES, joins_key};
 use crate::{Gone, Nodes, StoreError};
 
 #[async_trait]
 impl Nodes for PostgresStore {
+    async fn joins(&self, host: HostId) -> Result<u64> {
+        self.beat(host, |tx, host| {
+            Box::pin(async move {
+                let sql = "SELECT value::BIGINT FROM meta WHERE key = $1";
+                let joins = tx.first(sql, &params![joins_key(*host)]).await?;
+                joins.as_ref().map_or(Ok(0), |row| count(row, 0))
+            })
+        })
+        .await
+    }
+
     async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease> {
         self.beat((node, gone), |tx, (node, gone)| Box::pin(tx.join(node, *gone))).await
     }
@@ -93,6 +104,7 @@ impl Nodes for PostgresStore {
 
 impl Tx {
     async fn join(&self, node: &NewNode, gone: Gone) -> Result<NodeLease> {
+        self.count_join(node).await?;
         self.remove_gone(gone).await?;
         match gone {
             Gone::All => self.set_grace(i64::MIN),
@@ -131,6 +143,20 @@ impl Tx {
             &params![duty, node],
         );
         self.exists("SELECT 1 FROM duty WHERE name = $1 AND node = $2", &params![duty, node]).await
+    }
+
+    /// Counts it, if no other one of its host was counted since the caller asked. Two that meet wait for each other at
+    /// the row of their host; none is made for a caller that was told of more joins than there are.
+    async fn count_join(&self, node: &NewNode) -> Result<()> {
+        let sql = "INSERT INTO meta (key, value)
+                SELECT $1, $3 WHERE $2 = '0' OR EXISTS (SELECT 1 FROM meta WHERE key = $1)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE meta.value = $2";
+        let (before, now) = (node.joins_before, node.joins_before.saturating_add(1));
+        let values = params![joins_key(node.host), before.to_string(), now.to_string()];
+        match self.execute(sql, &values).await? {
+            0 => Err(StoreError::Stale),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the nodes that are proven to be gone.

@@ -5,15 +5,29 @@ use longhaul_model::resource::NewNode;
 use longhaul_model::{HostId, NodeId, NodeLease};
 use rusqlite::params;
 
+use super::rows;
 use super::tx::Tx;
 use super::{Result, SqliteStore};
-use crate::nodes::TOLD_MAX_BYTES;
+use crate::nodes::{TOLD_MAX_BYTES, joins_key};
 use crate::{Gone, Nodes, StoreError};
 
 #[async_trait]
 impl Nodes for SqliteStore {
+    async fn joins(&self, host: HostId) -> Result<u64> {
+        // Behind the joins that are queued, and before everything else, as a join is.
+        self.write_first(move |tx| tx.joins(host)).await
+    }
+
     async fn join(&self, node: NewNode, gone: Gone) -> Result<NodeLease> {
         self.write_first(move |tx| {
+            if tx.joins(node.host)? != node.joins_before {
+                return Err(StoreError::Stale);
+            }
+            let joins = node.joins_before.saturating_add(1).to_string();
+            tx.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+                [joins_key(node.host), joins],
+            )?;
             tx.remove_gone(gone)?;
             match gone {
                 Gone::All => tx.set_grace(i64::MIN)?,
@@ -131,6 +145,11 @@ impl Tx<'_> {
             "SELECT 1 FROM node AS n JOIN drained_host AS d ON d.host = n.host WHERE n.uuid = ?1",
             [node.to_string()],
         )
+    }
+
+    fn joins(&self, host: HostId) -> Result<u64> {
+        let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
+        Ok(self.first(sql, [joins_key(host)], |row| rows::count(row, 0))?.unwrap_or(0))
     }
 
     /// Removes the nodes that are proven to be gone.
