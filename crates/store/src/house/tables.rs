@@ -23,8 +23,9 @@ pub struct Table {
     pub way: Way,
 }
 
-/// What `meta` says of one place alone: which host it is at, and until when an absence is forgiven.
-const NOT_OF_THE_PLACE: &str = "key NOT IN ('host', 'grace_until_ms')";
+/// What `meta` says of one place alone: which host it is at, until when an absence is forgiven, and how many joins of each
+/// host it took (`crate::nodes::joins_key`).
+const NOT_OF_THE_PLACE: &str = "key NOT IN ('host', 'grace_until_ms') AND key NOT LIKE 'joins %'";
 
 /// All tables, those that others refer to first.
 pub const TABLES: [Table; 26] = [
