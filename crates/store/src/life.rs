@@ -85,7 +85,10 @@ pub fn claimed(
     let (event, purpose, kind) = match job.state {
         JobState::Waiting => (Some(JobEvent::Start), ClaimedFor::Start, Some(TimelineKind::Started)),
         JobState::Canceling => (None, ClaimedFor::Undo, None),
-        _ if taken_over => (Some(JobEvent::Resume), ClaimedFor::Resume, Some(TimelineKind::TakenOver)),
+        // One that was suspended since its node went is gone on with like any other that was.
+        JobState::Running if taken_over => {
+            (Some(JobEvent::Resume), ClaimedFor::Resume, Some(TimelineKind::TakenOver))
+        }
         _ => (Some(JobEvent::Resume), ClaimedFor::Resume, Some(TimelineKind::Resumed)),
     };
     let mut after = touched(job, now_ms);

@@ -52,7 +52,7 @@ pub trait Jobs: Send + Sync {
     /// earlier non-final ordered job on its target. A job whose terms name a host is claimable by nodes of
     /// that host alone. A job that is not counted yet waits for room in each of its `Limits`; what waits for
     /// room is passed over. Each gets a larger fencing token; `attempt` grows except for Canceling ones. One timeline row
-    /// each (`Started`, `Resumed` or `TakenOver`; none for Canceling). One that cannot be read is ended, Failed with
+    /// each (`Started`, `Resumed` or, of a Running job, `TakenOver`; none for Canceling). One that cannot be read is ended, Failed with
     /// the reason, and holds up no other. One that has begun comes with its checkpoint and its newest stored progress.
     ///
     /// # Errors

@@ -112,6 +112,7 @@ macro_rules! conformance_suite {
             retries_are_counted_until_a_rerun,
             waiting_jobs_past_their_deadline_are_told,
             a_suspended_job_past_its_deadline_is_claimed,
+            a_job_suspended_after_its_node_died_is_resumed_at_its_deadline,
             a_job_that_could_run_waits_for_a_slot,
             all_that_a_job_waits_for_is_told,
         ]);

@@ -324,6 +324,21 @@ pub async fn a_suspended_job_past_its_deadline_is_claimed(t: &Bench) {
     assert_eq!(t.claim_as(node).await.job, id);
 }
 
+/// Also if its node had died before it was suspended: then it is resumed, since a job that is suspended is nobody's to
+/// be taken over.
+pub async fn a_job_suspended_after_its_node_died_is_resumed_at_its_deadline(t: &Bench) {
+    let other = t.node().await;
+    let id = t.on_terms(Terms { deadline_s: Some(10), ..Terms::default() }).await;
+    let dead = t.node().await;
+    t.claim_as(dead).await;
+    t.store.leave(dead).await.unwrap();
+    assert_eq!(t.hold(id, true).await.unwrap().state, JobState::Suspended);
+    t.advance_while_heartbeating(other, 10 * SECOND).await;
+    let claimed = t.claim_all(other).await.remove(0);
+    assert_eq!((claimed.job.id, claimed.taken_over), (id, true), "what it left is still to be cared for");
+    assert_eq!(t.kinds(id).await.last(), Some(&TimelineKind::Resumed));
+}
+
 /// What nothing holds up waits for a slot, and is told how many go before it.
 pub async fn a_job_that_could_run_waits_for_a_slot(t: &Bench) {
     let (job, _) = t.submit(t.new_job()).await;
