@@ -1,6 +1,8 @@
 //! What opening a store on PostgreSQL says of a database that is not there, and of one that does not let us in: whether
 //! waiting can help is what a starting node goes by. A real server, and one of the test's own that answers anything.
 
+#![allow(clippy::disallowed_methods, reason = "the time limit of a real connection is what is measured")]
+
 #[path = "common/database.rs"]
 mod database;
 
