@@ -266,7 +266,7 @@ fn unknown_flags_settings_and_values_are_refused_with_the_nearest_known() {
     ] {
         let dir = TempDir::new("refused");
         let mut command = server::command(&dir.0);
-        command.args(flags);
+        command.args(flags).env("LONGHAUL_LISTEN", "127.0.0.1:0").env("LONGHAUL_STORE_WAIT_SECONDS", "0");
         let text = refused(command);
         assert!(text.contains(told), "{flags:?}: {text}");
     }
