@@ -262,7 +262,7 @@ fn unknown_flags_settings_and_values_are_refused_with_the_nearest_known() {
         (["--listen", "nowhere"], "an address and a port"),
         (["--store", "mysql://x/y"], "postgres://USER@HOST:PORT/DATABASE"),
         (["--store", "postgres://me:secret@127.0.0.1/y"], "a password on the command line"),
-        (["--store", "postgres://me@127.0.0.1:1/y"], "the database can't be reached"),
+        (["--store", "postgres://me@127.0.0.1:1/y"], "the store's database can't be reached"),
     ] {
         let dir = TempDir::new("refused");
         let mut command = server::command(&dir.0);
