@@ -37,7 +37,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 /// anew each time it is run, which takes longer than most of them do. One that was made while a table was small would read
 /// all of it, or hash it, when it has become large, until the database has counted its rows anew.
 const BY_INDEX: &str = "-c plan_cache_mode=force_generic_plan \
-    -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+    -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// What a call needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
