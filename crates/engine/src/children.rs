@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use longhaul_model::query::{Field, LIMIT_MAX, NEWEST_FIRST, Page, Query, Resource, Rows};
 use longhaul_model::{ApiId, Code, Fault, Job, JobId, Progress};
-use longhaul_store::StoreError;
 use serde_json::Value;
 
 use crate::context::JobContext;
@@ -56,7 +55,9 @@ impl JobContext {
             match self.engine.submit(&self.as_caller(), request).await {
                 Ok(SubmitAnswer::Job(job)) => return Ok(*job),
                 Ok(SubmitAnswer::Plan(_)) => return Err(Fault::internal("asked for a job").into()),
-                Err(fault) if fault.code == Code::Unavailable => self.sleep(self.engine.config.poll).await?,
+                Err(fault) if matches!(fault.code, Code::Unavailable | Code::StoreAway) => {
+                    self.sleep(self.engine.config.poll).await?
+                }
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -69,7 +70,7 @@ impl JobContext {
     pub async fn other_job(&self, id: JobId) -> Result<Option<Job>, Fault> {
         loop {
             match self.engine.store.job(id).await {
-                Err(StoreError::Unavailable(_)) => self.engine.runtime.sleep(self.engine.config.poll).await,
+                Err(error) if error.may_pass() => self.engine.runtime.sleep(self.engine.config.poll).await,
                 other => return other.map_err(|e| from_store(e, &format!("long job[uuid:{id}]"))),
             }
         }

@@ -241,10 +241,10 @@ impl JobContext {
     /// The text of the job's system tags.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, and the lease is lost meanwhile.
     pub async fn system_tags(&self) -> Result<Vec<String>, Fault> {
-        let tags = self.engine.store.tags(&self.job.id.to_string()).await;
-        let tags = tags.map_err(|e| from_store(e, "the tags of the job"))?;
+        let id = self.job.id.to_string();
+        let tags = self.patiently("the tags of the job", || self.engine.store.tags(&id)).await?;
         // Another resource may have the same uuid.
         let own = |tag: &Tag| tag.system && tag.resource_type == Resource::Job.tag_type();
         Ok(tags.into_iter().filter(own).map(|t| t.text).collect())
@@ -258,23 +258,38 @@ impl JobContext {
     /// The open intents of this job, of all its attempts.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, and the lease is lost meanwhile.
     pub async fn intents(&self) -> Result<Vec<Intent>, Fault> {
-        self.engine.store.intents(self.job.id).await.map_err(|e| from_store(e, "the intents of the job"))
+        self.patiently("the intents of the job", || self.engine.store.intents(self.job.id)).await
     }
 
     /// Settles an intent.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, and the lease is lost meanwhile.
     pub async fn settle(&self, id: u64) -> Result<(), Fault> {
-        self.engine.store.settle(id).await.map_err(|e| from_store(e, "an intent of the job"))
+        self.patiently("an intent of the job", || self.engine.store.settle(id)).await
+    }
+
+    /// Asks the store again while it is away or refuses, as long as the lease is not lost. What is asked may be done twice.
+    async fn patiently<T, F>(&self, what: &str, ask: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match ask().await {
+                Err(error) if error.may_pass() && self.lease().await.is_ok() => {
+                    self.engine.runtime.sleep(self.engine.config.poll).await;
+                }
+                answer => return answer.map_err(|e| from_store(e, what)),
+            }
+        }
     }
 
     async fn write_failed(&self, error: StoreError) -> Result<(), Ended> {
         match error {
             StoreError::LeaseLost => Err(Ended::Stopped(Stopped(Stop::LeaseLost))),
-            StoreError::Unavailable(_) => {
+            error if error.may_pass() => {
                 self.engine.runtime.sleep(self.engine.config.poll).await;
                 Ok(())
             }

@@ -8,7 +8,7 @@ use longhaul_model::{Fault, NodeId};
 use longhaul_store::StoreError;
 
 use crate::context::Told;
-use crate::engine::{Engine, tell};
+use crate::engine::{Engine, lock, tell};
 use crate::fault::from_store;
 use crate::inventory::not_found;
 
@@ -58,9 +58,21 @@ impl Engine {
             Err(error) => return Err(from_store(error, &format!("management node[uuid:{node}]"))),
         }
         if node == self.node() {
-            self.heard_drained(drained);
+            // The answer to a heartbeat that was sent before knows nothing of it.
+            let drains = {
+                let mut drains = lock(&self.drains);
+                *drains += 1;
+                *drains
+            };
+            self.heard_drained(drained, drains);
         }
         Ok(())
+    }
+
+    /// How many drains and ends of drains were asked for here: what is heard of the host counts only if it was asked for
+    /// behind the last of them.
+    pub(crate) fn drains(&self) -> u64 {
+        *lock(&self.drains)
     }
 
     /// Whether the host is drained: the node takes no jobs until that is ended.
@@ -68,9 +80,13 @@ impl Engine {
         self.drained.load(Ordering::SeqCst)
     }
 
-    /// Heard from the store. What another node can go on with is handed over; what would have to begin anew, or would
-    /// fail, runs to its end here.
-    pub(crate) fn heard_drained(&self, drained: bool) {
+    /// Heard from the store, which was asked behind `drains` of them. What another node can go on with is handed over;
+    /// what would have to begin anew, or would fail, runs to its end here.
+    pub(crate) fn heard_drained(&self, drained: bool, drains: u64) {
+        let last = lock(&self.drains);
+        if drains != *last {
+            return; // the next heartbeat tells
+        }
         let before = self.drained.swap(drained, Ordering::SeqCst);
         if drained {
             // At each heartbeat: the answer to a claim may still launch one.

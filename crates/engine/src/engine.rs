@@ -20,6 +20,7 @@ use crate::inventory::{Inventory, not_found};
 use crate::progress::Hub;
 use crate::registry::Registry;
 use crate::slots::Slots;
+use crate::troubles::Troubles;
 
 /// Who calls, and where an asynchronous caller wants the answer kept.
 #[derive(Debug, Clone)]
@@ -83,6 +84,8 @@ pub struct Engine {
     expected: Mutex<BTreeMap<JobId, u32>>,
     /// One change of a job's rate at a time.
     pub(crate) throttles: tokio::sync::Mutex<()>,
+    /// What the store does not do at present.
+    pub(crate) troubles: Troubles,
     /// There may be something to claim.
     pub(crate) wake: Notify,
     /// An attempt or a job ended here.
@@ -93,6 +96,8 @@ pub struct Engine {
     pub(crate) draining: AtomicBool,
     /// The host is drained until somebody ends that.
     pub(crate) drained: AtomicBool,
+    /// How often that was asked for or ended here.
+    pub(crate) drains: Mutex<u64>,
     pub(crate) over: AtomicBool,
 }
 
@@ -127,11 +132,13 @@ impl Engine {
             ending: AtomicUsize::new(0),
             expected: Mutex::default(),
             throttles: tokio::sync::Mutex::default(),
+            troubles: Troubles::default(),
             wake: Notify::new(),
             ended: Notify::new(),
             lost_answer: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             drained: AtomicBool::new(lease.drained),
+            drains: Mutex::new(0),
             over: AtomicBool::new(false),
             runtime,
         });
@@ -188,9 +195,24 @@ impl Engine {
         Inventory::new(self.store.clone(), self.runtime.clone()).at(self.config.host)
     }
 
-    /// Whether the node takes and does work now: its lease holds and it does not drain.
+    /// Whether the node takes and does work now: its lease holds, it does not drain, and the store answers.
     pub fn is_ready(&self) -> bool {
-        !self.is_draining() && !self.is_drained() && self.lease.holds(&*self.runtime)
+        self.why_not_ready().is_none()
+    }
+
+    /// Why the node takes no work now; `None` if it does.
+    pub fn why_not_ready(&self) -> Option<String> {
+        if self.is_draining() {
+            return Some("the node stops".to_owned());
+        }
+        if self.is_drained() {
+            return Some("the host of this node is drained; longhaul node undrain ends that".to_owned());
+        }
+        if let Some(why) = self.troubles.why() {
+            return Some(why);
+        }
+        let holds = self.lease.holds(&*self.runtime);
+        (!holds).then(|| "the store has not confirmed the lease of this node in time".to_owned())
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -323,7 +345,8 @@ impl Engine {
             let ended = self.ended.notified();
             match self.store.job(id).await {
                 Ok(Some(job)) if job.state.is_final() => return Ok(Some(job)),
-                Ok(Some(_)) | Err(StoreError::Unavailable(_)) => {}
+                Ok(Some(_)) => {}
+                Err(error) if error.may_pass() => {}
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(from_store(error, "the long job")),
             }

@@ -13,6 +13,7 @@ use crate::config::EngineConfig;
 use crate::context::Told;
 use crate::engine::Engine;
 use crate::fault::from_store;
+use crate::troubles::Asked;
 
 /// So long before its end a lease is no longer relied on.
 pub const SAFETY: Duration = Duration::from_millis(1000);
@@ -108,16 +109,15 @@ impl Engine {
             if self.is_over() {
                 return;
             }
-            let sent = self.runtime.monotonic();
+            let (sent, drains) = (self.runtime.monotonic(), self.drains());
             match self.store.heartbeat(self.node()).await {
                 Ok(lease) => {
+                    self.troubles.answered(Asked::Lease, &*self.runtime);
                     self.lease.confirm(sent);
-                    self.heard_drained(lease.drained);
+                    self.heard_drained(lease.drained, drains);
                 }
                 Err(StoreError::LeaseLost) => self.rejoin().await,
-                Err(error) => {
-                    tracing::warn!(%error, "a heartbeat was not answered; attempts pause before the lease ends")
-                }
+                Err(error) => self.troubles.failed(Asked::Lease, &error, &*self.runtime),
             }
         }
     }
@@ -135,15 +135,17 @@ impl Engine {
             }
             self.runtime.sleep(Duration::from_millis(20)).await;
         }
+        let drains = self.drains();
         // Nothing is proven: another process may have been started under this host by mistake.
         match join(&*self.store, &*self.runtime, &self.config, Gone::Unproven).await {
             Ok(Joined { node, sent, lease }) => {
                 self.set_node(node);
                 self.lease.confirm(sent);
-                self.heard_drained(lease.drained);
+                self.troubles.answered(Asked::Lease, &*self.runtime);
+                self.heard_drained(lease.drained, drains);
                 tracing::info!(%node, %former, "joined again");
             }
-            Err(error) => tracing::warn!(%error, "could not join again yet"),
+            Err(error) => self.troubles.failed(Asked::Lease, &error, &*self.runtime),
         }
     }
 }

@@ -38,6 +38,7 @@ pub mod takeover;
 pub mod terms;
 pub mod throttle;
 pub mod tokio_runtime;
+mod troubles;
 pub mod tuning;
 mod unknown;
 pub mod update;

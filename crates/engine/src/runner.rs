@@ -21,12 +21,16 @@ use crate::engine::{Engine, Running};
 use crate::handler::{Ended, Held, JobHandler, RestartRule, Success};
 use crate::redaction::Redaction;
 use crate::slots::Slot;
+use crate::troubles::Asked;
 use crate::{deadline, result, secrets};
 
+mod away;
 pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
 mod unknown_type;
+
+use away::is_of_store;
 
 /// How often undoing is tried before its failure is the result.
 const UNDO_TRIES: u32 = 3;
@@ -38,7 +42,7 @@ enum Outcome {
     Transition(Box<Transition>),
     /// What is held is let go after the transition is written.
     Succeeded(Box<Transition>, #[expect(dead_code, reason = "held, not read")] Held),
-    GiveBack(&'static str),
+    GiveBack(String),
     /// Somebody else's now.
     Drop,
 }
@@ -164,8 +168,8 @@ impl Engine {
             _ if cut => {
                 let fault = Fault::new(
                     Code::NodeGone,
-                    "the management node that ran this job went away and this job type cannot be continued; \
-                     what it left was undone: rerun it",
+                    "the management node that ran this job went away, or lost its lease, and this job type cannot be \
+                     continued; what it left was undone: rerun it",
                 );
                 self.undo_and_fail(&context, &*handler, fault).await
             }
@@ -185,6 +189,11 @@ impl Engine {
                 Outcome::Succeeded(Box::new(transition), success.held)
             }
             Err(Ended::Stopped(Stopped(stop))) => self.stopped(context, handler, stop).await,
+            Err(Ended::Failed(fault))
+                if is_of_store(&fault) && handler.job_type().restart != RestartRule::Fail =>
+            {
+                self.given_back_for_store(context, handler, &fault).await
+            }
             Err(Ended::Failed(fault)) => match fault.code {
                 Code::StorageAway | Code::StorageFull if handler.job_type().resumable => Outcome::Transition(
                     Box::new(suspended(&fault, SuspendReason::Storage, self.config.code_text)),
@@ -220,7 +229,10 @@ impl Engine {
             }
             (Stop::Cancel, _) => self.undone(context, handler).await,
             (Stop::Drain, Some(Told::Suspend)) => suspended_by_user(),
-            (Stop::Drain, _) => Outcome::GiveBack("the management node drains"),
+            (Stop::Drain, _) if self.is_draining() => {
+                Outcome::GiveBack("the management node stops".to_owned())
+            }
+            (Stop::Drain, _) => Outcome::GiveBack("the host of the management node is drained".to_owned()),
         }
     }
 
@@ -309,7 +321,8 @@ impl Engine {
         handler: &dyn JobHandler,
     ) -> Result<Map<String, Value>, Ended> {
         let mut last = Fault::internal("undoing was not tried");
-        for _ in 0..UNDO_TRIES {
+        let mut tries = 0;
+        while tries < UNDO_TRIES {
             context.lease().await?;
             let undoing = std::pin::pin!(AssertUnwindSafe(handler.undo(context)).catch_unwind());
             match select(undoing, std::pin::pin!(context.lost())).await {
@@ -320,12 +333,13 @@ impl Engine {
                 }
                 Either::Right(((), _)) => return Err(Ended::Stopped(Stopped(Stop::LeaseLost))),
             }
+            tries += u32::from(!is_of_store(&last));
             self.runtime.sleep(self.config.poll).await;
         }
         Err(Ended::Failed(last))
     }
 
-    /// Writes how the attempt ended, again and again while the store is away and the claim may hold. Nothing
+    /// Writes how the attempt ended, again and again while the store is away or refuses and the claim may hold. Nothing
     /// is written while the lease does not hold, since the next heartbeat may find it alive.
     async fn settle(
         &self,
@@ -378,9 +392,15 @@ impl Engine {
                 }
             };
             match written {
-                Ok(()) => return Written::Yes,
+                Ok(()) => {
+                    self.troubles.answered(Asked::Ends, &*self.runtime);
+                    return Written::Yes;
+                }
                 Err(StoreError::LeaseLost) => return Written::No,
-                Err(StoreError::Unavailable(_)) => self.runtime.sleep(self.config.poll).await,
+                Err(error) if error.may_pass() => {
+                    self.troubles.failed(Asked::Ends, &error, &*self.runtime);
+                    self.runtime.sleep(self.config.poll).await;
+                }
                 Err(error) => {
                     tracing::error!(job = %claim.job, %error, "the end of an attempt could not be written");
                     return Written::Refused(error);

@@ -1,6 +1,7 @@
 //! The claim loop: what waits, what a dead node left, what is to be undone, all through the same path. A
 //! claim whose answer was lost is found again and given back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::context::Told;
 use crate::deadline;
 use crate::engine::Engine;
 use crate::slots;
+use crate::troubles::Asked;
 
 /// After a look that found less than there are free slots, the next one is no sooner: each attempt that ends wakes the
 /// loop, and thousands end in a second.
@@ -26,6 +28,9 @@ impl Engine {
         let mut look_at = self.runtime.monotonic();
         let mut ended_at = look_at;
         while !self.is_over() && !self.is_draining() {
+            if self.ending.load(Ordering::Relaxed) == 0 {
+                self.troubles.forget(Asked::Ends);
+            }
             if self.lease.holds(&*self.runtime) {
                 self.look_for_stops().await;
                 if self.runtime.monotonic() >= ended_at {
@@ -65,10 +70,13 @@ impl Engine {
                 return true;
             }
             let claimed = match self.store.claim(self.node(), &free).await {
-                Ok(claimed) => claimed,
+                Ok(claimed) => {
+                    self.troubles.answered(Asked::Claims, &*self.runtime);
+                    claimed
+                }
                 Err(StoreError::LeaseLost) => return false, // the next heartbeat sees it too and joins again
                 Err(error) => {
-                    tracing::warn!(%error, "no jobs could be claimed; tried again soon");
+                    self.troubles.failed(Asked::Claims, &error, &*self.runtime);
                     self.lost_answer.store(true, Ordering::SeqCst);
                     return false;
                 }
@@ -92,27 +100,31 @@ impl Engine {
     /// Tells attempts here what was asked for on any node.
     async fn look_for_stops(&self) {
         if self.attempts_here() == 0 {
-            return;
+            return self.troubles.forget(Asked::Stops);
         }
-        let canceling: Vec<Claim> = match self.store.canceling(self.node()).await {
-            Ok(claims) => claims,
-            Err(error) => return tracing::warn!(%error, "could not look for cancels; tried again soon"),
-        };
-        canceling.iter().for_each(|claim| self.tell_stop(claim.job, claim.token, Told::Cancel));
-        match self.store.held(self.node()).await {
-            Ok(claims) => claims.iter().for_each(|claim| {
-                if canceling.contains(claim) {
-                    self.drop_body(claim.job, claim.token);
-                } else {
-                    self.tell_stop(claim.job, claim.token, Told::Suspend);
-                }
-            }),
-            Err(error) => tracing::warn!(%error, "could not look for suspensions; tried again soon"),
+        match self.tell_stops().await {
+            Ok(()) => self.troubles.answered(Asked::Stops, &*self.runtime),
+            Err(error) => self.troubles.failed(Asked::Stops, &error, &*self.runtime),
         }
     }
 
-    /// Claims that the store knows and nobody here runs are released.
+    async fn tell_stops(&self) -> Result<(), StoreError> {
+        let canceling: Vec<Claim> = self.store.canceling(self.node()).await?;
+        canceling.iter().for_each(|claim| self.tell_stop(claim.job, claim.token, Told::Cancel));
+        for claim in self.store.held(self.node()).await? {
+            if canceling.contains(&claim) {
+                self.drop_body(claim.job, claim.token);
+            } else {
+                self.tell_stop(claim.job, claim.token, Told::Suspend);
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims that the store knows and nobody here runs are released. What ran here when it was asked is none of them: it
+    /// may have ended since, and thousands do in the time of one look.
     async fn give_back_unknown_claims(&self) {
+        let ran: HashSet<Claim> = self.attempts().values().map(|running| running.claim).collect();
         let claims = match self.store.claims(self.node()).await {
             Ok(claims) => claims,
             Err(_) => {
@@ -120,7 +132,7 @@ impl Engine {
                 return;
             }
         };
-        for claim in claims {
+        for claim in claims.into_iter().filter(|claim| !ran.contains(claim)) {
             let awaited = self.expects_claim(claim.job);
             let running = self.attempts().get(&claim.job).is_some_and(|r| r.claim.token >= claim.token);
             if running {
@@ -130,8 +142,9 @@ impl Engine {
                 self.lost_answer.store(true, Ordering::SeqCst);
                 continue;
             }
-            if self.store.release(&claim, "the answer to its claim was lost").await.is_err() {
-                self.lost_answer.store(true, Ordering::SeqCst);
+            match self.store.release(&claim, "the answer to its claim was lost").await {
+                Ok(()) | Err(StoreError::LeaseLost) => {} // ours no more, or the next heartbeat tells
+                Err(_) => self.lost_answer.store(true, Ordering::SeqCst),
             }
         }
     }

@@ -23,8 +23,12 @@ pub enum Code {
     OperationFailed,
     /// An argument is wrong, or the state does not allow the call.
     InvalidArgument,
-    /// Not ready, or the store did not take it; may be sent again.
+    /// Not ready; may be sent again.
     Unavailable,
+    /// The store did not answer, or did not take it; may be sent again. On the wire and in records as `Unavailable`: only
+    /// whose attempt met it needs to tell the two apart.
+    #[serde(rename(serialize = "Unavailable", deserialize = "StoreAway"))]
+    StoreAway,
     /// The management node that held it is gone.
     NodeGone,
     /// The name exists in ZStack, not here.
@@ -68,7 +72,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code, for tables that must not forget one.
+    /// Every code of its own on the wire, for tables that must not forget one.
     pub const ALL: [Self; 29] = [
         Self::Internal,
         Self::Timeout,
@@ -108,6 +112,7 @@ impl Code {
             Self::Timeout
                 | Self::OperationFailed
                 | Self::Unavailable
+                | Self::StoreAway
                 | Self::NodeGone
                 | Self::Io
                 | Self::Interrupted

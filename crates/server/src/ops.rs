@@ -42,6 +42,17 @@ use bulk_actions::Action;
 /// # Errors
 /// Whatever it refuses.
 pub async fn perform(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
+    let (op, call) = (called.call.op(), called.api_id.clone());
+    let answer = dispatch(app, called).await;
+    if let Err(fault) = &answer
+        && fault.root().code == Code::Internal
+    {
+        tracing::error!(?op, %call, %fault, "a call ended in an internal error");
+    }
+    answer
+}
+
+async fn dispatch(app: &Arc<App>, called: Called) -> Result<Answer, Fault> {
     if called.call.op() == Op::NotHere {
         return Err(not_here::fault(called.call.operation)); // whatever tags it came with
     }

@@ -150,15 +150,10 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    if app.engine.is_ready() {
+    let Some(why) = app.engine.why_not_ready() else {
         return json(r#"{"status":"ready"}"#.to_owned());
-    }
-    let why = if app.engine.is_drained() {
-        "not ready: the host of this node is drained; longhaul node undrain ends that"
-    } else {
-        "not ready: the node stops, or its lease is not confirmed"
     };
-    let mut response = json(format!(r#"{{"status":"{why}"}}"#));
+    let mut response = json(serde_json::json!({ "status": format!("not ready: {why}") }).to_string());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
 }

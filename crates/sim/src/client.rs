@@ -204,7 +204,7 @@ impl Client {
                     self.note(known, known.job, Told::Conflict { salt: known.plan.salt });
                     return false;
                 }
-                Some(Err(fault)) if fault.code != Code::Unavailable => {
+                Some(Err(fault)) if !matches!(fault.code, Code::Unavailable | Code::StoreAway) => {
                     self.note(known, known.job, Told::Odd(fault));
                     return false;
                 }

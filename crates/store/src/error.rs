@@ -32,6 +32,10 @@ pub enum StoreError {
     /// Not stored, unless it says that it may be; may be sent again: the queue is full, the disk is full, the commit failed.
     #[error("the store is not available, may be sent again: {0}")]
     Unavailable(String),
+    /// The database answers, but refuses what the store says to it: a right, a table or a function is missing. No record
+    /// is to blame. Nothing is stored; may be sent again, and is taken as soon as that is mended.
+    #[error("the database refuses the store's statements, may be sent again when that is mended: {0}")]
+    Refused(String),
     /// A query ran into its time limit.
     #[error("the query took longer than {limit_s} s; ask for fewer rows or an indexed field")]
     TooSlow {
@@ -49,4 +53,11 @@ pub enum StoreError {
     /// The store holds something this release cannot read.
     #[error("the store is damaged or from another release: {0}")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// Whether the same call may be taken later without anybody changing it or a record.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Refused(_))
+    }
 }

@@ -21,7 +21,7 @@ use longhaul_model::{
 use longhaul_store::conformance::{Bench, Fresh, HandClock};
 use longhaul_store::{PostgresOptions, PostgresStore};
 
-/// How long a look seems to take, ms: it is slow from 25 on.
+/// How long a look seems to take, ms: it is slow from 4 on.
 const LOOK_MS: u64 = 30;
 /// So many times as long as a look from the head takes, the others begin behind it.
 const PARTS: u32 = 20;

@@ -22,7 +22,7 @@ pub const fn row(code: Code) -> (&'static str, u16, &'static str) {
         Code::CannotChangeState => ("SYS.1005", 500, "Unable to change resource state"),
         Code::OperationFailed => ("SYS.1006", 409, "An operation failed"),
         Code::InvalidArgument => ("SYS.1007", 400, "One or more API argument is invalid"),
-        Code::Unavailable => ("SYS.1010", 503, "Management server is not ready to serve"),
+        Code::Unavailable | Code::StoreAway => ("SYS.1010", 503, "Management server is not ready to serve"),
         Code::NodeGone => ("SYS.1012", 503, "The management node is unavailable"),
         Code::NotImplemented => ("SYS.1014", 501, "The operation is not implemented or not supported yet"),
         Code::Io => ("SYS.1016", 500, "Cannot do an IO operation(e.g. network IO error, file IO error)"),

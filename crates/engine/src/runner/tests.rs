@@ -1,16 +1,20 @@
 //! The end of an attempt that the store refuses. What attempts do otherwise is tried by the simulation.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use longhaul_model::resource::Effect;
-use longhaul_model::{AccountId, ApiId, Fault, JobId, JobState, Runtime, SlotClass, StorageId, VolumeId};
-use longhaul_store::{Gone, MemoryStore, Store, StoreOptions};
+use longhaul_model::timeline::{TimelineKind, TimelineRow};
+use longhaul_model::{
+    AccountId, ApiId, Fault, Job, JobId, JobState, Runtime, SlotClass, StorageId, VolumeId,
+};
+use longhaul_store::{Gone, MemoryStore, Store, StoreError, StoreOptions};
 use serde_json::{Map, Value, json};
 
 use crate::engine::Caller;
+use crate::fault::from_store;
 use crate::handler::Ended;
 use crate::submit::{SubmitAnswer, SubmitRequest};
 use crate::{
@@ -61,21 +65,74 @@ impl JobHandler for Unwritable {
     }
 }
 
+/// Its first attempt meets a store that does not answer a read.
+struct Reads {
+    attempts: AtomicU32,
+    undone: AtomicBool,
+}
+
+#[async_trait]
+impl JobHandler for Reads {
+    fn job_type(&self) -> JobType {
+        JobType { name: "Reads", ..Unwritable { undone: AtomicBool::new(false) }.job_type() }
+    }
+
+    async fn check(&self, _request: &CheckRequest) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn run(&self, _context: &JobContext) -> Result<Success, Ended> {
+        if self.attempts.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(Success::default());
+        }
+        let away = from_store(
+            StoreError::Refused("permission denied for table volume".to_owned()),
+            "volume[uuid:1]",
+        );
+        Err(Ended::Failed(Fault::failed("the volume could not be read").because(away)))
+    }
+
+    async fn undo(&self, _context: &JobContext) -> Result<Map<String, Value>, Fault> {
+        self.undone.store(true, Ordering::SeqCst);
+        Ok(Map::new())
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_had_no_answer_of_the_store_is_followed_by_another_and_nothing_is_undone() {
+    let handler = Arc::new(Reads { attempts: AtomicU32::new(0), undone: AtomicBool::new(false) });
+    let (job, timeline) = ended("Reads", handler.clone()).await;
+    assert_eq!(job.state, JobState::Succeeded);
+    assert_eq!(handler.attempts.load(Ordering::SeqCst), 2);
+    assert!(!handler.undone.load(Ordering::SeqCst));
+    let told =
+        |row: &TimelineRow| row.kind == TimelineKind::Released && row.detail.contains("permission denied");
+    assert!(timeline.iter().any(told), "{timeline:?}");
+}
+
 #[tokio::test]
 async fn what_a_job_made_is_undone_when_its_success_cannot_be_written() {
+    let handler = Arc::new(Unwritable { undone: AtomicBool::new(false) });
+    let (job, _) = ended("Unwritable", handler.clone()).await;
+    assert_eq!(job.state, JobState::Failed);
+    assert!(job.job_result.unwrap().contains("its end could not be written"));
+    assert!(handler.undone.load(Ordering::SeqCst));
+}
+
+/// A job of that type when it is final, with its history.
+async fn ended(name: &str, handler: Arc<dyn JobHandler>) -> (Job, Vec<TimelineRow>) {
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
-    let handler = Arc::new(Unwritable { undone: AtomicBool::new(false) });
     let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
     let config = EngineConfig { gone: Gone::All, ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32]) };
-    let registry = Registry::default().with(handler.clone());
+    let registry = Registry::default().with(handler);
     let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await.unwrap();
     let caller = Caller { account: AccountId::random(&*runtime), admin: true, record: None };
     let id = JobId::random(&*runtime);
     let request = SubmitRequest {
         name: None,
         description: None,
-        job_name: "Unwritable".to_owned(),
+        job_name: name.to_owned(),
         job_data: "{}".to_owned(),
         data: json!({}),
         target: None,
@@ -93,7 +150,6 @@ async fn what_a_job_made_is_undone_when_its_success_cannot_be_written() {
         }
         runtime.sleep(Duration::from_millis(5)).await;
     };
-    assert_eq!(job.state, JobState::Failed);
-    assert!(job.job_result.unwrap().contains("its end could not be written"));
-    assert!(handler.undone.load(Ordering::SeqCst));
+    let timeline = store.timeline(id).await.unwrap();
+    (job, timeline)
 }

@@ -69,7 +69,9 @@ impl Tx {
     pub(super) fn alone<T>(&self, answer: Result<T>) -> Result<Result<T>> {
         match answer {
             Err(error) if self.failure().is_some() => Err(error),
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Refused(_) | StoreError::Corrupt(_))) => {
+                Err(error)
+            }
             answer => Ok(answer),
         }
     }

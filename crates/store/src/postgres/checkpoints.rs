@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use longhaul_model::{Claim, JobId, NodeId, Pages};
 
-use super::job_sql::{KEEP_NODE, with_job};
+use super::job_sql::{KEEP_NODE, with_jobs};
 use super::rows::{self, get};
 use super::tx::Tx;
 use super::value::{column, params};
@@ -74,15 +74,16 @@ impl Tx {
             "SELECT 1 FROM job WHERE uuid = ANY($1::TEXT[]) ORDER BY uuid FOR KEY SHARE",
             &params![column(jobs())],
         );
-        for node in all.iter().map(|(claim, _)| claim.node).collect::<BTreeSet<_>>() {
-            self.post(KEEP_NODE, &params![node]);
+        let nodes: BTreeSet<NodeId> = all.iter().map(|(claim, _)| claim.node).collect();
+        for node in &nodes {
+            self.post(KEEP_NODE, &params![*node]);
         }
-        let sql = with_job(
+        let sql = with_jobs(
             "SELECT j.uuid, j.id, j.token, r.node, {UNTIL} FROM job AS j JOIN job_run AS r ON r.job = j.id
              WHERE j.uuid = ANY($1::TEXT[])",
         );
         let mut found = HashMap::new();
-        for row in self.all_locked(&sql, &params![column(jobs())]).await? {
+        for row in self.all_locked(&sql, &params![column(jobs()), column(nodes)]).await? {
             let Some(until_ms) = get(&row, 4)? else { continue };
             let holding = Holding {
                 row: get(&row, 1)?,

@@ -16,7 +16,9 @@ pub(super) enum Meaning {
     TimeLimit,
     /// The database, or the way to it, is away, or full, or only reads.
     Away,
-    /// Nothing that an outage explains.
+    /// The database refuses whatever is said: a right, a table or a function is missing.
+    Refused,
+    /// What is stored, or was to be stored, is at fault.
     Damage,
 }
 
@@ -37,10 +39,15 @@ pub(super) fn meaning(error: &Error) -> Meaning {
     if *state == SqlState::QUERY_CANCELED {
         return Meaning::TimeLimit;
     }
+    let is_of = |classes: &[&str]| classes.iter().any(|class| state.code().starts_with(class));
     // 08 connection, 25 read-only or idle too long, 28 not let in, 3D no such database, 53 resources, 55 not
     // ready, 57 operator, 58 system.
-    let away = ["08", "25006", "25P03", "28", "3D", "53", "55", "57", "58"];
-    if away.iter().any(|class| state.code().starts_with(class)) { Meaning::Away } else { Meaning::Damage }
+    if is_of(&["08", "25006", "25P03", "28", "3D", "53", "55", "57", "58"]) {
+        return Meaning::Away;
+    }
+    // 21 and 22 values, 23 constraints, 54 too large for an index, P0 raised, XX001 and XX002 damaged pages. All else,
+    // such as 42 (a right or a table that is missing), says nothing of any record and passes when somebody mends it.
+    if is_of(&["21", "22", "23", "54", "P0", "XX001", "XX002"]) { Meaning::Damage } else { Meaning::Refused }
 }
 
 /// An error of a statement whose transaction is rolled back, or that only read.
@@ -48,6 +55,7 @@ pub(super) fn from_postgres(error: &Error) -> StoreError {
     match meaning(error) {
         Meaning::Taken => StoreError::Taken,
         Meaning::Again | Meaning::TimeLimit | Meaning::Away => StoreError::Unavailable(told(error)),
+        Meaning::Refused => StoreError::Refused(told(error)),
         Meaning::Damage => StoreError::Corrupt(told(error)),
     }
 }

@@ -90,7 +90,7 @@ where
                     let _ = call.reply.send(answer); // a caller who is gone wants no answer
                 }
             }
-            Err(error) if taken.len() == 1 || matches!(error, StoreError::Unavailable(_)) => {
+            Err(error) if taken.len() == 1 || error.may_pass() => {
                 for call in taken {
                     let _ = call.reply.send(Err(error.clone()));
                 }

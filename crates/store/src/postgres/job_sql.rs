@@ -30,6 +30,14 @@ pub(super) const KEEP_NODE: &str = "SELECT 1 FROM node WHERE uuid = $1 FOR KEY S
 /// by `IS NOT DISTINCT FROM`, which goes by no index.
 pub(super) const UNTIL: &str = "(SELECT n.until_ms FROM node AS n WHERE n.uuid = r.node)";
 
+/// The same of the runs of many jobs, behind `LEASES`, which asks once for each node of `$2`: while somebody holds a
+/// transaction open, a look at a node walks over all versions of its row since.
+pub(super) const UNTIL_OF_MANY: &str = "(SELECT l.until_ms FROM lease AS l WHERE l.uuid = r.node)";
+
+/// The leases of the nodes of `$2`.
+pub(super) const LEASES: &str =
+    "WITH lease AS MATERIALIZED (SELECT uuid, until_ms FROM node WHERE uuid = ANY($2::TEXT[]))";
+
 /// A stored job with its row numbers.
 pub(super) struct Stored {
     pub row: i64,
@@ -432,7 +440,12 @@ fn host_text(job: &Job) -> String {
     job.terms.host.map(|host| host.to_string()).unwrap_or_default()
 }
 
-/// `sql` with the columns of a job put in.
+/// `sql` with the columns of a job and the end of its lease put in.
 pub(super) fn with_job(sql: &str) -> String {
     sql.replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL)
+}
+
+/// The same, of jobs of the nodes of `$2`.
+pub(super) fn with_jobs(sql: &str) -> String {
+    format!("{LEASES} {}", sql.replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL_OF_MANY))
 }

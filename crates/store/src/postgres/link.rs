@@ -199,8 +199,9 @@ impl Link {
         if lent.tx().took_runs() {
             self.heads.forget();
         }
-        // A server that went into another role, or is going down, gets no further call on this connection.
-        if failure != Some(Meaning::Away) && lent.tx().roll_back().await {
+        // A server that went into another role, or is going down, gets no further call on this connection; nor does one
+        // that refused, since it may be statements that were prepared before somebody changed something.
+        if !matches!(failure, Some(Meaning::Away | Meaning::Refused)) && lent.tx().roll_back().await {
             lent.give_back();
         }
         match (failure, mode) {

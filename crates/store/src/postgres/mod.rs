@@ -44,6 +44,7 @@ mod progress_sql;
 mod query;
 mod records;
 mod resources;
+mod rights;
 mod rows;
 mod scratch;
 mod settling;

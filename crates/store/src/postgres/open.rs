@@ -2,7 +2,7 @@
 
 use super::link::{Link, Mode};
 use super::rows::get;
-use super::{Result, knock, migrate};
+use super::{Result, knock, migrate, rights};
 use crate::StoreError;
 
 /// Why the store could not be opened. Nothing was changed.
@@ -78,11 +78,12 @@ impl OpenError {
     }
 }
 
-/// Asks whether the server is there, checks it, and brings the schema up to date.
+/// Asks whether the server is there, checks it, brings the schema up to date, and sees that it may be used.
 pub(super) async fn prepare(link: &Link) -> std::result::Result<(), OpenError> {
     knock::knock(&link.config, link.tls.clone(), link.options.connect_limit).await?;
     check_server(link).await?;
-    migrate::migrate(link).await
+    migrate::migrate(link).await?;
+    rights::check(link).await
 }
 
 async fn check_server(link: &Link) -> std::result::Result<(), OpenError> {
@@ -119,7 +120,7 @@ async fn check_server(link: &Link) -> std::result::Result<(), OpenError> {
 pub(super) fn unusable(error: StoreError) -> OpenError {
     match error {
         StoreError::Unavailable(why) => OpenError::Away { why },
-        StoreError::Corrupt(why) => OpenError::Unusable { why },
+        StoreError::Refused(why) | StoreError::Corrupt(why) => OpenError::Unusable { why },
         other => OpenError::Unusable { why: other.to_string() },
     }
 }

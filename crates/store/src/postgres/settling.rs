@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use longhaul_model::progress::Progress;
 use longhaul_model::timeline::Actor;
-use longhaul_model::{Claim, Job, JobId, Transition};
+use longhaul_model::{Claim, Job, JobId, NodeId, Transition};
 
-use super::job_sql::{KEEP_NODE, Stored, stored_of, with_job};
+use super::job_sql::{KEEP_NODE, Stored, stored_of, with_jobs};
 use super::moved_sql::{Moved, Note};
 use super::rows::{AFTER_JOB, get};
 use super::tx::{Hold, Tx};
@@ -142,16 +142,17 @@ impl Tx {
             "SELECT 1 FROM job WHERE uuid = ANY($1::TEXT[]) ORDER BY uuid FOR UPDATE",
             &params![column(jobs())],
         );
-        for node in ends.iter().map(|(_, claim, _)| claim.node).collect::<BTreeSet<_>>() {
-            self.post(KEEP_NODE, &params![node]);
+        let nodes: BTreeSet<NodeId> = ends.iter().map(|(_, claim, _)| claim.node).collect();
+        for node in &nodes {
+            self.post(KEEP_NODE, &params![*node]);
         }
-        let sql = with_job(
+        let sql = with_jobs(
             "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM job AS j
              JOIN job_body AS b ON b.job = j.id JOIN job_run AS r ON r.job = j.id
              WHERE j.uuid = ANY($1::TEXT[])",
         );
         let mut found = HashMap::new();
-        for row in self.all_locked(&sql, &params![column(jobs())]).await? {
+        for row in self.all_locked(&sql, &params![column(jobs()), column(nodes)]).await? {
             let stored = stored_of(&row)?;
             if let Some(until_ms) = get(&row, AFTER_JOB + 5)? {
                 found.insert(stored.job.id, (stored, until_ms));
