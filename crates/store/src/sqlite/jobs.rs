@@ -21,7 +21,7 @@ use crate::{Jobs, StoreError};
 #[async_trait]
 impl Jobs for SqliteStore {
     async fn submit(&self, job: NewJob, record: Option<ApiRecord>) -> Result<Submitted> {
-        self.write(move |tx| tx.submit(&job, record.as_ref())).await
+        self.write_again(move |tx| tx.submit(&job, record.as_ref())).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {
@@ -39,12 +39,12 @@ impl Jobs for SqliteStore {
 
     async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
         let slots = slots.to_vec();
-        self.write(move |tx| tx.claim_free(node, &slots)).await
+        self.write_again(move |tx| tx.claim_free(node, &slots)).await
     }
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {
         let claim = *claim;
-        self.write(move |tx| tx.apply(&claim, transition)).await
+        self.write_again(move |tx| tx.apply(&claim, &transition)).await
     }
 
     async fn release(&self, claim: &Claim, detail: &str) -> Result<()> {
@@ -85,7 +85,7 @@ impl Jobs for SqliteStore {
 
     async fn save_checkpoint(&self, claim: &Claim, pages: &Pages) -> Result<()> {
         let (claim, pages) = (*claim, pages.clone());
-        self.write(move |tx| {
+        self.write_again(move |tx| {
             let row = tx.held_row(&claim)?.ok_or(StoreError::LeaseLost)?;
             for (page, bytes) in &pages {
                 tx.execute(
@@ -101,7 +101,7 @@ impl Jobs for SqliteStore {
 
     async fn save_progress(&self, rows: &[(Claim, Progress)]) -> Result<()> {
         let rows = rows.to_vec();
-        self.write(move |tx| {
+        self.write_again(move |tx| {
             for (claim, progress) in &rows {
                 if let Some(row) = tx.held_row(claim)? {
                     tx.save_progress(row, claim, progress)?;
@@ -151,16 +151,16 @@ impl Tx<'_> {
         Ok(Submitted::Same(Box::new(job)))
     }
 
-    fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {
+    fn apply(&self, claim: &Claim, transition: &Transition) -> Result<Job> {
         let found = self.held_job(claim)?;
-        let decided = life::transitioned(&found.job, &transition, self.now_ms)?;
+        let decided = life::transitioned(&found.job, transition, self.now_ms)?;
         let succeeded = decided.job.state == JobState::Succeeded;
         if succeeded {
             self.check_effects(&transition.effects, claim.job)?;
         }
-        for effect in transition.effects {
+        for effect in &transition.effects {
             if succeeded || matches!(effect, Effect::LedgerDone(_)) {
-                self.do_effect(effect)?;
+                self.do_effect(effect.clone())?;
             }
         }
         let actor = Actor::Node(claim.node);

@@ -148,7 +148,15 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.write_as(false, work).await
+        self.write_as(false, |reply| writer::Write::boxed(work, reply)).await
+    }
+
+    /// As `write`, for frequent ones, which share a savepoint: `work` is done again where one of them is refused.
+    async fn write_again<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.write_as(false, |reply| writer::Repeatable::boxed(work, reply)).await
     }
 
     /// As `write`, before everything that is queued: for heartbeats.
@@ -156,16 +164,16 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.write_as(true, work).await
+        self.write_as(true, |reply| writer::Write::boxed(work, reply)).await
     }
 
     async fn write_as<T: Send + 'static>(
         &self,
         first: bool,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        boxed: impl FnOnce(oneshot::Sender<Result<T>>) -> Box<dyn writer::QueuedWrite>,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let write = writer::Write::boxed(work, reply);
+        let write = boxed(reply);
         match &self.way {
             Way::Threads { writer, .. } => writer.queue(write, first)?,
             Way::Inline(core) => {
