@@ -445,7 +445,21 @@ pub(super) fn with_job(sql: &str) -> String {
     sql.replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL)
 }
 
-/// The same, of jobs of the nodes of `$2`.
+/// The same, of many jobs that the nodes of `$2` hold.
 pub(super) fn with_jobs(sql: &str) -> String {
-    format!("{LEASES} {}", sql.replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL_OF_MANY))
+    let columns =
+        rows::JOB.replace(rows::NODE_OF_JOB, "(SELECT l.uuid FROM lease AS l WHERE l.uuid = j.node)");
+    format!("{LEASES} {}", sql.replace("{JOB}", &columns).replace("{UNTIL}", UNTIL_OF_MANY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_jobs_no_row_looks_for_its_node() {
+        let sql = with_jobs("SELECT {JOB}, {UNTIL} FROM job AS j");
+        let (leases, rest) = sql.split_at(LEASES.len());
+        assert!(leases.contains("FROM node") && !rest.contains("FROM node"), "{sql}");
+    }
 }

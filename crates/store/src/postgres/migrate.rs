@@ -23,7 +23,7 @@ pub struct Migration {
 }
 
 /// All of them, the first has number 1.
-pub const MIGRATIONS: [Migration; 4] = [
+pub const MIGRATIONS: [Migration; 5] = [
     Migration {
         file: "0001_start.sql",
         sql: include_str!("../../migrations/postgres/0001_start.sql"),
@@ -45,6 +45,12 @@ pub const MIGRATIONS: [Migration; 4] = [
     Migration {
         file: "0004_job_state.sql",
         sql: include_str!("../../migrations/postgres/0004_job_state.sql"),
+        oldest: 3,
+    },
+    // Where versions of rows lie is the database's business.
+    Migration {
+        file: "0005_versions.sql",
+        sql: include_str!("../../migrations/postgres/0005_versions.sql"),
         oldest: 3,
     },
 ];

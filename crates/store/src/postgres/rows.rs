@@ -20,6 +20,9 @@ pub(super) const JOB: &str = "j.uuid, j.account, j.name, b.description, j.api_id
     (SELECT n.uuid FROM node AS n WHERE n.uuid = j.node), j.create_ms, j.last_op_ms, j.started_ms,
     j.execute_s, j.version, j.attempt, j.token, b.terms, j.retried";
 
+/// What `JOB` says of the node.
+pub(super) const NODE_OF_JOB: &str = "(SELECT n.uuid FROM node AS n WHERE n.uuid = j.node)";
+
 /// The same without its request and its result, which are most of it.
 pub(super) const JOB_WITHOUT_BODIES: &str =
     "j.uuid, j.account, j.name, b.description, j.api_id, j.job_name, '',

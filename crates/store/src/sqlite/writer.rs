@@ -201,7 +201,8 @@ impl Core {
         for write in front {
             self.run_apart(write, &mut done)?;
         }
-        let (mut together, others): (Vec<_>, Vec<_>) = rest.iter_mut().partition(|write| write.is_repeatable());
+        let (mut together, others): (Vec<_>, Vec<_>) =
+            rest.iter_mut().partition(|write| write.is_repeatable());
         self.run_together(&mut together, &mut done)?;
         for write in others {
             self.run_apart(write, &mut done)?;
@@ -252,7 +253,11 @@ impl Core {
         Ok(())
     }
 
-    fn run_apart(&self, write: &mut Box<dyn QueuedWrite>, done: &mut Done) -> std::result::Result<(), Failure> {
+    fn run_apart(
+        &self,
+        write: &mut Box<dyn QueuedWrite>,
+        done: &mut Done,
+    ) -> std::result::Result<(), Failure> {
         self.say("SAVEPOINT one")?;
         let mut made = Done::default();
         if self.run_one(write, &mut made)? {
@@ -264,7 +269,11 @@ impl Core {
     }
 
     /// Whether it is to be committed.
-    fn run_one(&self, write: &mut Box<dyn QueuedWrite>, made: &mut Done) -> std::result::Result<bool, Failure> {
+    fn run_one(
+        &self,
+        write: &mut Box<dyn QueuedWrite>,
+        made: &mut Done,
+    ) -> std::result::Result<bool, Failure> {
         let mut tx = Tx {
             connection: &self.connection,
             runtime: &*self.runtime,
