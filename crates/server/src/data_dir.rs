@@ -12,6 +12,11 @@ use longhaul_store::Store;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+mod elsewhere;
+
+pub use elsewhere::Moved;
+pub(crate) use elsewhere::MOVED_FILE;
+
 /// A directory of this name marks a data directory as a demo's. The demo's disks lie in it.
 pub const DEMO_MARK: &str = "demo";
 /// The file of the first admin password.
@@ -22,8 +27,6 @@ const KEY_FILE: &str = "secret.key";
 pub const HOST_FILE: &str = "host.uuid";
 /// Under which name a shared store knows its key.
 const CHECK_KEY: &str = "secret.check";
-/// The file that says where the embedded store has moved to; while it is there, the one here is not opened.
-pub(crate) const MOVED_FILE: &str = "store.moved";
 /// The embedded store's file.
 pub(crate) const STORE_FILE: &str = "longhaul.db";
 
@@ -108,9 +111,9 @@ impl DataDir {
     /// It cannot be made; it has moved to a database.
     pub fn store_path(&self) -> Result<PathBuf> {
         let path = self.path.join(STORE_FILE);
-        if let Some(place) = self.moved_to()? {
+        if let Some(moved) = self.moved_to()? {
             bail!(
-                "the store of {} has moved to {place}: start with --store and that URL. Only if the move broke off, or all that happened since is to be given up: stop every server on that database, and remove {}",
+                "the store of {} has moved to {moved}: start with --store and that URL. Only if the move broke off, or all that happened since is to be given up: stop every server on that database, and remove {}",
                 self.path.display(),
                 self.path.join(MOVED_FILE).display()
             );
@@ -128,32 +131,6 @@ impl DataDir {
                 )
             })?;
         Ok(path)
-    }
-
-    /// Where the embedded store has moved to, if it has.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn moved_to(&self) -> Result<Option<String>> {
-        let place = read_if_there(&self.path.join(MOVED_FILE))?;
-        Ok(place.map(|place| String::from_utf8_lossy(&place).trim().to_owned()))
-    }
-
-    /// Notes on disk that the embedded store has moved to `place`, a URL without its password.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn mark_moved(&self, place: &str) -> Result<()> {
-        write_private(&self.path.join(MOVED_FILE), format!("{place}\n").as_bytes())
-    }
-
-    /// Takes that back.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn unmark_moved(&self) -> Result<()> {
-        let mark = self.path.join(MOVED_FILE);
-        fs::remove_file(&mark).with_context(|| format!("{} cannot be removed", mark.display()))
     }
 
     /// The key of the secrets at rest of the store in this directory, made at the first start, or the one in `file`.

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use longhaul_cli::ByteBar;
 use longhaul_engine::TokioRuntime;
-use longhaul_model::{HostId, Runtime};
+use longhaul_model::resource::Account;
+use longhaul_model::{ADMIN, HostId, Runtime};
 use longhaul_store::house::digest::Digest;
 use longhaul_store::house::source::Source;
 use longhaul_store::house::tables::TABLES;
 use longhaul_store::postgres::{Compared, MoveError, Mover};
-use longhaul_store::{Nodes, PostgresOptions, PostgresStore, SqliteStore, StoreOptions, house};
+use longhaul_store::{Identity, Nodes, PostgresOptions, PostgresStore, SqliteStore, StoreOptions, house};
 
 use super::check::{looked_at, told};
 use super::settings;
-use crate::data_dir::{DEMO_MARK, DataDir, MOVED_FILE, STORE_FILE};
+use crate::data_dir::{DEMO_MARK, DataDir, MOVED_FILE, Moved, STORE_FILE};
 use crate::store::HOST_KEY;
 
 /// Flags of `store copy`.
@@ -42,17 +43,30 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
     };
     let (data_dir, place) = (locked(&args.from)?, url.to_string());
     // The same place again: the move broke off at its end, and the database tells whether it is there.
-    if let Some(other) = data_dir.moved_to()?.filter(|other| *other != place) {
+    let moved = data_dir.moved_to()?;
+    if let Some(elsewhere) = moved.as_ref().filter(|moved| moved.place != place) {
         bail!(
-            "the store of {} has moved to {other} already; what is in that database is newer",
+            "the store of {} has moved to {elsewhere} already; what is in that database is newer than what lies here",
             args.from.display()
         );
     }
     let url = url.with_password();
     let file = data_dir.path().join(STORE_FILE);
+    eprintln!("moving the store {} to {place}", file.display());
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
+    // The target first: the store may take long to be read.
+    let there = opened(&url, &runtime)?.account(ADMIN).await?;
+    if there.is_none() {
+        drop(Mover::begin(&url).await?);
+    }
     data_dir.secret_key(None)?;
-    up_to_date(&data_dir, &file, &runtime).await?;
+    let here = up_to_date(&data_dir, &file, &runtime).await?;
+    if let Some(there) = there {
+        let same = here.is_some_and(|here| here.create_ms == there.create_ms);
+        println!("{}", taken(&data_dir, &place, moved.as_ref(), same)?);
+        data_dir.shared_secret_key(None, &opened(&url, &runtime)?).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !args.skip_check {
         let (name, path) = (file.display().to_string(), file.clone());
         let report = tokio::task::spawn_blocking(move || house::check(&path, looked_at)).await??;
@@ -63,42 +77,76 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
             );
         }
     }
-    drop(opened(&url, &runtime)?);
-    let source = Source::open(&file)?;
-    let mut total = 0;
-    for table in &TABLES {
-        total += source.count(table)?;
-    }
-    let mover = Mover::begin(&url).await?;
-    let mut bar = ByteBar::counted("moving", total, |rows| format!("{rows} rows"));
-    let compared = mover.send(&source, |done| bar.at(done)).await?;
-    drop(bar);
+    let compared = sent(&url, &file, &data_dir, &place).await?;
     print!("{}", table(&compared));
-    // Before it is kept: two servers on two copies would run every job twice.
-    data_dir.mark_moved(&place)?;
-    match mover.keep().await {
-        Ok(()) => {}
-        Err(error @ MoveError::Unknown { .. }) => return Err(error.into()),
-        Err(error) => {
-            data_dir.unmark_moved()?;
-            return Err(error.into());
-        }
-    }
     // From now on the database knows which key its secrets were made with, and refuses others.
     data_dir.shared_secret_key(None, &opened(&url, &runtime)?).await?;
     println!("{}", what_to_do(data_dir.path(), &place));
     Ok(ExitCode::SUCCESS)
 }
 
+/// Sends all rows and keeps them, with the mark that the store has moved.
+async fn sent(url: &str, file: &Path, data_dir: &DataDir, place: &str) -> Result<Vec<Compared>> {
+    let source = Source::open(file)?;
+    let mut total = 0;
+    for table in &TABLES {
+        total += source.count(table)?;
+    }
+    let mover = Mover::begin(url).await?;
+    let rows = |rows: u64| if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+    let mut bar = ByteBar::counted("moving", total, rows);
+    let compared = mover.send(&source, |done| bar.at(done)).await?;
+    drop(bar);
+    // Before it is kept: two servers on two copies would run every job twice.
+    data_dir.mark_moved(place)?;
+    match mover.keep().await {
+        Ok(()) => Ok(compared),
+        Err(error @ MoveError::Unknown { .. }) => Err(error.into()),
+        Err(error) => {
+            data_dir.unmark_moved()?;
+            Err(error.into())
+        }
+    }
+}
+
+/// What is said where the database has a store already: this one, if its account admin was made at the same moment as
+/// the one here.
+///
+/// # Errors
+/// It is not this one, or it did not come from here.
+fn taken(data_dir: &DataDir, place: &str, moved: Option<&Moved>, same: bool) -> Result<String> {
+    let dir = data_dir.path().display();
+    match (same, moved) {
+        (true, Some(moved)) => Ok(format!(
+            "the store of {dir} has moved to {moved} already; nothing was copied, and nothing is to be done: what is in \
+             that database is newer.\nStart the server on it, with the same data directory:\n  longhaul serve \
+             --data-dir {dir} --store URL"
+        )),
+        (true, None) => bail!(
+            "the database {place} has the store of {dir} already, and it has gone on since: what is there is newer. \
+             Nothing was copied. Start a server on it with --store and that URL"
+        ),
+        (false, Some(moved)) => bail!(
+            "{dir}/{MOVED_FILE} says that the store has moved to {moved}, but what is in that database is the store of \
+             another cluster: the move broke off, and somebody else began there since. Nothing was copied. Make \
+             another database (CREATE DATABASE), remove {dir}/{MOVED_FILE}, and copy there"
+        ),
+        (false, None) => bail!(
+            "the database {place} has the store of another cluster; a store moves into an empty database only: make \
+             another one (CREATE DATABASE). Nothing was copied"
+        ),
+    }
+}
+
 /// Brings the embedded store up to date and closes it, so that its log is in the file. Which host this is comes out of
-/// it, if it is not in the directory yet.
-async fn up_to_date(data_dir: &DataDir, file: &Path, runtime: &Arc<dyn Runtime>) -> Result<()> {
+/// it, if it is not in the directory yet. Answers its account admin, if a server ever started on it.
+async fn up_to_date(data_dir: &DataDir, file: &Path, runtime: &Arc<dyn Runtime>) -> Result<Option<Account>> {
     let store =
         SqliteStore::open(file, runtime.clone(), StoreOptions::default()).map_err(|e| anyhow!("{e}"))?;
     let fresh = HostId::random(&**runtime);
     let before = store.kept(HOST_KEY, &fresh.to_string()).await?.parse().ok();
     data_dir.host(before, fresh)?;
-    Ok(())
+    Ok(store.account(ADMIN).await?)
 }
 
 fn opened(url: &str, runtime: &Arc<dyn Runtime>) -> Result<PostgresStore> {

@@ -126,3 +126,61 @@ fn a_dump_that_is_restored_into_another_database_is_sound_and_its_jobs_run() {
         assert_eq!(ended["state"], "Succeeded", "{}", plan.log());
     }
 }
+
+/// A server's store with one job that has ended, moved to the database by the command.
+fn moved(place: &Place, database: &Database) -> Plan {
+    let plan = Plan::new(place);
+    let mut server = plan.start();
+    let job = server.client.submit(SIMULATE, &json!({"durationMs": 10}), &[]);
+    server.client.final_job(&job, PATIENCE);
+    assert!(server.terminate(PATIENCE).success());
+    let copied = copy(&shown(&place.path("data")), &database.url);
+    assert!(copied.status.success(), "{}", words(&copied));
+    plan
+}
+
+fn copy(data: &str, url: &str) -> Output {
+    longhaul(&["store", "copy", "--from", data], Some(url))
+}
+
+/// Nothing in it leads to a database being emptied.
+fn advises_to_empty_nothing(output: &Output) {
+    let told = words(output);
+    assert!(!told.contains("DROP") && !told.contains("empty this one"), "{told}");
+}
+
+#[test]
+fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_database_with_a_cluster() {
+    let (place, database) = (Place::new("again"), Database::new("again"));
+    let plan = moved(&place, &database);
+    let data = shown(&place.path("data"));
+    let mut server = plan.clone().env("LONGHAUL_STORE", &database.url).start();
+    let job = server.client.submit(SIMULATE, &json!({"durationMs": 10}), &[]);
+    server.client.final_job(&job, PATIENCE);
+    assert!(server.terminate(PATIENCE).success());
+
+    let again = copy(&data, &database.url);
+    assert!(again.status.success(), "what was asked for is so: {}", words(&again));
+    let told = words(&again);
+    for part in ["already", "nothing was copied", "nothing is to be done", "--store"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    advises_to_empty_nothing(&again);
+    // A copy of the directory from before the move, as a backup is: what is there has gone on since.
+    let marks = ["store.moved", "store.cluster"].map(|mark| place.path("data").join(mark));
+    for mark in &marks {
+        let _ = std::fs::remove_file(mark); // it is not there in every case
+    }
+    let unmarked = copy(&data, &database.url);
+    assert!(!unmarked.status.success() && words(&unmarked).contains("newer"), "{}", words(&unmarked));
+    advises_to_empty_nothing(&unmarked);
+    // Somebody else's store does not go there either.
+    let other = Place::new("again-other");
+    let mut server = Plan::new(&other).start();
+    assert!(server.terminate(PATIENCE).success());
+    let foreign = copy(&shown(&other.path("data")), &database.url);
+    assert!(!foreign.status.success() && words(&foreign).contains("another cluster"), "{}", words(&foreign));
+    advises_to_empty_nothing(&foreign);
+    assert!(!other.path("data/store.moved").exists(), "it has not moved");
+    assert_eq!(database.number("SELECT count(*) FROM job"), 2, "what is there is as it was");
+}

@@ -33,19 +33,17 @@ pub enum MoveError {
     /// The store cannot be read.
     #[error("the store that is to move: {0}")]
     Source(#[from] SourceError),
-    /// Somebody has stored something there.
+    /// Somebody has stored something there. Never tell anybody to empty it: it may be a cluster that lives.
     #[error(
-        "the database is not empty: {rows} rows in {table}; a store moves into an empty database only. Make another \
-         one (CREATE DATABASE), or empty this one if nobody needs what is in it (DROP SCHEMA {schema} CASCADE; CREATE \
-         SCHEMA {schema})"
+        "the database is not empty: {} in {table}; a store moves into an empty database only: make another one \
+         (CREATE DATABASE)",
+        counted(*rows)
     )]
     NotEmpty {
         /// The first table with rows.
         table: &'static str,
         /// How many.
         rows: i64,
-        /// The schema it is in.
-        schema: String,
     },
     /// The tables are not the same.
     #[error(
@@ -74,7 +72,7 @@ pub enum MoveError {
     /// The commit was sent and nothing came back.
     #[error(
         "the connection broke at the very end, so all of it is there or nothing: {why}. `longhaul store copy` again \
-         tells which: it refuses a database that is not empty"
+         tells which: it says that the store has moved already, or moves it"
     )]
     Unknown {
         /// What the system says.
@@ -174,16 +172,12 @@ impl Mover {
 
     async fn must_be_empty(&self) -> Result<()> {
         for table in TABLES.iter().chain([&COUNTS]) {
-            let sql = format!("SELECT count(*), current_schema()::TEXT FROM {}", table.name);
+            let sql = format!("SELECT count(*) FROM {}", table.name);
             let row =
                 self.0.client.query_one(&sql, &[]).await.map_err(|error| database(table.name, &error))?;
             let rows: i64 = get(table.name, &row, 0)?;
             if rows > 0 {
-                return Err(MoveError::NotEmpty {
-                    table: table.name,
-                    rows,
-                    schema: get(table.name, &row, 1)?,
-                });
+                return Err(MoveError::NotEmpty { table: table.name, rows });
             }
         }
         Ok(())
@@ -290,6 +284,11 @@ impl Mover {
     async fn run(&self, table: &'static str, sql: &str) -> Result<()> {
         self.0.client.batch_execute(sql).await.map_err(|error| database(table, &error))
     }
+}
+
+/// A number of rows, for people.
+fn counted(rows: i64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 fn type_of(kind: Kind) -> Type {
