@@ -12,6 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Place;
 use super::check::{looked_at, told};
+use crate::data_dir::{Moved, STORE_FILE};
 
 /// Flags of `store backup`.
 #[derive(Debug, clap::Args)]
@@ -21,12 +22,20 @@ pub struct BackupArgs {
     /// The file to make; one that is there is not replaced
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+    /// Copy the file that was left behind when the store moved to a database; it has nothing of what happened since
+    #[arg(long)]
+    moved: bool,
 }
 
 pub(super) async fn run(args: BackupArgs) -> Result<ExitCode> {
     let to = std::path::absolute(&args.to)?;
     let data_dir = args.place.data_dir()?;
-    let from = data_dir.join(crate::data_dir::STORE_FILE);
+    let from = data_dir.join(STORE_FILE);
+    let moved = Moved::of(&data_dir)?;
+    if let Some(moved) = moved.as_ref().filter(|_| !args.moved) {
+        bail!("{}", not_here(&data_dir, moved));
+    }
+    eprintln!("backing up the store {}", from.display());
     if fs::symlink_metadata(&to).is_ok() {
         bail!("{} is there already; choose another name, or move it away", to.display());
     }
@@ -64,11 +73,25 @@ pub(super) async fn run(args: BackupArgs) -> Result<ExitCode> {
     publish(&unfinished.0, &to)?;
     print!("{}", told(&name, &made.report));
     println!("backup: {name}, {}", human_bytes(made.bytes));
+    if let Some(moved) = moved {
+        println!("it is of the store before that moved to {moved}, and has nothing of what happened since");
+    }
     println!(
         "it holds no secret.key, without which access keys and secrets of jobs in it cannot be read: keep a copy of {} in another place",
         data_dir.join("secret.key").display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why there is no backup of a store that has moved, and how there is one.
+fn not_here(data_dir: &Path, moved: &Moved) -> String {
+    format!(
+        "the store of {} has moved to {moved}: a backup of the file that was left here has nothing of what happened \
+         since, so none was made. Back the database up: pg_dump --format=custom --file=FILE '{}'. With --moved the \
+         file that was left is backed up all the same",
+        data_dir.display(),
+        moved.place
+    )
 }
 
 /// A file that goes unless it was given its name.

@@ -1,7 +1,7 @@
 //! `longhaul store check`: what is wrong with a store, and what to do.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use longhaul_store::house::{Report, check};
 use longhaul_store::postgres;
 
 use super::{Place, settings};
-use crate::data_dir::STORE_FILE;
+use crate::data_dir::{Moved, STORE_FILE};
 
 /// Flags of `store check`.
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,13 @@ pub struct CheckArgs {
     /// Look at this PostgreSQL database instead: postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
     store: Option<String>,
+    /// End with 0 also where the store has moved to a database, if the file that was left behind is sound
+    #[arg(long)]
+    moved: bool,
 }
 
 pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
+    let named = args.file.is_some();
     let (file, asked) = match args.file {
         Some(file) => (file, None),
         None => {
@@ -35,16 +39,38 @@ pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
             (settings.data_dir.join(STORE_FILE), settings.store.filter(|_| !embedded))
         }
     };
-    let (name, report) = match asked {
-        Some(url) => (url.to_string(), postgres::check(&url.with_password(), looked_at).await?),
-        None => {
-            let name = file.display().to_string();
-            let work = tokio::task::spawn_blocking(move || check(&file, looked_at));
-            (name, work.await.context("the check broke off")??)
-        }
-    };
+    if let Some(url) = asked {
+        eprintln!("looking at the store {url}");
+        let report = postgres::check(&url.with_password(), looked_at).await?;
+        print!("{}", told(&url.to_string(), &report));
+        return Ok(if report.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let name = file.display().to_string();
+    eprintln!("looking at the store {name}");
+    let left_behind = moved_from(&file)?;
+    if let Some(moved) = &left_behind {
+        println!("MOVED: the store {name} has moved to {moved}. What is looked at is the file that was left behind");
+    }
+    let work = tokio::task::spawn_blocking(move || check(&file, looked_at));
+    let report = work.await.context("the check broke off")??;
     print!("{}", told(&name, &report));
-    Ok(if report.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // Who asks for a server's store is not told that all is well by a file that no server uses.
+    let asked_for_the_living = left_behind.is_some() && !named && !args.moved;
+    if asked_for_the_living {
+        println!(
+            "what was looked at is not the store any more: look at that with longhaul store check --store URL, or at \
+             what was left behind with --moved"
+        );
+    }
+    Ok(if report.sound() && !asked_for_the_living { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the store has moved that this file was, if it is a server's.
+fn moved_from(file: &Path) -> Result<Option<Moved>> {
+    match file.parent().filter(|_| file.file_name().is_some_and(|name| name == STORE_FILE)) {
+        Some(directory) => Moved::of(directory),
+        None => Ok(None),
+    }
 }
 
 /// Tells on stderr what is looked at now: a check of a large store takes minutes.

@@ -15,6 +15,12 @@ use crate::witness::Witness;
 /// Long enough that it is in the middle when its server stops, and ends soon after the move.
 const WORK: u64 = 6_000;
 
+/// The password of a URL.
+fn password_of(url: &str) -> &str {
+    let user = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).expect("a URL with a user").0;
+    user.split_once(':').expect("a URL with a password").1
+}
+
 fn longhaul(args: &[&str], store: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
     command.args(args).env_remove("LONGHAUL_STORE");
@@ -183,4 +189,43 @@ fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_
     advises_to_empty_nothing(&foreign);
     assert!(!other.path("data/store.moved").exists(), "it has not moved");
     assert_eq!(database.number("SELECT count(*) FROM job"), 2, "what is there is as it was");
+}
+
+#[test]
+fn the_file_that_a_moved_store_left_behind_is_neither_backed_up_nor_found_well_unless_that_is_asked_for() {
+    let (place, database) = (Place::new("left"), Database::new("left"));
+    moved(&place, &database);
+    let (data, backup) = (shown(&place.path("data")), shown(&place.path("backup.db")));
+    let backed_up = |more: &[&str]| {
+        let command = ["store", "backup", "--data-dir", &data, "--to", &backup];
+        longhaul(&[command.as_slice(), more].concat(), None)
+    };
+    let at = database.url.split_once('@').unwrap().1;
+    let says_where = |output: &Output| {
+        let told = words(output);
+        assert!(told.contains("moved to") && told.contains(at), "{told}");
+        assert!(!told.contains(password_of(&database.url)), "{told}");
+    };
+    let refused = backed_up(&[]);
+    assert_eq!(refused.status.code(), Some(1), "{}", words(&refused));
+    says_where(&refused);
+    assert!(words(&refused).contains("pg_dump") && words(&refused).contains("--moved"), "{}", words(&refused));
+    assert!(!place.path("backup.db").exists(), "nothing was made");
+    let made = backed_up(&["--moved"]);
+    assert!(made.status.success() && place.path("backup.db").exists(), "{}", words(&made));
+    says_where(&made);
+
+    let checked = |what: &[&str]| longhaul(&[["store", "check"].as_slice(), what].concat(), None);
+    let left = checked(&["--data-dir", &data]);
+    assert_eq!(left.status.code(), Some(1), "the store that was asked for is elsewhere: {}", words(&left));
+    says_where(&left);
+    assert!(words(&left).contains("sound:"), "it was looked at all the same: {}", words(&left));
+    let on_purpose = checked(&["--data-dir", &data, "--moved"]);
+    assert!(on_purpose.status.success(), "{}", words(&on_purpose));
+    says_where(&on_purpose);
+    let named = checked(&["--file", &shown(&place.path("data/longhaul.db"))]);
+    assert!(named.status.success(), "{}", words(&named));
+    says_where(&named);
+    let backup = checked(&["--file", &backup]);
+    assert!(backup.status.success() && !words(&backup).contains("MOVED"), "{}", words(&backup));
 }
