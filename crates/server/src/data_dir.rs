@@ -12,8 +12,11 @@ use longhaul_store::Store;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+mod cluster;
 mod elsewhere;
 
+pub(crate) use cluster::CLUSTER_FILE;
+pub use cluster::{Belongs, Cluster};
 pub use elsewhere::Moved;
 pub(crate) use elsewhere::MOVED_FILE;
 
@@ -92,7 +95,7 @@ impl DataDir {
                 "the data directory {} is a demo's, as the directory {DEMO_MARK} in it says: its session and its admin password are published; start it with --demo, or choose another with --data-dir",
                 self.path.display()
             ),
-            (true, false) if self.path.join(STORE_FILE).exists() => bail!(
+            (true, false) if [STORE_FILE, CLUSTER_FILE].iter().any(|file| self.path.join(file).exists()) => bail!(
                 "the data directory {} has data of a server that is no demo; choose another with --data-dir, or leave --data-dir out and the demo has a temporary one",
                 self.path.display()
             ),
@@ -240,15 +243,37 @@ impl DataDir {
         fs::metadata(self.path.join(STORE_FILE)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// Keeps a generated admin password for its first reader; answers where.
+    /// The first admin password: the one that waits in its file for a reader, or one that is made up and left there. What
+    /// is in the file is never replaced: it may be all that lets somebody in.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub fn keep_admin_password(&self, password: &str) -> Result<PathBuf> {
-        let path = self.path.join(PASSWORD_FILE);
-        write_private(&path, format!("{password}\n").as_bytes())?;
-        Ok(path)
+    /// It cannot be read or written.
+    pub fn admin_password(&self) -> Result<AdminPassword> {
+        let file = self.path.join(PASSWORD_FILE);
+        if let Some(bytes) = read_if_there(&file)? {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            // Without the end of its line the writing of it broke off.
+            if let Some(clear) = text.strip_suffix('\n').filter(|clear| !clear.is_empty()) {
+                return Ok(AdminPassword { clear: clear.to_owned(), file, made: false });
+            }
+        }
+        let mut bits = [0u8; 12];
+        getrandom::fill(&mut bits).map_err(|e| anyhow::anyhow!("no random bits: {e}"))?;
+        let clear: String = bits.iter().map(|b| format!("{b:02x}")).collect();
+        write_private(&file, format!("{clear}\n").as_bytes())?;
+        Ok(AdminPassword { clear, file, made: true })
     }
+}
+
+/// A first admin password.
+#[derive(Clone)]
+pub struct AdminPassword {
+    /// As it is typed.
+    pub clear: String,
+    /// Where it waits for its first reader.
+    pub file: PathBuf,
+    /// Whether it was made up now.
+    pub made: bool,
 }
 
 /// Removes the file of the first admin password in `data_dir`, which is not the password any more. None is fine.

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::bandwidth::Bandwidth;
-use crate::data_dir::{self, DataDir};
+use crate::data_dir::{self, AdminPassword, DataDir};
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::images::{CA_FILE_KEY, Tls, Web};
@@ -93,11 +93,16 @@ impl Node {
         data_dir.hold_to(settings.demo)?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         let (waits, waiting) = watch::channel(false);
-        let Opened { store, embedded, shared, host, secret_key, gone } = tokio::select! {
+        let Opened { store, embedded, cluster, host, secret_key, gone } = tokio::select! {
             opened = store::open(&settings, &data_dir, &runtime, &waits) => opened?,
             never = serve::early::answer(&listener, settings.replies, connections_max, waiting) => match never {},
         };
+        let shared = cluster.is_some();
         let password_file = first_account(admin_password, &data_dir, &*store).await?;
+        // Now the store is no empty one any more, in which such a directory would begin nothing.
+        if let Some(cluster) = cluster {
+            data_dir.remember(&cluster)?;
+        }
         store.cut_records(cluster::cut(), gone).await?;
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
         let format = TimeFormat::new(settings.replies, settings.zone.clone());
@@ -282,8 +287,8 @@ fn adding(
     })
 }
 
-/// The admin account, made at the first start with the given password, or with a generated one that is left
-/// in a private file.
+/// The admin account, made at the first start with the given password, or with the one in a private file, which is
+/// made up if there is none.
 async fn first_account(
     given: Option<String>,
     data_dir: &DataDir,
@@ -292,14 +297,11 @@ async fn first_account(
     if store.account(ADMIN).await?.is_some() {
         return Ok(None);
     }
-    let (clear, file) = match given {
-        Some(clear) => (clear, None),
+    let (clear, file, made) = match given {
+        Some(clear) => (clear, None, false),
         None => {
-            let mut bits = [0u8; 12];
-            getrandom::fill(&mut bits).map_err(|e| anyhow!("no random bits: {e}"))?;
-            let clear: String = bits.iter().map(|b| format!("{b:02x}")).collect();
-            let file = data_dir.keep_admin_password(&clear)?;
-            (clear, Some(file))
+            let AdminPassword { clear, file, made } = data_dir.admin_password()?;
+            (clear, Some(file), made)
         }
     };
     let hash = password::keep(password::wire_form(&clear)).await.map_err(|fault| anyhow!("{fault}"))?;
@@ -316,7 +318,7 @@ async fn first_account(
         Ok(_) => Ok(file),
         Err(StoreError::Taken) => {
             // Another node was faster, and its password counts.
-            if file.is_some() {
+            if made {
                 data_dir::forget_admin_password(data_dir.path())?;
             }
             Ok(None)

@@ -11,7 +11,7 @@ use longhaul_store::postgres::OpenError;
 use longhaul_store::{Gone, Nodes, PostgresOptions, PostgresStore, SqliteStore, Store, StoreOptions};
 use tokio::sync::watch;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{Belongs, Cluster, DataDir};
 use crate::settings::{Settings, StoreUrl};
 
 mod awaited;
@@ -25,8 +25,8 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// The same, where it is the embedded one: it is closed at the end.
     pub embedded: Option<Arc<SqliteStore>>,
-    /// Whether other nodes may be on it.
-    pub shared: bool,
+    /// Which cluster's it is, where other nodes may be on it.
+    pub cluster: Option<Cluster>,
     /// This host.
     pub host: HostId,
     /// The key of the secrets in it.
@@ -52,6 +52,7 @@ pub async fn open(
     let fresh = HostId::random(&**runtime);
     let key_file = settings.secret_key_file.as_deref();
     let Some(url) = &settings.store else {
+        data_dir.may_embed()?;
         // Before the store is made: a directory with one must have its key.
         let secret_key = data_dir.secret_key(key_file)?;
         let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
@@ -61,13 +62,16 @@ pub async fn open(
         let host = data_dir.host(before, fresh)?;
         let store = Arc::new(store);
         let embedded = Some(store.clone());
-        return Ok(Opened { store, embedded, shared: false, host, secret_key, gone: Gone::All });
+        return Ok(Opened { store, embedded, cluster: None, host, secret_key, gone: Gone::All });
     };
-    let store = database(url, settings, runtime, waits).await?;
-    let secret_key = data_dir.shared_secret_key(key_file, &store).await?;
+    let belongs = data_dir.belongs()?;
+    let store = database(url, settings, runtime, waits, belongs.as_ref()).await?;
+    let id = format!("{:032x}", runtime.random_u128());
+    let place = url.to_string();
+    let (secret_key, cluster) = data_dir.join(belongs.as_ref(), key_file, &store, &place, &id).await?;
     let host = data_dir.host(None, fresh)?;
-    let gone = Gone::Host(host);
-    Ok(Opened { store: Arc::new(store), embedded: None, shared: true, host, secret_key, gone })
+    let (cluster, gone) = (Some(cluster), Gone::Host(host));
+    Ok(Opened { store: Arc::new(store), embedded: None, cluster, host, secret_key, gone })
 }
 
 async fn database(
@@ -75,12 +79,14 @@ async fn database(
     settings: &Settings,
     runtime: &Arc<dyn Runtime>,
     waits: &watch::Sender<bool>,
+    belongs: Option<&Belongs>,
 ) -> Result<PostgresStore> {
     let limit = Duration::from_secs(settings.store_wait_s);
     let open = async || {
         let (address, chance) = (url.with_password(), runtime.clone());
         // It waits for an answer of the database.
-        let opening = move || PostgresStore::open(&address, chance, PostgresOptions::default());
+        let options = PostgresOptions { may_begin: belongs.is_none(), ..PostgresOptions::default() };
+        let opening = move || PostgresStore::open(&address, chance, options);
         tokio::task::spawn_blocking(opening).await.unwrap_or_else(|broke| {
             let why = format!("its opening broke off: {broke}");
             Err(OpenError::Unusable { why })
@@ -103,7 +109,10 @@ async fn database(
             let limit_s = limit.as_secs();
             Err(anyhow!("the store at {url}: {error}; waited {limit_s} s for it (store.waitSeconds)"))
         }
-        Err(error) => Err(anyhow!("the store at {url}: {error}")),
+        Err(error) => Err(match (error, belongs) {
+            (OpenError::Empty, Some(belongs)) => belongs.to_another_than_the_empty(&url.to_string()),
+            (error, _) => anyhow!("the store at {url}: {error}"),
+        }),
     }
 }
 

@@ -110,3 +110,18 @@ fn a_schema_that_it_may_not_use_or_that_is_newer_does_not_pass() {
     ));
     assert!(refused(schema.url(), false).contains("newer release"));
 }
+
+#[test]
+fn nothing_is_made_in_an_empty_database_where_nothing_may_begin() {
+    let schema = Schema::new();
+    let must_be_there = || {
+        let options = PostgresOptions { may_begin: false, ..PostgresOptions::default() };
+        PostgresStore::open(schema.url(), HandClock::new(), options).map(drop)
+    };
+    let refused = must_be_there().expect_err("nothing is there");
+    assert!(matches!(refused, OpenError::Empty) && !refused.may_pass(), "{refused}");
+    // An ordinary CREATE fails where the table is there already.
+    schema.run("CREATE TABLE schema_migration (); DROP TABLE schema_migration");
+    open(schema.url()).expect("it becomes a store");
+    must_be_there().expect("a store is there now");
+}

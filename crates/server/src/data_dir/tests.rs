@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use longhaul_model::ADMIN;
+use longhaul_model::resource::Account;
 use longhaul_store::conformance::HandClock;
 use longhaul_store::{MemoryStore, StoreOptions};
 
@@ -110,5 +112,66 @@ fn a_host_is_known_by_its_directory_and_by_what_an_earlier_release_kept() {
     assert_eq!(before.host(Some(b), c).unwrap(), b);
     fs::write(path.join("1").join(HOST_FILE), "x").unwrap();
     assert!(one.host(None, c).unwrap_err().to_string().contains("32 hexadecimal"));
+    fs::remove_dir_all(&path).unwrap();
+}
+
+#[test]
+fn a_first_password_that_waits_in_its_file_is_taken_and_never_replaced() {
+    let path = std::env::temp_dir().join(format!("longhaul-first-password-{}", std::process::id()));
+    let dir = DataDir::open(&path).unwrap();
+    let first = dir.admin_password().unwrap();
+    assert!(first.made && first.clear.len() >= 24);
+    let again = dir.admin_password().unwrap();
+    assert!(!again.made);
+    assert_eq!((again.clear, &again.file), (first.clear, &first.file));
+    // As a process leaves it that dies while it writes: nobody was told that one.
+    fs::write(&first.file, "half").unwrap();
+    let whole = dir.admin_password().unwrap();
+    assert!(whole.made && whole.clear != "half");
+    fs::remove_dir_all(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_belongs_to_the_cluster_that_it_joined_and_to_no_other_and_none_is_begun_in_an_empty_one() {
+    let path = std::env::temp_dir().join(format!("longhaul-belongs-{}", std::process::id()));
+    let made = |uuid: u128| {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(HandClock::new(), StoreOptions::default()));
+        (store, format!("{uuid:032x}"))
+    };
+    let ((one, a), (two, b), (empty, c)) = (made(1), made(2), made(3));
+    let admin = |store: Arc<dyn Store>| async move {
+        let (name, password_hash) = ("admin".to_owned(), "x".to_owned());
+        let (create_ms, last_op_ms, description) = (0, 0, None);
+        let account =
+            Account { id: ADMIN, name, description, admin: true, password_hash, create_ms, last_op_ms };
+        store.create_account(account).await.unwrap();
+    };
+    admin(one.clone()).await;
+    admin(two.clone()).await;
+    let dir = DataDir::open(&path).unwrap();
+    assert_eq!(dir.belongs().unwrap(), None);
+    let (key, cluster) = dir.join(None, None, &*one, "postgres://one/d", &a).await.unwrap();
+    assert_eq!(cluster.id, a);
+    assert_eq!(dir.belongs().unwrap(), None, "not before there is something in the store");
+    dir.remember(&cluster).unwrap();
+    let belongs = dir.belongs().unwrap();
+    let again = dir.join(belongs.as_ref(), None, &*one, "postgres://moved/d", &b).await.unwrap();
+    assert_eq!(again, (key, Cluster { id: a.clone(), place: "postgres://moved/d".to_owned() }));
+
+    let other = DataDir::open(&path.join("other")).unwrap();
+    fs::write(path.join("other").join(KEY_FILE), key).unwrap();
+    other.join(None, None, &*two, "postgres://two/d", &b).await.unwrap();
+    let refused = dir.join(belongs.as_ref(), None, &*two, "postgres://two/d", &c).await.unwrap_err().to_string();
+    assert!(refused.contains("another cluster") && refused.contains("postgres://one/d"), "{refused}");
+    assert!(refused.contains(CLUSTER_FILE), "how to do it on purpose: {refused}");
+    let refused = dir.join(belongs.as_ref(), None, &*empty, "postgres://no/d", &c).await.unwrap_err().to_string();
+    assert!(refused.contains("which is empty") && refused.contains("postgres://one/d"), "{refused}");
+    assert_eq!(empty.kept("cluster", "untouched").await.unwrap(), "untouched");
+    assert!(dir.may_embed().unwrap_err().to_string().contains("--store"));
+    assert!(dir.hold_to(true).unwrap_err().to_string().contains("is no demo"));
+    // A store of an earlier release has no id: it gets the one that is known.
+    let (older, d) = made(4);
+    admin(older.clone()).await;
+    assert_eq!(dir.join(belongs.as_ref(), None, &*older, "postgres://older/d", &d).await.unwrap().1.id, a);
     fs::remove_dir_all(&path).unwrap();
 }

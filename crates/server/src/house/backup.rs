@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Place;
 use super::check::{looked_at, told};
-use crate::data_dir::{Moved, STORE_FILE};
+use crate::data_dir::{Cluster, Moved, STORE_FILE};
 
 /// Flags of `store backup`.
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,13 @@ pub(super) async fn run(args: BackupArgs) -> Result<ExitCode> {
     let moved = Moved::of(&data_dir)?;
     if let Some(moved) = moved.as_ref().filter(|_| !args.moved) {
         bail!("{}", not_here(&data_dir, moved));
+    }
+    if let Some(cluster) = Cluster::of(&data_dir)?.filter(|_| !from.exists()) {
+        bail!(
+            "{} is that of a node whose store is the database {}. Back that up: pg_dump --format=custom --file=FILE '{1}'",
+            data_dir.display(),
+            cluster.place
+        );
     }
     eprintln!("backing up the store {}", from.display());
     if fs::symlink_metadata(&to).is_ok() {

@@ -64,7 +64,7 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
     if let Some(there) = there {
         let same = here.is_some_and(|here| here.create_ms == there.create_ms);
         println!("{}", taken(&data_dir, &place, moved.as_ref(), same)?);
-        data_dir.shared_secret_key(None, &opened(&url, &runtime)?).await?;
+        joined(&data_dir, &url, &place, &runtime).await?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.skip_check {
@@ -79,10 +79,17 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
     }
     let compared = sent(&url, &file, &data_dir, &place).await?;
     print!("{}", table(&compared));
-    // From now on the database knows which key its secrets were made with, and refuses others.
-    data_dir.shared_secret_key(None, &opened(&url, &runtime)?).await?;
+    joined(&data_dir, &url, &place, &runtime).await?;
     println!("{}", what_to_do(data_dir.path(), &place));
     Ok(ExitCode::SUCCESS)
+}
+
+/// From now on the database knows which key its secrets were made with, and refuses others; and the directory knows its
+/// cluster.
+async fn joined(data_dir: &DataDir, url: &str, place: &str, runtime: &Arc<dyn Runtime>) -> Result<()> {
+    let (store, id) = (opened(url, runtime)?, format!("{:032x}", runtime.random_u128()));
+    let (_, cluster) = data_dir.join(None, None, &store, place, &id).await?;
+    data_dir.remember(&cluster)
 }
 
 /// Sends all rows and keeps them, with the mark that the store has moved.

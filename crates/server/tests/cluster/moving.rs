@@ -175,7 +175,7 @@ fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_
     // A copy of the directory from before the move, as a backup is: what is there has gone on since.
     let marks = ["store.moved", "store.cluster"].map(|mark| place.path("data").join(mark));
     for mark in &marks {
-        let _ = std::fs::remove_file(mark); // it is not there in every case
+        std::fs::remove_file(mark).expect("it is there");
     }
     let unmarked = copy(&data, &database.url);
     assert!(!unmarked.status.success() && words(&unmarked).contains("newer"), "{}", words(&unmarked));
@@ -228,4 +228,20 @@ fn the_file_that_a_moved_store_left_behind_is_neither_backed_up_nor_found_well_u
     says_where(&named);
     let backup = checked(&["--file", &backup]);
     assert!(backup.status.success() && !words(&backup).contains("MOVED"), "{}", words(&backup));
+}
+
+#[test]
+fn a_store_that_has_moved_is_begun_anew_in_no_empty_database() {
+    let (place, database, empty) = (Place::new("home"), Database::new("home"), Database::new("home_empty"));
+    let plan = moved(&place, &database);
+    // A directory of an earlier release has `store.moved` alone.
+    std::fs::remove_file(place.path("data/store.cluster")).expect("it is there");
+    assert!(!plan.clone().env("LONGHAUL_STORE", &empty.url).start_in_vain().success());
+    let told = plan.log().lines().last().unwrap_or_default().to_owned();
+    assert!(told.contains("which is empty") && told.contains(database.url.split_once('@').unwrap().1), "{told}");
+    assert!(!told.contains(password_of(&database.url)), "{told}");
+    assert_eq!(empty.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
+    let server = plan.env("LONGHAUL_STORE", &database.url).start();
+    assert_eq!(states(&server.client), [("Succeeded".to_owned(), 1)]);
+    assert!(place.path("data/store.cluster").exists(), "now it is known");
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::client::SIMULATE;
+use crate::client::{Client, SIMULATE};
 use crate::database::Database;
 use crate::nodes::Nodes;
 use crate::place::{PATIENCE, Place, shown, until};
@@ -66,4 +66,73 @@ fn a_call_that_a_dead_node_left_is_answered_by_another() {
     });
     assert_eq!(status, 503);
     assert!(answer["error"]["details"].as_str().unwrap().contains("send it again"), "{answer}");
+}
+
+/// What the last start that was refused said.
+fn last(plan: &Plan) -> String {
+    plan.log().lines().last().unwrap_or_default().to_owned()
+}
+
+/// Where a URL leads, without who comes.
+fn place_of(url: &str) -> &str {
+    url.split_once('@').expect("a URL with a user").1
+}
+
+#[test]
+fn a_node_begins_no_cluster_in_an_empty_database_and_joins_no_other_by_mistake() {
+    let place = Place::new("typo");
+    let [its_own, empty, anothers] = ["typo_own", "typo_empty", "typo_other"].map(Database::new);
+    fs::write(place.path("one.key"), [7; 32]).unwrap();
+    // Its first password is made up, and waits in its file.
+    let plan = Plan::new(&place)
+        .set(&format!("secretKeyFile={}", shown(&place.path("one.key"))))
+        .env("LONGHAUL_ADMIN_PASSWORD", "");
+    let on = |database: &Database| plan.clone().env("LONGHAUL_STORE", &database.url);
+    let started = |plan: &Plan| {
+        let mut server = plan.try_start(&Client::default()).unwrap_or_else(|| panic!("{}", plan.log()));
+        assert!(server.terminate(PATIENCE).success());
+    };
+    started(&on(&its_own));
+    started(&on(&anothers).data_dir(&shown(&place.path("other"))));
+    let nodes = "SELECT string_agg(uuid, ' ' ORDER BY uuid) FROM node";
+    let (password, known) = (place.path("data/admin-password"), anothers.rows(nodes));
+    let waits = fs::read_to_string(&password).expect("it was made up");
+    let refused = |database: &Database, why: &str| {
+        assert!(!on(database).start_in_vain().success(), "{why}");
+        let told = last(&plan);
+        assert!(told.contains(why) && told.contains(place_of(&its_own.url)), "{told}");
+        assert!(told.contains("store.cluster"), "how to do it on purpose: {told}");
+        assert!(!told.contains(its_own.url.split_once('@').unwrap().0), "no password: {told}");
+        assert_eq!(fs::read_to_string(&password).expect("it is there"), waits);
+    };
+    refused(&empty, "which is empty");
+    assert_eq!(empty.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0, "nothing is made");
+    refused(&anothers, "another cluster");
+    assert_eq!(anothers.rows(nodes), known, "it did not join");
+    // As a move leaves it that broke off: all of the tables and no row.
+    anothers.rows("TRUNCATE account, meta CASCADE");
+    refused(&anothers, "which is empty");
+    assert_eq!(anothers.number("SELECT count(*) FROM meta"), 0, "nothing is begun");
+    // Forgotten, its database is not replaced by a store in the directory.
+    assert!(!plan.start_in_vain().success());
+    assert!(last(&plan).contains(place_of(&its_own.url)), "{}", last(&plan));
+    assert!(!place.path("data/longhaul.db").exists());
+
+    started(&on(&its_own));
+    fs::remove_file(place.path("data/store.cluster")).expect("it is there");
+    started(&on(&empty));
+    assert_eq!(empty.number("SELECT count(*) FROM account"), 1, "on purpose it is begun");
+    assert_eq!(fs::read_to_string(&password).expect("it is there"), waits, "with the password that waits");
+}
+
+#[test]
+fn an_embedded_store_is_not_left_behind_by_a_start_on_an_empty_database() {
+    let (place, database) = (Place::new("behind"), Database::new("behind"));
+    let mut server = Plan::new(&place).start();
+    assert!(server.terminate(PATIENCE).success());
+    let plan = Plan::new(&place).env("LONGHAUL_STORE", &database.url);
+    assert!(!plan.start_in_vain().success());
+    let told = last(&plan);
+    assert!(told.contains("store copy --from") && told.contains("stay behind"), "{told}");
+    assert_eq!(database.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
 }

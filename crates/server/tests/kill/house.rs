@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
-use crate::client::{SIMULATE, text};
+use crate::client::{Client, SIMULATE, text};
 use crate::place::{PATIENCE, Place, shown, until};
 use crate::server::Plan;
 
@@ -83,4 +83,25 @@ fn a_check_ends_with_one_where_a_store_is_broken_and_says_what_and_what_to_do() 
     assert_eq!(none.status.code(), Some(1));
     assert!(said(&none).contains("there is no such file"), "{}", said(&none));
     assert!(!place.path("nothing").exists(), "a check makes nothing");
+}
+
+#[test]
+fn a_store_that_is_made_anew_has_the_first_password_that_waits_in_its_file() {
+    let place = Place::new("first-password");
+    let plan = Plan::new(&place).env("LONGHAUL_ADMIN_PASSWORD", "");
+    let file = place.path("data/admin-password");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut server = plan.try_start(&Client::default()).unwrap_or_else(|| panic!("{}", plan.log()));
+        let waits = fs::read_to_string(&file).expect("it is there");
+        Client::login(server.client.address(), waits.trim());
+        seen.push(waits);
+        server.kill();
+        for entry in fs::read_dir(place.path("data")).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("longhaul.db") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+    assert_eq!(seen[0], seen[1], "it was not replaced");
 }

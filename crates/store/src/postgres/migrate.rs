@@ -68,11 +68,14 @@ const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
 
 /// Brings the schema up to date.
 pub(super) async fn migrate(link: &Link) -> Result<(), OpenError> {
-    let done = link.call(Mode::Migrate, (), |tx, ()| Box::pin(bring_up_to_date(tx))).await;
+    let may_begin = link.options.may_begin;
+    let done = link
+        .call(Mode::Migrate, may_begin, |tx, may_begin| Box::pin(bring_up_to_date(tx, *may_begin)))
+        .await;
     done.map_err(unusable)?
 }
 
-async fn bring_up_to_date(tx: &Tx) -> Opened<()> {
+async fn bring_up_to_date(tx: &Tx, may_begin: bool) -> Opened<()> {
     tx.rows("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || 'longhaul schema', 0))", &[])
         .await?;
     let row = tx
@@ -92,6 +95,9 @@ async fn bring_up_to_date(tx: &Tx) -> Opened<()> {
     };
     if is_used && !is_ours {
         return Ok(Err(OpenError::Foreign { schema }));
+    }
+    if !is_ours && !may_begin {
+        return Ok(Err(OpenError::Empty));
     }
     let mut done = 0;
     if is_ours {

@@ -60,6 +60,9 @@ pub enum OpenError {
         /// Its name.
         schema: String,
     },
+    /// Nothing was ever stored in it, and nothing is to be begun.
+    #[error("nothing was ever stored in the database")]
+    Empty,
     /// A file of the schema's history is another one than the store was made with.
     #[error("the store was made with another {file}; it is from a build of which this one can't go on")]
     Edited {

@@ -39,6 +39,8 @@ pub struct PostgresOptions {
     pub write_limit: Duration,
     /// Time limit of making a connection.
     pub connect_limit: Duration,
+    /// Whether a database that holds nothing becomes a store; else it is refused as `OpenError::Empty`.
+    pub may_begin: bool,
     /// For tests: the time in the place of the database's own.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -53,6 +55,7 @@ impl Default for PostgresOptions {
             query_limit: QUERY_LIMIT,
             write_limit: WRITE_LIMIT,
             connect_limit: CONNECT_LIMIT,
+            may_begin: true,
             clock: None,
         }
     }
@@ -67,6 +70,7 @@ impl fmt::Debug for PostgresOptions {
             .field("queue_max", &self.queue_max)
             .field("query_limit", &self.query_limit)
             .field("write_limit", &self.write_limit)
+            .field("may_begin", &self.may_begin)
             .finish_non_exhaustive()
     }
 }
