@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use longhaul_model::HostId;
@@ -30,6 +31,10 @@ const KEY_FILE: &str = "secret.key";
 pub const HOST_FILE: &str = "host.uuid";
 /// Under which name a shared store knows its key.
 const CHECK_KEY: &str = "secret.check";
+/// How often a lock is tried whose holder tells no pid.
+const LOCK_TRIES: u32 = 20;
+/// Between two tries.
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// The embedded store's file.
 pub(crate) const STORE_FILE: &str = "longhaul.db";
 
@@ -37,7 +42,14 @@ pub(crate) const STORE_FILE: &str = "longhaul.db";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // Nobody sends a signal to whom that pid is given next. A process that is killed leaves it.
+        let _ = self.lock.set_len(0);
+    }
 }
 
 impl DataDir {
@@ -46,8 +58,16 @@ impl DataDir {
     /// # Errors
     /// It cannot be written, or another process holds it: its pid is named.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_by("--data-dir", path)
+    }
+
+    /// The same, of a directory that was named by another `flag`.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_by(flag: &str, path: &Path) -> Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-            format!("the data directory {} cannot be made; choose another with --data-dir", path.display())
+            format!("the data directory {} cannot be made; choose another with {flag}", path.display())
         })?;
         let path = fs::canonicalize(path)?;
         let lock_path = path.join("lock");
@@ -59,22 +79,22 @@ impl DataDir {
             .mode(0o600)
             .open(&lock_path)
             .with_context(|| {
-                format!("the data directory {} cannot be written; make it writable or choose another with --data-dir", path.display())
+                format!(
+                    "the data directory {} cannot be written; make it writable or choose another with {flag}",
+                    path.display()
+                )
             })?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            let _ = lock.read_to_string(&mut holder);
+        if let Err(holder) = taken(&mut lock) {
             bail!(
-                "the data directory {} is used by another server, pid {}; stop it or choose another with --data-dir",
-                path.display(),
-                holder.trim()
+                "the data directory {} is used by another server, pid {holder}; stop it or choose another with {flag}",
+                path.display()
             );
         }
         lock.set_len(0)
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .with_context(|| format!("{} cannot be written: is the disk full?", lock_path.display()))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// The directory.
@@ -274,6 +294,23 @@ pub struct AdminPassword {
     pub file: PathBuf,
     /// Whether it was made up now.
     pub made: bool,
+}
+
+/// Takes the lock, or says who has it. A holder without a pid is at its beginning or its end: a moment later it is told.
+fn taken(lock: &mut File) -> std::result::Result<(), String> {
+    let mut holder = String::new();
+    for _ in 0..LOCK_TRIES {
+        if flock(&*lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
+        holder.clear();
+        let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut holder)); // unread, it has no pid
+        if !holder.trim().is_empty() {
+            break;
+        }
+        std::thread::sleep(LOCK_AGAIN_AFTER);
+    }
+    Err(holder.trim().to_owned())
 }
 
 /// Removes the file of the first admin password in `data_dir`, which is not the password any more. None is fine.

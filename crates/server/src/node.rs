@@ -315,7 +315,10 @@ async fn first_account(
         last_op_ms: 0,
     };
     match store.create_account(admin).await {
-        Ok(_) => Ok(file),
+        Ok(_) => {
+            tracing::info!("the store is new: there was nothing in it");
+            Ok(file)
+        }
         Err(StoreError::Taken) => {
             // Another node was faster, and its password counts.
             if made {

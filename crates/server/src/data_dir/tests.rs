@@ -15,7 +15,10 @@ fn a_second_server_is_refused_with_the_pid_of_the_first() {
     let first = DataDir::open(&dir).unwrap();
     let refused = DataDir::open(&dir).unwrap_err().to_string();
     assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
+    let refused = DataDir::open_by("--from", &dir).unwrap_err().to_string();
+    assert!(refused.contains("with --from") && !refused.contains("--data-dir"), "{refused}");
     drop(first);
+    assert_eq!(fs::read_to_string(dir.join("lock")).unwrap(), "", "whoever gets its pid next is no server");
     DataDir::open(&dir).unwrap();
     fs::remove_dir_all(&dir).unwrap();
 }

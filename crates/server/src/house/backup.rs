@@ -11,7 +11,7 @@ use longhaul_store::house::backup;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Place;
-use super::check::{looked_at, told};
+use super::check::{SQLITE, looked_at, told};
 use crate::data_dir::{Cluster, Moved, STORE_FILE};
 
 /// Flags of `store backup`.
@@ -70,7 +70,7 @@ pub(super) async fn run(args: BackupArgs) -> Result<ExitCode> {
     if !made.report.sound() {
         let kept = with_suffix(&to, ".not-sound");
         publish(&unfinished.0, &kept)?;
-        print!("{}", told(&kept.display().to_string(), &made.report));
+        print!("{}", told(&kept.display().to_string(), SQLITE, &made.report));
         println!(
             "the store itself is damaged, and so is its copy {}, which is kept all the same",
             kept.display()
@@ -78,7 +78,7 @@ pub(super) async fn run(args: BackupArgs) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     publish(&unfinished.0, &to)?;
-    print!("{}", told(&name, &made.report));
+    print!("{}", told(&name, SQLITE, &made.report));
     println!("backup: {name}, {}", human_bytes(made.bytes));
     if let Some(moved) = moved {
         println!("it is of the store before that moved to {moved}, and has nothing of what happened since");

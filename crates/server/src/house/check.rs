@@ -11,6 +11,11 @@ use longhaul_store::postgres;
 use super::{Place, settings};
 use crate::data_dir::{Moved, STORE_FILE};
 
+/// What an embedded store is.
+pub(super) const SQLITE: &str = "SQLite";
+/// What one is that several nodes share.
+const POSTGRESQL: &str = "PostgreSQL";
+
 /// Flags of `store check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
@@ -42,7 +47,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
     if let Some(url) = asked {
         eprintln!("looking at the store {url}");
         let report = postgres::check(&url.with_password(), looked_at).await?;
-        print!("{}", told(&url.to_string(), &report));
+        print!("{}", told(&url.to_string(), POSTGRESQL, &report));
         return Ok(if report.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let name = file.display().to_string();
@@ -53,7 +58,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
     }
     let work = tokio::task::spawn_blocking(move || check(&file, looked_at));
     let report = work.await.context("the check broke off")??;
-    print!("{}", told(&name, &report));
+    print!("{}", told(&name, SQLITE, &report));
     // Who asks for a server's store is not told that all is well by a file that no server uses.
     let asked_for_the_living = left_behind.is_some() && !named && !args.moved;
     if asked_for_the_living {
@@ -78,9 +83,9 @@ pub(super) fn looked_at(rule: &str) {
     eprintln!("looking: {rule}");
 }
 
-/// A report for people.
-pub(super) fn told(name: &str, report: &Report) -> String {
-    let mut text = format!("the store {name}, schema {}\n", report.schema);
+/// A report for people. The schemas of the two databases are counted apart, so it says of which `database` it is.
+pub(super) fn told(name: &str, database: &str, report: &Report) -> String {
+    let mut text = format!("the store {name}, schema {} of {database}\n", report.schema);
     if report.looked_into_rows() {
         let width = report.rows.iter().map(|(table, _)| table.len()).max().unwrap_or(0);
         for (table, rows) in report.rows.iter().filter(|(_, rows)| *rows > 0) {

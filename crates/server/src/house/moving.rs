@@ -16,7 +16,7 @@ use longhaul_store::house::tables::TABLES;
 use longhaul_store::postgres::{Compared, MoveError, Mover};
 use longhaul_store::{Identity, Nodes, PostgresOptions, PostgresStore, SqliteStore, StoreOptions, house};
 
-use super::check::{looked_at, told};
+use super::check::{SQLITE, looked_at, told};
 use super::settings;
 use crate::data_dir::{DEMO_MARK, DataDir, MOVED_FILE, Moved, STORE_FILE};
 use crate::store::HOST_KEY;
@@ -71,7 +71,7 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
         let (name, path) = (file.display().to_string(), file.clone());
         let report = tokio::task::spawn_blocking(move || house::check(&path, looked_at)).await??;
         if !report.sound() {
-            print!("{}", told(&name, &report));
+            print!("{}", told(&name, SQLITE, &report));
             bail!(
                 "a store that is not sound does not move; with --skip-check it does, with what is wrong in it"
             );
@@ -165,7 +165,7 @@ fn locked(from: &Path) -> Result<DataDir> {
     if !from.join(STORE_FILE).is_file() {
         bail!("{} has no store (no file {STORE_FILE}); name the data directory of a server", from.display());
     }
-    let data_dir = DataDir::open(from).context("a store moves only while no server runs on it")?;
+    let data_dir = DataDir::open_by("--from", from).context("a store moves only while no server runs on it")?;
     if data_dir.path().join(DEMO_MARK).is_dir() {
         bail!("{} is a demo's: its session and password are published, so it moves nowhere", from.display());
     }

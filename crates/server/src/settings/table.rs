@@ -204,7 +204,7 @@ pub const SETTINGS: &[Setting] = &[
 pub const VARIABLES: &[(&str, &str)] = &[
     (
         "LONGHAUL_ADMIN_PASSWORD",
-        "The password, in clear, that the account admin gets at the first start on a data directory. Without it one is made up and left in the file `admin-password` of the data directory, which is removed when the password changes. Ignored at later starts and in a demo.",
+        "The password, in clear, that the account admin gets at the first start on a data directory. Without it one is made up and left in the file `admin-password` of the data directory, which is removed when the password changes; one that waits in that file is taken and not replaced. Ignored at later starts and in a demo.",
     ),
     (
         "PGPASSFILE",

@@ -70,6 +70,7 @@ fn a_job_that_was_submitted_before_the_move_runs_after_it_and_one_in_the_middle_
     let refused = longhaul(copy, Some(&database.url));
     assert!(!refused.status.success(), "its server runs");
     assert!(words(&refused).contains("while no server runs on it"), "{}", words(&refused));
+    assert!(!words(&refused).contains("--data-dir"), "the flag is another: {}", words(&refused));
     assert!(server.terminate(PATIENCE).success());
 
     let moved = longhaul(copy, Some(&database.url));
@@ -96,6 +97,7 @@ fn a_job_that_was_submitted_before_the_move_runs_after_it_and_one_in_the_middle_
     assert_eq!(witness.ended_twice(), Vec::<String>::new());
     let checked = longhaul(&["store", "check"], Some(&database.url));
     assert!(checked.status.success(), "{}", words(&checked));
+    assert!(words(&checked).contains(" of PostgreSQL\n"), "{}", words(&checked));
 }
 
 #[test]
@@ -186,6 +188,7 @@ fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_
     assert!(server.terminate(PATIENCE).success());
     let foreign = copy(&shown(&other.path("data")), &database.url);
     assert!(!foreign.status.success() && words(&foreign).contains("another cluster"), "{}", words(&foreign));
+    assert!(!words(&foreign).contains("looking: "), "before the source is read: {}", words(&foreign));
     advises_to_empty_nothing(&foreign);
     assert!(!other.path("data/store.moved").exists(), "it has not moved");
     assert_eq!(database.number("SELECT count(*) FROM job"), 2, "what is there is as it was");

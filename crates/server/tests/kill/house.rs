@@ -41,6 +41,9 @@ fn a_backup_of_a_working_server_starts_as_a_server_and_its_jobs_go_on() {
     for place in [["--data-dir", data.as_str()], ["--file", backup.as_str()]] {
         let checked = store(&["check", place[0], place[1]]);
         assert!(checked.status.success(), "{}", said(&checked));
+        let first = String::from_utf8_lossy(&checked.stderr).lines().next().unwrap_or_default().to_owned();
+        assert!(first.starts_with("looking at the store ") && first.contains(place[1]), "{first}");
+        assert!(said(&checked).contains(" of SQLite\n"), "{}", said(&checked));
     }
     let left: Vec<_> =
         fs::read_dir(place.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();

@@ -46,7 +46,7 @@ pub enum OpenError {
     },
     /// The store was written by a newer release that this one cannot work beside.
     #[error(
-        "the store was written by a newer release (schema {found}, this release knows {known}); start that release again, or restore a backup from before the upgrade"
+        "the store was written by a newer release (schema {found} of PostgreSQL, this release knows {known}); start that release again, or restore a backup from before the upgrade"
     )]
     Newer {
         /// Its schema.

@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_secs(5);
 pub enum OpenError {
     /// The file was written by a newer release.
     #[error(
-        "the store {path} was written by a newer release (schema {found}, this release knows {known}); start that release again, or restore a backup from before the upgrade"
+        "the store {path} was written by a newer release (schema {found} of SQLite, this release knows {known}); start that release again, or restore a backup from before the upgrade"
     )]
     Newer {
         /// The file.
