@@ -30,21 +30,25 @@ pub struct Control {
 #[derive(Debug)]
 struct State {
     canceled: bool,
+    bucket: Bucket,
+}
+
+/// What a rate leaves to be moved. A piece is taken whole as soon as anything may be moved, and paid off afterwards.
+#[derive(Debug)]
+struct Bucket {
     /// Bytes per second, 0 = unlimited, or `PAUSED`.
     rate: u64,
     /// Bytes that may be copied now; negative while what was copied is paid off.
     tokens: i128,
-    refilled_at_ns: u64,
+    /// `None`: nothing was asked for yet.
+    refilled_at_ns: Option<u64>,
 }
 
 impl Control {
     /// A copy at `rate` bytes per second, 0 = unlimited, or `PAUSED`, without a lease.
     pub fn new(rate: u64) -> Self {
-        // One chunk at once, so that a copy that is killed again and again still comes forward.
-        let state =
-            State { canceled: false, rate, tokens: i128::from(CHUNK_BYTES), refilled_at_ns: boottime_ns() };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State { canceled: false, bucket: Bucket::new(rate) }),
             changed: Condvar::new(),
             lease_until_ns: AtomicU64::new(u64::MAX),
             lease_ended: AtomicBool::new(false),
@@ -53,12 +57,7 @@ impl Control {
 
     /// Changes the rate, in bytes per second, 0 = unlimited, or `PAUSED`; from now on.
     pub fn set_rate(&self, rate: u64) {
-        let mut state = self.lock();
-        state.refill();
-        state.rate = rate;
-        // A debt made at another rate must not stall the new one for longer than a chunk takes.
-        state.tokens = state.tokens.max(-i128::from(CHUNK_BYTES));
-        drop(state);
+        self.lock().bucket.set_rate(rate, boottime_ns());
         self.changed.notify_all();
     }
 
@@ -114,16 +113,8 @@ impl Control {
                 return Err(DiskError::Canceled);
             }
             self.check_lease()?;
-            state.refill();
-            if state.rate == 0 || (state.rate != PAUSED && state.tokens > 0) {
-                state.tokens -= i128::from(bytes);
-                return Ok(());
-            }
+            let Err(wait_ns) = state.bucket.take(bytes, boottime_ns()) else { return Ok(()) };
             // At most a second, so that the lease is looked at now and then.
-            let wait_ns = match state.rate {
-                PAUSED => i128::MAX,
-                rate => (1 - state.tokens) * 1_000_000_000 / i128::from(rate),
-            };
             let wait = Duration::from_nanos(wait_ns.clamp(100_000, 1_000_000_000) as u64);
             state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -135,30 +126,108 @@ impl Control {
     }
 }
 
-impl State {
-    fn refill(&mut self) {
-        let now = boottime_ns();
+impl Bucket {
+    /// One piece is free, so that a copy that is killed again and again still comes forward; no more than that, so that
+    /// each attempt keeps to its rate from the begin on.
+    fn new(rate: u64) -> Self {
+        Self { rate, tokens: 1, refilled_at_ns: None }
+    }
+
+    fn set_rate(&mut self, rate: u64, now_ns: u64) {
+        if self.refilled_at_ns.is_some() {
+            self.refill(now_ns);
+        }
+        self.rate = rate;
+        // A debt made at another rate must not stall the new one for longer than a chunk takes.
+        self.tokens = self.tokens.max(-i128::from(CHUNK_BYTES));
+    }
+
+    /// Takes a piece of `bytes`.
+    ///
+    /// # Errors
+    /// None may be taken now: after so many ns there may be one, at this rate.
+    fn take(&mut self, bytes: u64, now_ns: u64) -> Result<(), i128> {
+        self.refill(now_ns);
+        match self.rate {
+            PAUSED => Err(i128::MAX),
+            rate if rate > 0 && self.tokens <= 0 => Err((1 - self.tokens) * 1_000_000_000 / i128::from(rate)),
+            _ => {
+                self.tokens -= i128::from(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn refill(&mut self, now_ns: u64) {
+        // What comes before the first piece, opening and mapping, earns nothing: it would come on top of the first.
+        let since_ns = self.refilled_at_ns.unwrap_or(now_ns);
         if self.rate == PAUSED {
-            self.refilled_at_ns = now;
+            self.refilled_at_ns = Some(now_ns);
             return;
         }
-        let passed = i128::from(now.saturating_sub(self.refilled_at_ns));
+        let passed = i128::from(now_ns.saturating_sub(since_ns));
         let gained = passed * i128::from(self.rate) / 1_000_000_000;
         if self.rate == 0 {
-            self.tokens = i128::from(CHUNK_BYTES);
-            self.refilled_at_ns = now;
-        } else if gained > 0 {
+            self.tokens = 1;
+            self.refilled_at_ns = Some(now_ns);
+        } else if gained > 0 || self.refilled_at_ns.is_none() {
             // What was not used is kept for a quarter of a second, and never less than a chunk.
             let burst = i128::from(CHUNK_BYTES.max(self.rate / 4));
             self.tokens = (self.tokens + gained).min(burst);
-            self.refilled_at_ns = now;
+            self.refilled_at_ns = Some(now_ns);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    proptest! {
+        /// However long it took until the first piece, and however often the rate was paused before.
+        #[test]
+        fn the_first_second_has_no_more_than_its_rate_and_one_piece(
+            rate in 1_u64..1 << 30,
+            piece in (64_u64 << 10)..=CHUNK_BYTES,
+            before_ns in 0_u64..60 * SECOND_NS,
+            is_paused_first in any::<bool>(),
+        ) {
+            let mut bucket = Bucket::new(if is_paused_first { PAUSED } else { rate });
+            if is_paused_first {
+                let _ = bucket.take(piece, 0);
+                bucket.set_rate(rate, before_ns);
+            }
+            let (mut now_ns, mut moved) = (before_ns, 0);
+            while now_ns - before_ns <= SECOND_NS {
+                match bucket.take(piece, now_ns) {
+                    Ok(()) => moved += piece,
+                    Err(wait_ns) => now_ns += u64::try_from(wait_ns.max(1)).unwrap_or(u64::MAX / 4),
+                }
+                if moved > rate + 2 * CHUNK_BYTES {
+                    break; // it is told below
+                }
+            }
+            prop_assert!(moved >= piece, "one piece is free");
+            prop_assert!(moved <= rate + piece + 1, "{moved} of {rate} in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_is_kept_for_a_while_so_that_the_average_is_the_rate() {
+        let (rate, mut moved) = (8 * CHUNK_BYTES, 0);
+        let mut bucket = Bucket::new(rate);
+        // Looked at seldom, as by a machine that is busy.
+        for step in 0..=400 {
+            while bucket.take(CHUNK_BYTES, step * SECOND_NS / 10).is_ok() {
+                moved += CHUNK_BYTES;
+            }
+        }
+        assert!(moved.abs_diff(40 * rate) <= 2 * CHUNK_BYTES, "{moved}");
+    }
 
     #[test]
     fn a_canceled_copy_gets_no_more_bytes() {
@@ -187,7 +256,7 @@ mod tests {
         let control = Control::new(PAUSED);
         std::thread::scope(|s| {
             let waiting = s.spawn(|| control.acquire(1));
-            assert!(control.lock().tokens > 0, "a chunk would be free at any rate");
+            assert!(control.lock().bucket.tokens > 0, "a chunk would be free at any rate");
             control.set_rate(1);
             waiting.join().unwrap().unwrap();
         });
