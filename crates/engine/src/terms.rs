@@ -30,7 +30,13 @@ pub fn read<'t>(tags: impl IntoIterator<Item = &'t str>) -> Result<Terms, Fault>
         } else if let Some(value) = tag.strip_prefix(NOT_BEFORE) {
             terms.not_before_ms = Some(moment(tag, value)?);
         } else if let Some(value) = tag.strip_prefix(DEADLINE) {
-            terms.deadline_s = Some(number(tag, value, 1, DEADLINE_MAX_S, "seconds from the submission on")?);
+            terms.deadline_s = Some(number(
+                tag,
+                value,
+                1,
+                DEADLINE_MAX_S,
+                "seconds from the submission, or the last rerun, on",
+            )?);
         } else if let Some(value) = tag.strip_prefix(RETRY) {
             let what = "how often it is tried again after a fault that may pass";
             terms.retries = number(tag, value, 0, RETRIES_MAX.into(), what)? as u32;
@@ -49,13 +55,22 @@ fn number(tag: &str, value: &str, min: u64, max: u64, what: &str) -> Result<u64,
 }
 
 fn moment(tag: &str, value: &str) -> Result<i64, Fault> {
-    let moment = value.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
-    moment.filter(|ms| *ms >= 0).ok_or_else(|| {
+    let moment = value.parse::<jiff::Timestamp>().ok().filter(|_| has_hours_of_a_day(value));
+    let ms = moment.map(jiff::Timestamp::as_millisecond).filter(|ms| *ms >= 0);
+    ms.ok_or_else(|| {
         Fault::invalid(format!(
-            "the system tag[{tag}] must end in a moment with its offset from UTC, as 2026-03-01T02:00:00Z or \
-             2026-03-01T04:00:00+02:00"
+            "the system tag[{tag}] must end in a moment from 1970-01-01T00:00:00Z to 9999-12-30T22:00:00Z with its offset \
+             from UTC, of at most 23:59, as 2026-03-01T02:00:00Z or 2026-03-01T04:00:00+02:00"
         ))
     })
+}
+
+/// Whether the offset of a moment has hours of 00 to 23, as RFC 3339 wants it.
+fn has_hours_of_a_day(moment: &str) -> bool {
+    let bare = moment.split('[').next().unwrap_or_default(); // the name of a zone may follow
+    let time = bare.find(['T', 't', ' ']).map_or("", |at| &bare[at..]);
+    let Some((_, offset)) = time.split_once(['+', '-']) else { return true };
+    offset.get(..2).and_then(|hours| hours.parse::<u8>().ok()).is_some_and(|hours| hours <= 23)
 }
 
 /// Whether a job of that type may have these terms.
@@ -80,8 +95,8 @@ pub(crate) fn deadline_text(deadline_s: u64, state: JobState) -> String {
         _ => "it was stopped and what it had done was undone",
     };
     format!(
-        "the deadline of {deadline_s} s from the submission has passed; {what}: rerun it, or submit it with a later \
-         {DEADLINE}"
+        "the deadline of {deadline_s} s after its submission, or its last rerun, has passed; {what}: rerun it, which \
+         counts anew, or submit it with a later {DEADLINE}"
     )
 }
 
@@ -102,6 +117,36 @@ mod tests {
         assert_eq!((terms.priority, terms.deadline_s, terms.retries), (9, Some(60), 3));
         assert_eq!(terms.not_before_ms, Some(1_772_330_400_500));
         assert_eq!(read([]).unwrap(), Terms::default());
+    }
+
+    #[test]
+    fn a_moment_has_the_bounds_that_its_error_tells() {
+        let read =
+            |value: &str| read([format!("{NOT_BEFORE}{value}").as_str()]).map(|terms| terms.not_before_ms);
+        assert_eq!(read("1970-01-01T00:00:00Z"), Ok(Some(0)));
+        assert_eq!(read("1970-01-01T23:59:00+23:59"), Ok(Some(0)));
+        assert_eq!(read("1969-12-31T00:01:00-23:59"), Ok(Some(0)));
+        assert_eq!(read("9999-12-30T22:00:00Z"), Ok(Some(253_402_207_200_000)));
+        for beyond in [
+            "1969-12-31T23:59:59.999Z",
+            "9999-12-31T22:00:00Z",
+            "2026-03-01T04:00:00+25:00",
+            "2026-03-01T04:00:00-24:00",
+            "2026-03-01T04:00:00+2500",
+        ] {
+            let told = read(beyond).unwrap_err().details;
+            let parts = [beyond, "1970-01-01T00:00:00Z", "9999-12-30T22:00:00Z", "23:59"];
+            assert!(parts.iter().all(|part| told.contains(part)), "{beyond}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_passed_deadline_is_told_to_count_from_the_last_rerun_too() {
+        for (state, what) in [(JobState::Waiting, "had not started"), (JobState::Running, "was stopped")] {
+            let told = deadline_text(7, state);
+            assert!(told.contains("7 s after its submission, or its last rerun, has passed"), "{told}");
+            assert!(told.contains(what) && told.starts_with("the deadline"), "{told}");
+        }
     }
 
     #[test]
