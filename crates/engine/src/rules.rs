@@ -70,12 +70,16 @@ pub fn may_resume(job: &Job, job_type: &JobType) -> Result<(), Fault> {
 /// Whether the job may be suspended.
 ///
 /// # Errors
-/// `InvalidArgument` unless it waits or runs, `NotSupported` for a running one of a type that cannot go on.
+/// `InvalidArgument` unless it waits, runs or is to be tried again by itself, `NotSupported` for one that has begun of a
+/// type that cannot be resumed.
 pub fn may_suspend(job: &Job, job_type: &JobType) -> Result<(), Fault> {
     match job.state {
         JobState::Waiting => Ok(()), // nothing runs, so any type can be
         JobState::Running if job_type.resumable => Ok(()),
+        // Between two tries; one that could not be resumed would never go on.
+        JobState::Suspended if job.retry_at_ms.is_some() && job_type.resumable => Ok(()),
         JobState::Running => Err(not_supported()),
+        JobState::Suspended if job.retry_at_ms.is_some() => Err(not_supported()),
         JobState::Suspended if job.suspend == Some(SuspendReason::User) => Ok(()), // it is
         _ => Err(Fault::invalid("can only suspend longjob that is Waiting or Running")),
     }

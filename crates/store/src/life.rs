@@ -186,7 +186,8 @@ pub fn changed(job: &Job, is_held: bool, change: &Change, now_ms: i64) -> Result
     Ok(Decided { job: after, ends_claim, rows })
 }
 
-/// A waiting job stays where it is, a running one is asked to stop; one that nobody holds has stopped.
+/// A waiting job stays where it is, a running one is asked to stop; one that nobody holds has stopped. One that is to be
+/// tried again by itself is not any more.
 fn hold_or_let_go(
     job: &mut Job,
     is_held: bool,
@@ -203,6 +204,10 @@ fn hold_or_let_go(
                 rows.push(TimelineKind::Suspended);
             }
             job.suspend = Some(SuspendReason::User);
+        }
+        (JobState::Suspended, true) if job.retry_at_ms.is_some() => {
+            job.suspend = Some(SuspendReason::User);
+            job.retry_at_ms = None;
         }
         (state, true) => return Err(IllegalTransition { state, event: JobEvent::Suspend }),
         (state, false) => return Err(IllegalTransition { state, event: JobEvent::Resume }),

@@ -104,6 +104,29 @@ fn a_fault_that_may_pass_is_tried_again_as_often_as_was_asked_for() {
 }
 
 #[test]
+fn a_job_between_two_tries_is_suspended_until_it_is_resumed() {
+    for server in Server::both(&[]) {
+        let admin = server.admin();
+        let fails = json!({"durationMs": 0, "outcome": "fail"});
+        let id = taken(&admin, &fails, &["longhaul::retry::9"]);
+        let tries = |kind: &str| kinds(&admin, &id).iter().filter(|known| *known == kind).count();
+        // The fourth comes after 4 s at the earliest.
+        until("it waits for its fourth retry", || (tries("suspended") == 4).then_some(()));
+        for _ in 0..2 {
+            let job = admin.act(&id, "suspendLongJob", &json!({})).inventory();
+            assert_eq!(job["state"], "Suspended");
+        }
+        let answer = admin.get(&format!("/longjobs/{id}/explain")).ok();
+        assert_eq!(answer["reasons"][0]["reason"], "suspendedByUser", "{answer}");
+        assert_eq!((tries("suspendRequested"), tries("resumed")), (1, 3));
+        admin.act(&id, "resumeLongJob", &json!({})).ok();
+        until("it is tried again", || (tries("resumed") == 4).then_some(()));
+        admin.act(&id, "cancelLongJob", &json!({})).ok();
+        admin.wait_for(&id, "Canceled");
+    }
+}
+
+#[test]
 fn a_held_job_waits_until_it_is_resumed() {
     for server in Server::both(&NOTHING_STARTS) {
         let admin = server.admin();

@@ -60,7 +60,10 @@ fn holds(end: &JobEnd, asked: Asked, found: &mut Found) {
     let mut suspended = false;
     for (at, row) in end.rows.iter().enumerate() {
         match row.kind {
-            K::SuspendRequested => held = true,
+            K::SuspendRequested => {
+                held = true;
+                suspended = is_suspended(&end.rows[..at]); // between two tries
+            }
             K::Suspended => suspended = held,
             K::ResumeRequested | K::CancelRequested | K::Rerun => (held, suspended) = (false, false),
             K::Started if held => {
@@ -73,6 +76,12 @@ fn holds(end: &JobEnd, asked: Asked, found: &mut Found) {
             _ => {}
         }
     }
+}
+
+/// Whether these rows leave their job suspended.
+fn is_suspended(rows: &[TimelineRow]) -> bool {
+    let says_nothing = |kind| matches!(kind, K::Updated | K::SuspendRequested);
+    rows.iter().rev().find(|row| !says_nothing(row.kind)).is_some_and(|row| row.kind == K::Suspended)
 }
 
 /// A retry is a resumption that nobody asked for.

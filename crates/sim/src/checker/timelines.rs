@@ -28,6 +28,7 @@ fn leads_to(from: Option<JobState>, kind: TimelineKind) -> Option<JobState> {
         // Of a waiting job it is a hold, of a running one a request.
         (Some(Waiting), K::SuspendRequested | K::ResumeRequested) => Some(Waiting),
         (Some(Running), K::SuspendRequested) => Some(Running),
+        (Some(Suspended), K::SuspendRequested) => Some(Suspended), // between two tries
         (Some(state), K::Updated) => Some(state),
         _ => None,
     }

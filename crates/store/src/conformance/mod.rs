@@ -109,6 +109,7 @@ macro_rules! conformance_suite {
             the_next_holder_sees_that_a_job_is_to_be_suspended,
             a_body_that_is_to_be_dropped_is_seen_by_its_holder_alone,
             a_suspended_canceling_or_final_job_is_not_held,
+            a_job_between_two_tries_that_is_held_is_not_tried_again,
             retries_are_counted_until_a_rerun,
             waiting_jobs_past_their_deadline_are_told,
             a_suspended_job_past_its_deadline_is_claimed,

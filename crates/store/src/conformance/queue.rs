@@ -274,6 +274,30 @@ pub async fn a_suspended_canceling_or_final_job_is_not_held(t: &Bench) {
     assert!(matches!(t.hold(claim.job, true).await, Err(StoreError::Illegal(_))));
 }
 
+/// Somebody suspends a job that is to be tried again: its moment comes, and only a resume starts it.
+pub async fn a_job_between_two_tries_that_is_held_is_not_tried_again(t: &Bench) {
+    let claim = t.submit_and_claim().await;
+    let at_ms = t.job(claim.job).await.last_op_ms + 5 * SECOND;
+    let fault = Transition {
+        suspend: Some(SuspendReason::Fault),
+        retry_at_ms: Some(at_ms),
+        ..Transition::plain(JobEvent::Suspend)
+    };
+    t.store.apply(&claim, fault.clone()).await.unwrap();
+    let job = t.hold(claim.job, true).await.unwrap();
+    assert_eq!((job.state, job.suspend), (JobState::Suspended, Some(SuspendReason::User)));
+    assert_eq!(t.job(claim.job).await.retry_at_ms, None);
+    assert!(matches!(t.hold(claim.job, true).await, Err(StoreError::Illegal(_))), "it is already");
+    t.advance_while_heartbeating(claim.node, 10 * SECOND).await;
+    assert!(t.claim_all(claim.node).await.is_empty(), "its moment has passed");
+    assert_eq!(t.kinds(claim.job).await[3..], [TimelineKind::SuspendRequested]);
+    t.change(claim.job, TimelineKind::ResumeRequested, JobEvent::Resume).await.unwrap();
+    let claim = t.claim_as(claim.node).await;
+    // One that waits for somebody waits for that.
+    t.store.apply(&claim, Transition { retry_at_ms: None, ..fault }).await.unwrap();
+    assert!(matches!(t.hold(claim.job, true).await, Err(StoreError::Illegal(_))));
+}
+
 /// A suspension with a retry time is counted; a rerun counts anew.
 pub async fn retries_are_counted_until_a_rerun(t: &Bench) {
     let mut claim = t.submit_and_claim().await;

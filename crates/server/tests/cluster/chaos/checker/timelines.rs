@@ -23,6 +23,8 @@ fn leads_to(from: &str, kind: &str) -> Option<&'static str> {
         ("Running", "failed") => "Failed",
         // Of a waiting job it is a hold.
         ("Waiting", "suspendRequested" | "resumeRequested") => "Waiting",
+        // Between two tries.
+        ("Suspended", "suspendRequested") => "Suspended",
         _ => return None,
     })
 }
