@@ -34,8 +34,8 @@ pub struct EngineConfig {
     pub max_running: u32,
     /// `engine.maxRunningSimulator`: simulator jobs at a time; `None` is unlimited, 0 starts none.
     pub max_running_simulator: Option<u32>,
-    /// `limits`: jobs at a time over all nodes. What the node that started last says is in force.
-    pub limits: Limits,
+    /// `limits`: jobs at a time over all nodes, in the place of those in force; `None` leaves these.
+    pub limits: Option<Limits>,
     /// Between heartbeats.
     pub heartbeat: Duration,
     /// Lease time to live; the store's own must be the same.
@@ -76,7 +76,7 @@ impl EngineConfig {
         Self {
             max_running: MAX_RUNNING,
             max_running_simulator: None,
-            limits: Limits::default(),
+            limits: None,
             heartbeat: Duration::from_millis(HEARTBEAT_MS),
             lease_ttl: Duration::from_millis(LEASE_TTL_MS),
             poll: Duration::from_millis(POLL_MS),

@@ -151,12 +151,19 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The limits are the cluster's: those that this node is started with replace what was in force.
+    /// The limits are the cluster's: those that this node is started with replace what was in force. One that is started
+    /// with none leaves them.
     async fn put_limits_in_force(&self) -> Result<(), StoreError> {
-        let (before, now) = (self.store.limits().await?, &self.config.limits);
-        if before != *now {
-            tracing::info!(?before, ?now, "other limits of jobs are in force from now on, on every node");
-            self.store.set_limits(now).await?;
+        let before = self.store.limits().await?;
+        match &self.config.limits {
+            Some(now) if before != *now => {
+                tracing::warn!(?before, ?now, "other limits of jobs are in force from now on, on every node");
+                self.store.set_limits(now).await?;
+            }
+            None if !before.is_empty() => {
+                tracing::info!(limits = ?before, "the limits of jobs that are in force stay so: this node is started without any");
+            }
+            Some(_) | None => {}
         }
         Ok(())
     }

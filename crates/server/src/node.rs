@@ -116,7 +116,7 @@ impl Node {
         let uploads = UploadSettings { idle_s: configs.upload_idle_s(), ..UploadSettings::default() };
         let given = Shared { host, uploads: uploads.clone(), pacer: pacer.clone(), boards: boards.clone() };
         let registry = registry(&settings, &configs, &format, inventory, given)?;
-        check_types(&settings.limits, &registry)?;
+        settings.limits.iter().try_for_each(|limits| check_types(limits, &registry))?;
         let config = engine_config(&settings, &configs.in_force(), host, gone, secret_key);
         let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await;
         let engine = engine.map_err(|fault| anyhow!("the engine: {fault}"))?;

@@ -65,8 +65,8 @@ pub struct Settings {
     pub max_running: u32,
     /// Simulator jobs at a time.
     pub max_running_simulator: Option<u32>,
-    /// Jobs at a time over all nodes; those of the node that started last count.
-    pub limits: Limits,
+    /// Jobs at a time over all nodes, from this start on; `None` leaves those in force.
+    pub limits: Option<Limits>,
     /// Which jobs are kept that have ended.
     pub kept: Kept,
     /// Until a cancel is enforced, s.
@@ -144,7 +144,12 @@ impl Layers {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
                 serde_json::Value::Object(_) if bandwidth::is_of_a_storage(&key) => {}
-                serde_json::Value::Object(_) => self.table(&key, value, source)?,
+                serde_json::Value::Object(entries) => {
+                    if queue::is_no_limits(&key, entries) {
+                        self.set(queue::TYPES_KEY, "", source)?;
+                    }
+                    self.table(&key, value, source)?;
+                }
                 serde_json::Value::String(text) => self.set(&key, text, source)?,
                 serde_json::Value::Number(_) if !Self::takes_numbers(&key) => {
                     bail!("{source}: {key} = {value} must be a text; write it in quotes")
@@ -242,9 +247,9 @@ impl Layers {
             _ => Some(u32::try_from(self.number("engine.maxRunningSimulator", 0, u64::from(u32::MAX))?)?),
         };
         let zone = self.zone()?;
+        let store = self.store(demo)?;
         Ok(Settings {
             listen,
-            store: self.store(demo)?,
             store_wait_s: self.number("store.waitSeconds", 0, 86_400)?,
             secret_key_file: self.path("secretKeyFile"),
             address: self.address()?,
@@ -258,7 +263,8 @@ impl Layers {
             compat_version: self.text("api.compatVersion").to_owned(),
             max_running: u32::try_from(self.number("engine.maxRunning", 0, 100_000)?)?,
             max_running_simulator,
-            limits: self.limits()?,
+            limits: self.limits_of(store.is_none())?,
+            store,
             kept: self.kept()?,
             cancel_deadline_s: self.number("engine.cancelDeadlineSeconds", 1, 86_400)?,
             copy_bytes_per_s: self.number("copy.bytesPerSecond", 0, u64::MAX)?,

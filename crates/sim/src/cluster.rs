@@ -129,7 +129,7 @@ impl Cluster {
             gone,
             max_running: self.setup.max_running,
             max_running_simulator: self.setup.max_running_simulator,
-            limits: self.setup.limits.clone(),
+            limits: Some(self.setup.limits.clone()),
             cancel_deadline: Duration::from_secs(10),
             ..EngineConfig::new(|_| "SYS.1006", parse, [7; 32])
         }

@@ -11,7 +11,7 @@ use longhaul_store::Kept;
 
 use super::{Layers, nearest_of};
 
-const TYPES_KEY: &str = "limits.types";
+pub(super) const TYPES_KEY: &str = "limits.types";
 const EACH_ACCOUNT_KEY: &str = "limits.eachAccount";
 const ACCOUNTS_KEY: &str = "limits.accounts";
 const TYPES_OF_EACH_ACCOUNT_KEY: &str = "limits.typesOfEachAccount";
@@ -21,8 +21,21 @@ const KEPT_JOBS_KEY: &str = "retention.jobs";
 /// The highest number of a limit.
 const ROOM_MAX: u32 = 100_000;
 
+/// Whether a table of the file is that of the limits, and empty: it says that there are none.
+pub(super) fn is_no_limits(key: &str, entries: &serde_json::Map<String, serde_json::Value>) -> bool {
+    key.eq_ignore_ascii_case("limits") && entries.is_empty()
+}
+
 impl Layers {
-    pub(super) fn limits(&self) -> Result<Limits> {
+    /// The limits that this node puts in force. Where none are spoken of, those in force stay, which others may have set;
+    /// of an `embedded` store the settings of its one node are all there is, so that there are none then.
+    pub(super) fn limits_of(&self, embedded: bool) -> Result<Option<Limits>> {
+        let keys = [TYPES_KEY, EACH_ACCOUNT_KEY, ACCOUNTS_KEY, TYPES_OF_EACH_ACCOUNT_KEY];
+        let is_told = embedded || keys.iter().any(|key| self.is_set(key));
+        is_told.then(|| self.limits()).transpose()
+    }
+
+    fn limits(&self) -> Result<Limits> {
         let each_account = match self.text(EACH_ACCOUNT_KEY).trim() {
             "" => None,
             _ => Some(u32::try_from(self.number(EACH_ACCOUNT_KEY, 0, u64::from(ROOM_MAX))?)?),
@@ -105,7 +118,7 @@ mod tests {
     #[test]
     fn there_are_no_limits_and_jobs_are_kept_for_90_days_unless_it_is_said() {
         let settings = Layers::default().settings().unwrap();
-        assert!(settings.limits.is_empty());
+        assert_eq!(settings.limits, Some(Limits::default()), "the embedded store is this node's alone");
         assert_eq!(settings.kept, Kept { age_ms: Some(90 * 86_400_000), jobs: Some(1_000_000) });
         assert_eq!(set(KEPT_SECONDS_KEY, "0").unwrap().kept.age_ms, None);
         assert_eq!(set(KEPT_JOBS_KEY, "0").unwrap().kept.jobs, None);
@@ -113,14 +126,36 @@ mod tests {
 
     #[test]
     fn limits_are_read_as_lists_of_names_with_a_number() {
-        let limits = set(TYPES_KEY, " A = 4,B=0, ").unwrap().limits;
+        let read = |key: &str, value: &str| set(key, value).unwrap().limits.unwrap();
+        let limits = read(TYPES_KEY, " A = 4,B=0, ");
         assert_eq!(limits.types, BTreeMap::from([("A".to_owned(), 4), ("B".to_owned(), 0)]));
-        let limits = set(ACCOUNTS_KEY, "36c27e8ff05c4780bf6d2fa65700f22e=7").unwrap().limits;
+        let limits = read(ACCOUNTS_KEY, "36c27e8ff05c4780bf6d2fa65700f22e=7");
         let account: AccountId = "36c27e8ff05c4780bf6d2fa65700f22e".parse().unwrap();
         assert_eq!(limits.accounts, BTreeMap::from([(account, 7)]));
-        assert_eq!(set(EACH_ACCOUNT_KEY, "5").unwrap().limits.each_account, Some(5));
-        let limits = set(TYPES_OF_EACH_ACCOUNT_KEY, "A=1").unwrap().limits;
+        assert_eq!(read(EACH_ACCOUNT_KEY, "5").each_account, Some(5));
+        let limits = read(TYPES_OF_EACH_ACCOUNT_KEY, "A=1");
         assert_eq!(limits.types_of_each_account, BTreeMap::from([("A".to_owned(), 1)]));
+    }
+
+    #[test]
+    fn on_a_store_of_several_nodes_limits_that_are_not_spoken_of_stay_as_they_are() {
+        let with = |text: &str| {
+            let dir = crate::tempdir::TempDir::new("longhaul-limits").unwrap();
+            let file = dir.path().join("longhaul.toml");
+            std::fs::write(&file, text).unwrap();
+            let mut layers = Layers::default();
+            layers.file(&file).unwrap();
+            layers.set("store.url", "postgresql://longhaul@db/longhaul", "longhaul.toml").unwrap();
+            layers.settings().unwrap().limits
+        };
+        assert_eq!(with(""), None);
+        assert_eq!(with("[retention]\njobs = 1"), None);
+        assert_eq!(with("[limits]"), Some(Limits::default()), "an empty table says that there are none");
+        assert_eq!(with("[limits]\ntypes = \"\""), Some(Limits::default()));
+        assert_eq!(
+            with("[limits]\neachAccount = 5"),
+            Some(Limits { each_account: Some(5), ..Limits::default() })
+        );
     }
 
     #[test]

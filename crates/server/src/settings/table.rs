@@ -79,7 +79,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "limits.types",
         "",
-        "Jobs of a type that run at a time over all nodes, as APIPrimaryStorageMigrateVolumeMsg=4, separated by commas, at most 1000; each 0 to 100000, 0 starts none. All limits: those of the node that was started last count.",
+        "Jobs of a type that run at a time over all nodes, as APIPrimaryStorageMigrateVolumeMsg=4, separated by commas, at most 1000; each 0 to 100000, 0 starts none. Of a store of several nodes: any setting of limits puts all of this node's in force everywhere, an empty one lifts them, and without any those in force stay.",
     ),
     setting(
         "limits.eachAccount",
