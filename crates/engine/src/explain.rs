@@ -1,6 +1,8 @@
 //! Explain: why a job waits, or what it does, and what a cancel, a restart or the loss of its node would do.
 //! Nothing is decided here: what decides is asked, the store for claims, `rules` for calls, the job's type.
 
+use std::time::Duration;
+
 use longhaul_model::explain::{Explanation, OnCancel, OnRestart, Reason, Work};
 use longhaul_model::resource::Node;
 use longhaul_model::timeline::{TimelineKind, TimelineRow};
@@ -10,6 +12,7 @@ use serde_json::Value;
 use crate::engine::{Caller, Engine};
 use crate::fault::from_store;
 use crate::handler::{JobType, RestartRule};
+use crate::progress::Limit;
 use crate::rules;
 
 #[cfg(test)]
@@ -17,21 +20,31 @@ mod tests;
 
 /// How often a job that changes meanwhile is looked at.
 const LOOKS: usize = 3;
+/// So many heartbeats of a node may be late before that is told.
+const SILENT_AFTER: i64 = 3;
+
+/// What holds the copy of a job back that another node runs, as far as it is known here.
+pub type LimitElsewhere<'l> = &'l (dyn Fn(&Job) -> Option<Limit> + Sync);
 
 impl Engine {
-    /// Why a job that `caller` may see is where it is.
+    /// Why a job that `caller` may see is where it is. `elsewhere` is asked about those that other nodes run.
     ///
     /// # Errors
     /// As `owned_job`; the store does not answer.
-    pub async fn explain(&self, caller: &Caller, uuid: &str) -> Result<Explanation, Fault> {
+    pub async fn explain(
+        &self,
+        caller: &Caller,
+        uuid: &str,
+        elsewhere: LimitElsewhere<'_>,
+    ) -> Result<Explanation, Fault> {
         let mut job = self.owned_job(caller, uuid).await?;
-        let mut reasons = self.reasons(&job).await?;
+        let mut reasons = self.reasons(&job, elsewhere).await?;
         for _ in 1..LOOKS {
             let now = self.owned_job(caller, uuid).await?;
             if now.version == job.version {
                 break;
             }
-            reasons = self.reasons(&now).await?;
+            reasons = self.reasons(&now, elsewhere).await?;
             job = now;
         }
         let job_type = self.registry.get(&job.job_name).map(|handler| handler.job_type());
@@ -44,7 +57,7 @@ impl Engine {
         })
     }
 
-    async fn reasons(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
+    async fn reasons(&self, job: &Job, elsewhere: LimitElsewhere<'_>) -> Result<Vec<Reason>, Fault> {
         Ok(match job.state {
             JobState::Waiting => {
                 let waits = self.waits(job).await?;
@@ -59,12 +72,12 @@ impl Engine {
             JobState::Running => {
                 let waits = self.waits(job).await?;
                 if waits.is_empty() {
-                    self.running(job).await?
+                    self.running(job, elsewhere).await?
                 } else {
                     [Reason::BetweenAttempts { attempt: job.attempt }].into_iter().chain(waits).collect()
                 }
             }
-            JobState::Canceling => vec![self.canceling(job).await?],
+            JobState::Canceling => self.canceling(job).await?,
             JobState::Succeeded => vec![Reason::Succeeded],
             JobState::Failed => vec![Reason::Failed { fault: result_of(job, "detail") }],
             JobState::Canceled => vec![Reason::Canceled],
@@ -83,10 +96,41 @@ impl Engine {
 
     /// Whether each node that could run it is drained.
     async fn all_are_drained(&self, job: &Job) -> Result<bool, Fault> {
-        let nodes = self.inventory().nodes().await?;
-        let could = |node: &&Node| job.terms.host.is_none_or(|host| host == node.host);
-        let mut could = nodes.iter().filter(could).peekable();
-        Ok(could.peek().is_some() && could.all(|node| node.drained))
+        Ok(all_drained(job, &self.inventory().nodes().await?))
+    }
+
+    /// That nothing was heard of who holds the job, and whether somebody is there to take it.
+    fn silent(&self, job: &Job, nodes: &[Node]) -> Option<Vec<Reason>> {
+        // By the clock of the store, as heartbeats are: this node's own newest one is of now, or nearly.
+        let now_ms = nodes.iter().map(|node| node.heartbeat_ms).max()?;
+        let since = |node: &Node, span: i64| node.heartbeat_ms.saturating_add(span) <= now_ms;
+        let holder = nodes.iter().find(|node| Some(node.id) == job.node);
+        let (beat_ms, lease_ms) = (ms(self.config.heartbeat), ms(self.config.lease_ttl));
+        if holder.is_some_and(|node| !since(node, SILENT_AFTER * beat_ms)) {
+            return None;
+        }
+        // Whoever is free looks for jobs once in `poll`.
+        let ends_ms = holder.map_or(now_ms, |node| node.heartbeat_ms.saturating_add(lease_ms).max(now_ms));
+        let mut reasons = vec![Reason::NodeSilent {
+            node: holder.map(|node| node.id),
+            host_name: holder.map(|node| node.host_name.clone()),
+            heard_ms: holder.map(|node| node.heartbeat_ms),
+            taken_ms: ends_ms.saturating_add(ms(self.config.poll)),
+        }];
+        let others: Vec<Node> = nodes
+            .iter()
+            .filter(|node| Some(node.id) != job.node && !since(node, lease_ms))
+            .cloned()
+            .collect();
+        match job.terms.host {
+            _ if others.is_empty() => reasons.push(Reason::NoNode),
+            Some(host) if !others.iter().any(|node| node.host == host) => {
+                reasons.push(Reason::HostAway(host))
+            }
+            _ if all_drained(job, &others) => reasons.push(Reason::Drained),
+            _ => {}
+        }
+        Some(reasons)
     }
 
     fn suspended(&self, job: &Job) -> Reason {
@@ -101,21 +145,32 @@ impl Engine {
         }
     }
 
-    async fn running(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
+    async fn running(&self, job: &Job, elsewhere: LimitElsewhere<'_>) -> Result<Vec<Reason>, Fault> {
+        let nodes = self.inventory().nodes().await?;
+        if let Some(silent) = self.silent(job, &nodes) {
+            return Ok(silent);
+        }
         let rows = self.timeline_of(job).await?;
         let began = rows.iter().rev().find(|row| begins(row.kind));
-        let nodes = self.inventory().nodes().await?;
+        let holder = nodes.iter().find(|node| Some(node.id) == job.node);
         let work = Work {
             attempt: job.attempt,
             node: job.node,
-            host_name: nodes.into_iter().find(|node| Some(node.id) == job.node).map(|node| node.host_name),
+            host_name: holder.map(|node| node.host_name.clone()),
             since_ms: began.map_or(job.create_ms, |row| row.at_ms),
             saved_ago_ms: self.progress.saved_ago_ms(&job.api_id, &*self.runtime),
         };
+        let handler = self.registry.get(&job.job_name);
+        let copies = handler.as_ref().is_some_and(|handler| handler.copies());
         let stalled = self.progress.get(&job.api_id, &*self.runtime).is_some_and(|live| live.stalled);
-        let mut reasons = vec![if stalled { Reason::Stalled(work) } else { Reason::Works(work) }];
-        if let Some(limit) = self.limit_of(job) {
-            reasons.push(Reason::HeldBack { bytes_per_s: limit.bytes_per_s, why: limit.why });
+        let mut reasons = vec![if stalled { Reason::Stalled { work, copies } } else { Reason::Works(work) }];
+        if holder.is_some_and(|node| node.drained) {
+            let moves = handler.is_some_and(|handler| handler.job_type().restart == RestartRule::Resume);
+            reasons.push(Reason::NodeDrained { moves });
+        }
+        let here = self.progress.holds(&job.api_id);
+        if let Some(limit) = if here { self.limit_of(job) } else { elsewhere(job) } {
+            reasons.push(self.held_back(job, limit).await?);
         }
         if job.suspend == Some(SuspendReason::User) {
             reasons.insert(0, Reason::Suspending);
@@ -123,7 +178,17 @@ impl Engine {
         Ok(reasons)
     }
 
-    async fn canceling(&self, job: &Job) -> Result<Reason, Fault> {
+    async fn held_back(&self, job: &Job, limit: Limit) -> Result<Reason, Fault> {
+        let now = self.progress_of(&job.api_id).await?.map(|(_, progress)| progress);
+        Ok(Reason::HeldBack {
+            bytes_per_s: limit.bytes_per_s,
+            by: limit.by,
+            moves: now.as_ref().map_or(0, |progress| progress.rate_bytes_per_s),
+            left_s: now.and_then(|progress| progress.eta_s),
+        })
+    }
+
+    async fn canceling(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
         let rows = self.timeline_of(job).await?;
         let asked = rows.iter().rev().find(|row| row.kind == TimelineKind::CancelRequested);
         let since_ms = asked.map_or(job.last_op_ms, |row| row.at_ms);
@@ -135,10 +200,14 @@ impl Engine {
             None => false,
         };
         if !held {
-            return Ok(Reason::UndoWaits { since_ms });
+            return Ok(vec![Reason::UndoWaits { since_ms }]);
         }
-        let deadline_ms = i64::try_from(self.cancel_deadline().as_millis()).unwrap_or(i64::MAX);
-        Ok(Reason::Undoing { node: job.node, since_ms, enforced_ms: since_ms.saturating_add(deadline_ms) })
+        if let Some(silent) = self.silent(job, &self.inventory().nodes().await?) {
+            return Ok([Reason::UndoWaits { since_ms }].into_iter().chain(silent).collect());
+        }
+        let deadline_ms = ms(self.cancel_deadline());
+        let enforced_ms = since_ms.saturating_add(deadline_ms);
+        Ok(vec![Reason::Undoing { node: job.node, since_ms, enforced_ms }])
     }
 
     async fn timeline_of(&self, job: &Job) -> Result<Vec<TimelineRow>, Fault> {
@@ -159,6 +228,17 @@ impl Engine {
             (Ok(_), Ok(())) => OnCancel::Undoes { within_s: self.cancel_deadline().as_secs() },
         }
     }
+}
+
+fn ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whether each of `nodes` that could run the job is drained.
+fn all_drained(job: &Job, nodes: &[Node]) -> bool {
+    let could = |node: &&Node| job.terms.host.is_none_or(|host| host == node.host);
+    let mut could = nodes.iter().filter(could).peekable();
+    could.peek().is_some() && could.all(|node| node.drained)
 }
 
 /// Whether an attempt begins with such a row.

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use longhaul_model::explain::HeldBy;
 use longhaul_model::progress::Parts;
 use longhaul_model::{ApiId, Claim, Fault, Job, JobId, JobState, Progress, Runtime};
 
 use crate::engine::Engine;
 use crate::fault::from_store;
+use quiet::Quiet;
+use steps::Steps;
 use window::Window;
 
+mod quiet;
+mod steps;
 mod window;
 
-/// After so long without a change a job is shown as stalled.
+/// After so long without a change that could have come a job is shown as stalled.
 pub const STALL_AFTER: Duration = Duration::from_secs(30);
 /// Weight of the newest second in the shown rate; the rest is the past.
 const RATE_WEIGHT: f64 = 0.3;
@@ -41,16 +46,30 @@ pub struct Report {
 pub struct Limit {
     /// Most bytes per second; 0 = it stands still.
     pub bytes_per_s: u64,
-    /// What limits it, for people: a part of a sentence.
-    pub why: String,
+    /// What limits it.
+    pub by: HeldBy,
+    /// Most bytes that move in one go: nothing is seen of a piece before it is through.
+    pub piece_bytes: u64,
+}
+
+impl Limit {
+    /// As long as a piece takes, in seconds; `None`: nothing moves.
+    fn piece_s(&self) -> Option<f64> {
+        (self.bytes_per_s > 0).then(|| self.piece_bytes as f64 / self.bytes_per_s as f64)
+    }
 }
 
 struct Live {
     claim: Claim,
     shown: Progress,
     dirty: bool,
-    moved_at: Duration,
+    /// How long nothing has moved that might have.
+    quiet: Quiet,
     sample: (Duration, u64, String),
+    /// The rate of what is held back.
+    steps: Steps,
+    /// Bytes to go, those of the stages after this one included.
+    left: u64,
     /// The rate of what is given to others.
     window: Window,
     /// Bytes, percent and stage as this attempt told them last: `shown` may be what an earlier one reached.
@@ -83,8 +102,10 @@ impl Hub {
                 claim,
                 shown,
                 dirty: false,
-                moved_at: now,
+                quiet: Quiet::from(now),
                 sample,
+                steps: Steps::default(),
+                left: 0,
                 window: Window::default(),
                 told,
                 limit: None,
@@ -108,21 +129,23 @@ impl Hub {
         let Some(live) = all.get_mut(api) else { return };
         let percent = report.percent.unwrap_or_else(|| share(report.bytes_done, report.bytes_total)).min(99);
         if (report.bytes_done, percent, &report.stage) != (live.told.0, live.told.1, &live.told.2) {
-            live.moved_at = now;
+            live.quiet = Quiet::from(now);
             live.told = (report.bytes_done, percent, report.stage.clone());
         }
-        let rate = match report.parts {
+        live.steps.step(now, &report.stage, report.bytes_done);
+        let free = match report.parts {
             Some(_) => live.window.rate(now, report.bytes_done),
             None => live.rate(now, &report),
         };
-        let left = report.bytes_total.saturating_sub(report.bytes_done).saturating_add(report.bytes_after);
+        live.left = report.bytes_total.saturating_sub(report.bytes_done).saturating_add(report.bytes_after);
+        let (rate_bytes_per_s, eta_s) = live.pace(now, free);
         let told = Progress {
             percent,
             stage: report.stage,
             bytes_done: report.bytes_done,
             bytes_total: report.bytes_total,
-            rate_bytes_per_s: rate,
-            eta_s: (rate > 0 && left > 0).then(|| left.div_ceil(rate)),
+            rate_bytes_per_s,
+            eta_s,
             stalled: false,
             parts: report.parts,
             at_ms: runtime.now_ms(),
@@ -135,10 +158,13 @@ impl Hub {
     pub fn limit(&self, api: &ApiId, limit: Option<Limit>, runtime: &dyn Runtime) {
         let mut all = self.live();
         let Some(live) = all.get_mut(api).filter(|live| live.limit != limit) else { return };
-        if live.limit.as_ref().is_some_and(|limit| limit.bytes_per_s == 0) {
-            live.moved_at = runtime.monotonic(); // it stood still as it should
-        }
+        live.quiet.pass(runtime.monotonic(), live.limit.as_ref());
         live.limit = limit;
+    }
+
+    /// Whether an attempt runs here.
+    pub fn holds(&self, api: &ApiId) -> bool {
+        self.live().contains_key(api)
     }
 
     /// What limits a job that is held here.
@@ -163,13 +189,16 @@ impl Hub {
     pub fn get(&self, api: &ApiId, runtime: &dyn Runtime) -> Option<Progress> {
         let all = self.live();
         let live = all.get(api)?;
-        let paused = live.limit.as_ref().is_some_and(|limit| limit.bytes_per_s == 0);
-        let stalled = !paused && runtime.monotonic().saturating_sub(live.moved_at) >= STALL_AFTER;
+        let now = runtime.monotonic();
         let shown = live.shown.clone();
-        if paused {
-            return Some(Progress { stalled, rate_bytes_per_s: 0, eta_s: None, ..shown });
-        }
-        Some(Progress { stalled, ..shown })
+        // What is given to others is theirs to move, or to be held back.
+        let others_move = shown.parts.is_some_and(|parts| parts.running > 0);
+        let stalled = !others_move && live.quiet.lasts(now, live.limit.as_ref()) >= STALL_AFTER;
+        let (rate_bytes_per_s, eta_s) = match live.limit {
+            Some(_) => live.pace(now, shown.rate_bytes_per_s),
+            None => (shown.rate_bytes_per_s, shown.eta_s),
+        };
+        Some(Progress { stalled, rate_bytes_per_s, eta_s, ..shown })
     }
 
     /// How many jobs have live progress here.
@@ -195,6 +224,22 @@ impl Live {
     /// What has to reach the store, once.
     fn unsaved(&mut self) -> Option<Progress> {
         std::mem::take(&mut self.dirty).then(|| Progress { parts: None, ..self.shown.clone() })
+    }
+
+    /// Bytes per second, 0 = not known, and seconds to go; `free` is the rate where nothing holds it back. What is held
+    /// back takes as long as its limit says before it is seen to move.
+    fn pace(&self, now: Duration, free: u64) -> (u64, Option<u64>) {
+        let (rate, foreseen) = match &self.limit {
+            None => (free, free),
+            Some(limit) => match limit.piece_s() {
+                None => (0, 0),
+                Some(piece_s) => {
+                    let rate = self.steps.rate(now, piece_s).min(limit.bytes_per_s);
+                    (rate, if rate > 0 { rate } else { limit.bytes_per_s })
+                }
+            },
+        };
+        (rate, (foreseen > 0 && self.left > 0).then(|| self.left.div_ceil(foreseen)))
     }
 
     /// Bytes per second, smoothed; sampled at most twice a second.

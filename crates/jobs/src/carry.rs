@@ -12,8 +12,8 @@ mod start;
 pub use child::done_of;
 pub use hold::{Guard, HeldImage};
 pub use place::Place;
-pub use rate::FOLLOW_WITHIN;
 use rate::Rate;
+pub use rate::{FOLLOW_WITHIN, limit_elsewhere};
 
 use std::path::{Path, PathBuf};
 
@@ -144,6 +144,7 @@ pub struct Carried {
 /// # Errors
 /// The attempt is to stop, or the copy cannot be done.
 pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order) -> Result<Carried, Ended> {
+    let mut rate = Rate::new(context, settings, order).await?;
     claimed::end_children(context).await?;
     for place in order.from.iter().chain([&order.target]) {
         place.refuse_elsewhere().map_err(from_disk)?;
@@ -166,7 +167,6 @@ pub async fn carry(context: &JobContext, settings: &CopySettings, order: &Order)
         checkpoint_interval_ms: limits.checkpoint_ms,
         snapshots: order.snapshots,
     };
-    let mut rate = Rate::new(context, settings, order).await?;
     let storages = order.storages();
     let mut pages = artifact.pages.clone();
     let mut deaths = 0;

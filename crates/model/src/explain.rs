@@ -52,14 +52,39 @@ pub enum Reason {
     },
     /// An attempt works on it.
     Works(Work),
-    /// An attempt works on it, and nothing has moved for `STALL_AFTER`.
-    Stalled(Work),
+    /// An attempt works on it, and nothing has moved for `STALL_AFTER` that might have.
+    Stalled {
+        /// The attempt.
+        work: Work,
+        /// Whether it copies from and to storages.
+        copies: bool,
+    },
     /// Its bytes are held back.
     HeldBack {
         /// Most bytes per second; 0 = it stands still.
         bytes_per_s: u64,
-        /// What holds them back, a part of a sentence.
-        why: String,
+        /// What holds them back.
+        by: HeldBy,
+        /// How fast it moves; 0 = not known yet.
+        moves: u64,
+        /// Seconds to go, as far as can be told.
+        left_s: Option<u64>,
+    },
+    /// Somebody holds it of whom nothing was heard for a while: maybe nobody works on it.
+    NodeSilent {
+        /// Who held it; `None`: it is gone.
+        node: Option<NodeId>,
+        /// The name of that machine, where it is known.
+        host_name: Option<String>,
+        /// Its last heartbeat, ms since 1970, where it is known.
+        heard_ms: Option<i64>,
+        /// When another node takes it at the latest, ms since 1970.
+        taken_ms: i64,
+    },
+    /// The host of its node is drained.
+    NodeDrained {
+        /// Whether another node goes on with it; else it runs to its end there.
+        moves: bool,
     },
     /// It was asked to suspend, and its attempt has not ended yet.
     Suspending,
@@ -110,6 +135,28 @@ pub enum Reason {
     },
     /// A cancel ended it.
     Canceled,
+}
+
+/// What holds the bytes of a copy back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldBy {
+    /// The rate that its system tag gives it.
+    OwnRate,
+    /// The rate of every copy without one of its own.
+    DefaultRate,
+    /// The budget of a storage, or a window of it: in words, as a part of a sentence.
+    Storage(String),
+}
+
+impl HeldBy {
+    /// As a part of a sentence.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::OwnRate => "its own rate",
+            Self::DefaultRate => "copy.bytesPerSecond",
+            Self::Storage(words) => words,
+        }
+    }
 }
 
 /// An attempt that works.

@@ -47,5 +47,7 @@ mod sharing;
 mod start;
 #[path = "cluster/takeover.rs"]
 mod takeover;
+#[path = "cluster/told.rs"]
+mod told;
 #[path = "cluster/upgrade.rs"]
 mod upgrade;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::executor::block_on;
+use longhaul_model::explain::HeldBy;
 use longhaul_model::{
     Change, Claim, ClaimedFor, Clock, FreeSlots, HostId, JobEvent, JobId, LimitOf, Limits, NewJob, SlotClass,
     Terms, Transition,
@@ -94,7 +95,11 @@ fn scene() -> Scene {
 
 impl Scene {
     fn explain(&self, id: JobId) -> Explanation {
-        block_on(self.engine.explain(&self.admin, &id.to_string())).unwrap()
+        self.explain_with(id, &|_| None)
+    }
+
+    fn explain_with(&self, id: JobId, elsewhere: LimitElsewhere<'_>) -> Explanation {
+        block_on(self.engine.explain(&self.admin, &id.to_string(), elsewhere)).unwrap()
     }
 
     fn reasons(&self, id: JobId) -> Vec<Reason> {
@@ -215,29 +220,134 @@ fn a_running_job_tells_its_attempt_its_node_and_since_when() {
     assert_eq!(explained.on_restart, OnRestart::GoesOn);
 }
 
-#[test]
-fn a_job_held_here_tells_its_checkpoint_that_nothing_moves_and_what_holds_it_back() {
-    let t = scene();
+/// A job like this that this engine holds live, as one whose copy has begun.
+fn live(t: &Scene) -> (Claim, Job) {
     let claim = t.claimed(t.bench.new_job());
     let job = block_on(t.bench.job(claim.job));
     let (hub, clock) = (&t.engine.progress, &*t.bench.clock);
     hub.begin(&job.api_id, claim, longhaul_model::Progress::none(0), clock);
     hub.report(&job.api_id, Report { stage: "copying".to_owned(), ..Report::default() }, clock);
-    hub.saved(&job.api_id, clock);
-    clock.advance(1500);
+    (claim, job)
+}
+
+/// A rate, and the pieces of a copy.
+fn limit(bytes_per_s: u64) -> Limit {
+    Limit { bytes_per_s, by: HeldBy::OwnRate, piece_bytes: 4 << 20 }
+}
+
+#[test]
+fn a_job_held_here_tells_its_checkpoint_and_that_nothing_moves() {
+    let t = scene();
+    let (claim, job) = live(&t);
+    t.engine.progress.saved(&job.api_id, &*t.bench.clock);
+    t.bench.clock.advance(1000);
     let works = |reasons: &[Reason]| match reasons.first() {
         Some(Reason::Works(work)) => work.saved_ago_ms,
         other => panic!("{other:?}"),
     };
-    assert_eq!(works(&t.reasons(claim.job)), Some(1500));
-    let limit = Limit { bytes_per_s: 7, why: "its budget".to_owned() };
-    hub.limit(&job.api_id, Some(limit), clock);
-    let held = Reason::HeldBack { bytes_per_s: 7, why: "its budget".to_owned() };
-    assert_eq!(t.reasons(claim.job).get(1), Some(&held));
-    hub.limit(&job.api_id, None, clock);
+    assert_eq!(works(&t.reasons(claim.job)), Some(1000));
     let stall_ms = i64::try_from(STALL_AFTER.as_millis()).unwrap();
     block_on(t.bench.advance_while_heartbeating(claim.node, stall_ms));
-    assert!(matches!(t.reasons(claim.job)[..], [Reason::Stalled(_)]), "{:?}", t.reasons(claim.job));
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[..], [Reason::Stalled { copies: false, .. }]), "{reasons:?}");
+}
+
+#[test]
+fn a_copy_that_its_rate_holds_back_tells_that_and_its_rate_and_is_not_stalled() {
+    let t = scene();
+    let (claim, job) = live(&t);
+    let (hub, clock) = (&t.engine.progress, &*t.bench.clock);
+    hub.limit(&job.api_id, Some(limit(64 << 10)), clock);
+    let piece = |done: u64| {
+        let report = Report {
+            stage: "copying".to_owned(),
+            bytes_done: done << 22,
+            bytes_total: 64 << 22,
+            ..Report::default()
+        };
+        hub.report(&job.api_id, report, clock);
+    };
+    let held = |moves, left_s| Reason::HeldBack { bytes_per_s: 64 << 10, by: HeldBy::OwnRate, moves, left_s };
+    piece(1);
+    // No rate is known yet: what is left is reckoned by the limit, 64 s a piece.
+    block_on(t.bench.advance_while_heartbeating(claim.node, 60 * SECOND));
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[0], Reason::Works(_)), "{reasons:?}");
+    assert_eq!(reasons[1..], [held(0, Some(63 * 64))]);
+    block_on(t.bench.advance_while_heartbeating(claim.node, 4 * SECOND));
+    piece(2);
+    for _ in 0..6 {
+        block_on(t.bench.advance_while_heartbeating(claim.node, 20 * SECOND));
+        let reasons = t.reasons(claim.job);
+        assert!(matches!(reasons[0], Reason::Works(_)), "{reasons:?}");
+        assert_eq!(reasons[1..], [held(64 << 10, Some(62 * 64))]);
+    }
+    // Two pieces could have moved since, and none has.
+    block_on(t.bench.advance_while_heartbeating(claim.node, 10 * SECOND));
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[..], [Reason::Stalled { .. }, Reason::HeldBack { .. }]), "{reasons:?}");
+}
+
+#[test]
+fn what_holds_a_copy_back_that_another_node_runs_is_asked_for_and_told() {
+    let t = scene();
+    let claim = t.claimed(t.bench.new_job());
+    let explained = t.explain_with(claim.job, &|_| Some(limit(7)));
+    let held = Reason::HeldBack { bytes_per_s: 7, by: HeldBy::OwnRate, moves: 0, left_s: None };
+    assert_eq!(explained.reasons.get(1), Some(&held));
+    let (claim, _) = live(&t);
+    let explained = t.explain_with(claim.job, &|_| Some(limit(7)));
+    assert!(matches!(explained.reasons[..], [Reason::Works(_)]), "here it is known better");
+}
+
+#[test]
+fn a_job_of_a_node_that_is_silent_tells_when_another_takes_it_and_whether_one_can() {
+    let t = scene();
+    let claim = t.claimed(t.bench.new_job());
+    let heard_ms = t.bench.clock.now_ms();
+    let other = block_on(t.bench.node());
+    block_on(t.bench.advance_while_heartbeating(other, SECOND));
+    assert!(matches!(t.reasons(claim.job)[..], [Reason::Works(_)]), "a heartbeat may be late");
+    block_on(t.bench.advance_while_heartbeating(other, SECOND));
+    let config = &t.engine.config;
+    let taken_ms = heard_ms + ms(config.lease_ttl) + ms(config.poll);
+    let silent = Reason::NodeSilent {
+        node: Some(claim.node),
+        host_name: Some("here".to_owned()),
+        heard_ms: Some(heard_ms),
+        taken_ms,
+    };
+    assert_eq!(t.reasons(claim.job), [silent.clone()]);
+    // The lease is over, and nobody has taken it.
+    block_on(t.bench.advance_while_heartbeating(other, ms(config.lease_ttl)));
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[..], [Reason::NodeSilent { .. }]), "{reasons:?}");
+    block_on(t.bench.store.drain(other, true)).unwrap();
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[..], [Reason::NodeSilent { .. }, Reason::Drained]), "{reasons:?}");
+}
+
+#[test]
+fn a_canceled_job_of_a_node_that_is_silent_waits_for_another() {
+    let t = scene();
+    let claim = t.claimed(t.bench.new_job());
+    block_on(t.bench.cancel(claim.job));
+    let other = block_on(t.bench.node());
+    block_on(t.bench.advance_while_heartbeating(other, 2 * SECOND));
+    let reasons = t.reasons(claim.job);
+    assert!(matches!(reasons[..], [Reason::UndoWaits { .. }, Reason::NodeSilent { .. }]), "{reasons:?}");
+}
+
+#[test]
+fn a_job_of_a_drained_node_tells_whether_another_goes_on_with_it() {
+    for (name, moves) in [("APISimulateJobMsg", true), ("Anew", false), ("Rigid", false)] {
+        let t = scene();
+        let claim = t.claimed(NewJob { job_name: name.to_owned(), ..t.bench.new_job() });
+        block_on(t.bench.store.drain(claim.node, true)).unwrap();
+        let reasons = t.reasons(claim.job);
+        assert!(matches!(reasons[0], Reason::Works(_)), "{reasons:?}");
+        assert_eq!(reasons[1..], [Reason::NodeDrained { moves }], "{name}");
+    }
 }
 
 #[test]
@@ -325,6 +435,7 @@ fn what_is_somebody_elses_is_not_explained() {
     let job = t.submit(t.bench.new_job());
     let stranger = longhaul_model::AccountId::random(&*t.bench.clock);
     let stranger = Caller { account: stranger, admin: false, record: None };
-    let refused = block_on(t.engine.explain(&stranger, &job.id.to_string())).expect_err("not theirs");
+    let refused =
+        block_on(t.engine.explain(&stranger, &job.id.to_string(), &|_| None)).expect_err("not theirs");
     assert_eq!(refused.code, Code::PermissionDenied);
 }

@@ -89,7 +89,7 @@ impl State {
                 told.seconds = Some(seconds(now - now_ms));
                 return told;
             }
-            let others = self.copies.values().chain(&self.others).cloned();
+            let others = self.wishes().cloned();
             let ours = running.iter().map(|lane| {
                 let one = &moves[lane.at];
                 Wish { cap: Some(one.cap.max(1)), links: distinct(&one.storages) }

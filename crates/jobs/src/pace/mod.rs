@@ -10,7 +10,7 @@ pub mod window;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longhaul_model::StorageId;
+use longhaul_model::{JobId, StorageId};
 
 pub use window::{Budget, Schedule, Window, weekday};
 
@@ -70,12 +70,24 @@ pub struct Pacer {
 #[derive(Debug, Default)]
 struct State {
     schedules: BTreeMap<StorageId, Paced>,
-    copies: BTreeMap<u64, Wish<StorageId>>,
+    copies: BTreeMap<u64, Copy>,
     /// Those of other nodes, as they told last.
     others: Vec<Wish<StorageId>>,
+    /// Jobs of theirs: which of `others` is its copy, and whether the cap is the job's own.
+    jobs_of_others: BTreeMap<JobId, (usize, bool)>,
     next: u64,
     /// When the shares were computed, ms since 1970, and what they are; `None` after any change.
     shares: Option<(i64, BTreeMap<u64, Allowance>)>,
+}
+
+/// A copy of this node.
+#[derive(Debug)]
+struct Copy {
+    wish: Wish<StorageId>,
+    /// On whose behalf.
+    job: Option<JobId>,
+    /// Its cap is the job's own.
+    own: bool,
 }
 
 impl Pacer {
@@ -99,7 +111,7 @@ impl Pacer {
         let mut state = self.lock();
         let id = state.next;
         state.next += 1;
-        state.copies.insert(id, Wish { cap: None, links });
+        state.copies.insert(id, Copy { wish: Wish { cap: None, links }, job: None, own: false });
         state.shares = None;
         Seat { pacer: self.clone(), id }
     }
@@ -107,8 +119,7 @@ impl Pacer {
     /// What is in force for a storage at `now_ms` since 1970.
     pub fn told(&self, storage: StorageId, now_ms: i64) -> Told {
         let state = self.lock();
-        let all = state.copies.values().chain(&state.others);
-        let copies = all.filter(|copy| copy.links.contains(&storage)).count();
+        let copies = state.wishes().filter(|copy| copy.links.contains(&storage)).count();
         let copies = u32::try_from(copies).unwrap_or(u32::MAX);
         let Some(paced) = state.schedules.get(&storage) else {
             return Told { budget: Budget::Unlimited, window: None, zone: String::new(), copies };
@@ -117,6 +128,15 @@ impl Pacer {
         let window = now.window.map(|(window, until)| (window.to_string(), until.as_millisecond()));
         let zone = paced.schedule.zone.iana_name().unwrap_or("UTC").to_owned();
         Told { budget: now.budget, window, zone, copies }
+    }
+
+    /// What the copy of a job may move that another node runs, and whether its cap is the job's own: reckoned here, with
+    /// what all nodes told last. `None`: nobody told of such a copy.
+    pub fn allowed_elsewhere(&self, job: JobId, now_ms: i64) -> Option<(Allowance, bool)> {
+        let state = self.lock();
+        let (at, own) = *state.jobs_of_others.get(&job)?;
+        let allowed = state.allowances(now_ms).into_iter().nth(state.copies.len() + at)?;
+        Some((allowed, own))
     }
 }
 
@@ -128,13 +148,29 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// This copy is that of a job, which the other nodes are told.
+    #[must_use]
+    pub fn of(self, job: JobId) -> Self {
+        if let Some(copy) = self.pacer.lock().copies.get_mut(&self.id) {
+            copy.job = Some(job);
+        }
+        self
+    }
+
+    /// Whether the cap of this copy is its job's own, which the other nodes are told.
+    pub fn has_own_rate(&self, own: bool) {
+        if let Some(copy) = self.pacer.lock().copies.get_mut(&self.id) {
+            copy.own = own;
+        }
+    }
+
     /// What this copy may move from `now_ms` since 1970 on, with `cap` of its own in bytes per second, `None` for none.
     pub fn allowed(&self, cap: Option<u64>, now_ms: i64) -> Allowance {
         let mut state = self.pacer.lock();
         if let Some(copy) = state.copies.get_mut(&self.id)
-            && copy.cap != cap
+            && copy.wish.cap != cap
         {
-            copy.cap = cap;
+            copy.wish.cap = cap;
             state.shares = None;
         }
         let shares = state.shares(now_ms);
@@ -160,10 +196,22 @@ impl State {
     }
 
     fn computed(&self, now_ms: i64) -> BTreeMap<u64, Allowance> {
+        self.copies.keys().copied().zip(self.allowances(now_ms)).collect()
+    }
+
+    /// Those of this node, then those of the others.
+    fn wishes(&self) -> impl Iterator<Item = &Wish<StorageId>> {
+        self.copies.values().map(|copy| &copy.wish).chain(&self.others)
+    }
+
+    /// What each of `wishes` may move.
+    fn allowances(&self, now_ms: i64) -> Vec<Allowance> {
         let now: BTreeMap<StorageId, _> =
             self.schedules.iter().map(|(id, p)| (*id, p.schedule.at(now_ms))).collect();
         let budgets = now.iter().filter_map(|(id, now)| Some((*id, now.budget.bytes_per_s()?))).collect();
-        let wishes: Vec<Wish<StorageId>> = self.copies.values().chain(&self.others).cloned().collect();
+        let wishes: Vec<Wish<StorageId>> = self.wishes().cloned().collect();
+        let mut sharers: BTreeMap<StorageId, usize> = BTreeMap::new();
+        wishes.iter().flat_map(|wish| &wish.links).for_each(|id| *sharers.entry(*id).or_default() += 1);
         let shares = fair(&budgets, &wishes);
         let allowance = |share: share::Share<StorageId>| {
             let budget = match share.bytes_per_s {
@@ -174,11 +222,19 @@ impl State {
             let by = match share.bound {
                 None => By::Nothing,
                 Some(Bound::Cap) => By::Cap,
-                Some(Bound::Link(id)) => By::Storage(self.words(id, now.get(&id))),
+                Some(Bound::Link(id)) => {
+                    let words = self.words(id, now.get(&id));
+                    By::Storage(match sharers.get(&id) {
+                        Some(copies) if *copies > 1 && budget != Budget::Paused => {
+                            format!("{words}, shared by {copies} copies")
+                        }
+                        _ => words,
+                    })
+                }
             };
             Allowance { budget, by }
         };
-        self.copies.keys().copied().zip(shares.into_iter().map(allowance)).collect()
+        shares.into_iter().map(allowance).collect()
     }
 
     /// What limits on a storage, as a part of a sentence.
@@ -226,7 +282,7 @@ mod tests {
         assert_eq!(per_second(&first.allowed(None, NOON)), Some(1000));
         let second = pacer.join([B, A, A]);
         let told = first.allowed(None, NOON);
-        assert_eq!(told.by, By::Storage("the budget of storage fast".to_owned()));
+        assert_eq!(told.by, By::Storage("the budget of storage fast, shared by 2 copies".to_owned()));
         assert_eq!((per_second(&told), per_second(&second.allowed(None, NOON))), (Some(500), Some(500)));
         assert_eq!(
             second.allowed(Some(100), NOON),

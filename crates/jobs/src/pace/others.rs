@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_model::StorageId;
+use longhaul_model::{JobId, StorageId};
 use serde::{Deserialize, Serialize};
 
 use super::Pacer;
@@ -13,6 +13,10 @@ use super::share::Wish;
 pub const OTHERS_MAX: usize = 10_000;
 /// Most groups of copies that are told: each has storages and a cap of its own, and takes about 100 bytes.
 const GROUPS_MAX: usize = 500;
+
+/// Most jobs that are named in what is told, each with about 35 bytes: what holds the copies of others back is seen
+/// through their own node alone.
+const JOBS_MAX: usize = 100;
 
 /// Copies between the same storages with the same cap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,23 +28,38 @@ struct Group {
     cap: Option<u64>,
     /// How many.
     n: usize,
+    /// Whether the cap is the own one of each job.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    own: bool,
+    /// Whose they are, as far as that is told.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    jobs: Vec<String>,
 }
 
 impl Pacer {
     /// What this node tells the others: its copies.
     pub fn word(&self) -> String {
         let state = self.lock();
-        let mut groups: BTreeMap<(&[StorageId], Option<u64>), usize> = BTreeMap::new();
+        let mut groups: BTreeMap<(&[StorageId], Option<u64>, bool), Vec<Option<JobId>>> = BTreeMap::new();
         for copy in state.copies.values() {
-            *groups.entry((copy.links.as_slice(), copy.cap)).or_default() += 1;
+            let alike = (copy.wish.links.as_slice(), copy.wish.cap, copy.own);
+            groups.entry(alike).or_default().push(copy.job);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        groups.sort_by_key(|(_, jobs)| std::cmp::Reverse(jobs.len()));
         groups.truncate(GROUPS_MAX);
-        let told = groups.into_iter().map(|((links, cap), n)| Group {
-            on: links.iter().map(ToString::to_string).collect(),
-            cap,
-            n,
+        let mut named = 0;
+        let told = groups.into_iter().map(|((links, cap, own), jobs)| {
+            let n = jobs.len();
+            let jobs: Vec<_> = jobs.into_iter().flatten().take(JOBS_MAX - named).collect();
+            named += jobs.len();
+            Group {
+                on: links.iter().map(ToString::to_string).collect(),
+                cap,
+                n,
+                own,
+                jobs: jobs.iter().map(ToString::to_string).collect(),
+            }
         });
         serde_json::to_string(&told.collect::<Vec<_>>()).unwrap_or_default()
     }
@@ -49,16 +68,22 @@ impl Pacer {
     /// passed over.
     pub fn hear(&self, words: &[String]) {
         let mut others = Vec::new();
+        let mut jobs_of_others = BTreeMap::new();
         for group in words.iter().filter_map(|word| serde_json::from_str::<Vec<Group>>(word).ok()).flatten() {
             let mut links: Vec<StorageId> = group.on.iter().filter_map(|id| id.parse().ok()).collect();
             links.sort_unstable();
             links.dedup();
             let room = OTHERS_MAX.saturating_sub(others.len());
             let wish = Wish { cap: group.cap, links };
+            let jobs = group.jobs.iter().filter_map(|job| job.parse().ok());
+            jobs_of_others.extend(
+                (others.len()..).take(room.min(group.n)).zip(jobs).map(|(at, job)| (job, (at, group.own))),
+            );
             others.extend(std::iter::repeat_n(wish, group.n.min(room)));
         }
         let mut state = self.lock();
         state.others = others;
+        state.jobs_of_others = jobs_of_others;
         state.shares = None;
     }
 }
@@ -67,7 +92,7 @@ impl Pacer {
 mod tests {
     use jiff::tz::TimeZone;
 
-    use super::super::{Budget, Paced, Schedule, Seat};
+    use super::super::{Allowance, Budget, By, Paced, Schedule, Seat};
     use super::*;
 
     const A: StorageId = StorageId::from_bits(1);
@@ -136,9 +161,32 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_a_copy_back_is_seen_through_every_node() {
+        let (one, two) = (node(), node());
+        let (job, other) = (JobId::from_bits(7), JobId::from_bits(8));
+        let (copy, _beside) = (one.join([A, B]).of(job), two.join([A]).of(other));
+        assert_eq!(two.allowed_elsewhere(job, NOON), None, "not told yet");
+        talk(&[&one, &two]);
+        let expected = copy.allowed(None, NOON);
+        assert_eq!(expected.budget, Budget::PerSecond(500));
+        assert_eq!(two.allowed_elsewhere(job, NOON), Some((expected, false)));
+        assert_eq!(two.allowed_elsewhere(other, NOON), None, "its own");
+        copy.has_own_rate(true);
+        copy.allowed(Some(100), NOON);
+        talk(&[&one, &two]);
+        let own = Allowance { budget: Budget::PerSecond(100), by: By::Cap };
+        assert_eq!(two.allowed_elsewhere(job, NOON), Some((own, true)));
+        drop(copy);
+        talk(&[&one, &two]);
+        assert_eq!(two.allowed_elsewhere(job, NOON), None);
+    }
+
+    #[test]
     fn a_word_is_never_longer_than_nodes_may_tell() {
         let pacer = node();
-        let seats: Vec<Seat> = (0..2000_u64).map(|_| pacer.join([A, B])).collect();
+        let seats: Vec<Seat> = (0..2000_u64)
+            .map(|n| pacer.join([A, B]).of(JobId::from_bits(u128::MAX - u128::from(n))))
+            .collect();
         for (cap, seat) in (1_000_000_000_000..).zip(&seats) {
             seat.allowed(Some(cap), NOON);
         }

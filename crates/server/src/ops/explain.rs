@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use longhaul_model::Fault;
+use longhaul_jobs::carry::limit_elsewhere;
+use longhaul_model::{Fault, Job};
 use longhaul_wire::inventory::{self, ExplainAnswer};
 
 use super::required;
@@ -10,6 +11,7 @@ use crate::answer::Answer;
 use crate::app::{App, Called};
 
 pub async fn explain(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
-    let explanation = app.engine.explain(&called.caller, required(called, "uuid")?).await?;
+    let elsewhere = |job: &Job| limit_elsewhere(&app.pacer, job, app.runtime.now_ms());
+    let explanation = app.engine.explain(&called.caller, required(called, "uuid")?, &elsewhere).await?;
     Ok(Answer::Json(inventory::custom(&ExplainAnswer::of(&explanation, &app.format))))
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
-use longhaul_model::{ApiId, Fault, Progress};
+use longhaul_jobs::carry::limit_elsewhere;
+use longhaul_model::{ApiId, Fault, JobState, Progress};
 use longhaul_wire::inventory::{self, JobTypeInventory, TaskProgressInventory};
 use longhaul_wire::{Profile, job_data};
 
@@ -102,10 +103,12 @@ pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
             rows.push(now);
             let of = |row| TaskProgressInventory::of(&job.api_id, &job.job_name, row, all);
             let mut told: Vec<_> = rows.iter().map(of).collect();
-            if let Some(limit) = app.engine.limit_of(&job)
+            let elsewhere = || limit_elsewhere(&app.pacer, &job, app.runtime.now_ms());
+            let running = job.state == JobState::Running;
+            if let Some(limit) = app.engine.limit_of(&job).or_else(|| elsewhere().filter(|_| running))
                 && let Some(newest) = told.pop()
             {
-                told.push(newest.limited(limit.bytes_per_s, limit.why));
+                told.push(newest.limited(limit.bytes_per_s, limit.by.words().to_owned()));
             }
             told
         }

@@ -221,6 +221,53 @@ fn two_running_copies_share_the_budget_of_their_storage_and_follow_its_changes()
     assert_eq!(bandwidth(&admin, &to)["copies"], 0);
 }
 
+/// Of the one copying child, which began after `begun`: for three seconds it writes no more than its rate and one chunk,
+/// beside what it says.
+#[allow(clippy::disallowed_methods, reason = "what another process writes is held against the real clock")]
+fn begins_slowly(server: &Server, begun: Instant, rate: u64) {
+    let child = copier(server, &[]);
+    until("it wrote a chunk", || (written(child) >= 4 * MIB).then_some(()));
+    let since = Instant::now();
+    until("three seconds more", || {
+        let most = 4 * MIB + rate * (begun.elapsed().as_secs() + 1) + 256 * 1024;
+        let bytes = written(child);
+        assert!(bytes <= most, "{bytes} bytes in {:?}", begun.elapsed());
+        (since.elapsed().as_secs() >= 3).then_some(())
+    });
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "what another process writes is held against the real clock")]
+fn each_attempt_keeps_to_its_rate_from_its_begin_on_and_says_what_holds_it_back() {
+    let flags = ["--set", "copy.bytesPerSecond=65536"];
+    let server = Server::start("fast", &flags);
+    let admin = server.admin();
+    let (from, to) = (admin.pool(&json!({})), admin.pool(&json!({})));
+    let volume = admin.full_volume(&from, 32);
+    let begun = Instant::now();
+    let job = admin.migration(&volume, &to);
+    begins_slowly(&server, begun, 65_536);
+    let begun = Instant::now();
+    let server = server.killed_and_started_again(&flags);
+    begins_slowly(&server, begun, 65_536);
+
+    let admin = server.admin();
+    let answer = admin.get(&format!("/longjobs/{job}/explain")).ok();
+    let reasons = answer["reasons"].as_array().expect("a list");
+    assert_eq!(
+        (&reasons[0]["reason"], &reasons[1]["reason"]),
+        (&json!("works"), &json!("heldBack")),
+        "{answer}"
+    );
+    assert_eq!(reasons[1]["limitBytesPerSecond"], 65_536);
+    let sentence = reasons[1]["sentence"].as_str().expect("a text");
+    assert!(sentence.contains("by copy.bytesPerSecond") && sentence.contains(" left"), "{sentence}");
+    let told = opaque(&admin, &job);
+    // Chunks of 64 s: 32 MiB, less one or two of them, and as much to be read back.
+    assert!((600..=1024).contains(&told["etaSeconds"].as_u64().unwrap_or_default()), "{told}");
+    assert_eq!(told["stalled"], false);
+}
+
 /// Seconds of the day in UTC, `later` from now, as the file spells them.
 #[allow(clippy::disallowed_methods, reason = "windows are of the real clock, which the server sees too")]
 fn clock(later: u64) -> String {

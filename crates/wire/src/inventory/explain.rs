@@ -2,7 +2,7 @@
 //! elsewhere: here is only how it reads.
 
 use longhaul_model::SlotClass;
-use longhaul_model::explain::{Explanation, Reason, Work};
+use longhaul_model::explain::{Explanation, HeldBy, Reason, Work};
 use longhaul_model::limits::LimitOf;
 use longhaul_model::wait::AHEAD_MAX;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,10 @@ pub enum ExplainReason {
     Stalled,
     /// Its bytes are held back.
     HeldBack,
+    /// Nothing is heard of its node.
+    NodeSilent,
+    /// The host of its node is drained.
+    NodeDrained,
     /// It was asked to suspend.
     Suspending,
     /// Somebody suspended it.
@@ -133,6 +137,18 @@ pub struct ExplainedReason {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, nullable = false)]
     pub most: Option<u32>,
+    /// Of a copy that is held back: most bytes per second; 0 = it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub limit_bytes_per_second: Option<u64>,
+    /// Of a copy that is held back: how fast it moves; absent: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, nullable = false)]
+    pub rate_bytes_per_second: Option<u64>,
+    /// Of a copy that is held back: seconds to go at that rate, or at its limit while no rate is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, nullable = false)]
+    pub eta_seconds: Option<u64>,
 }
 
 impl ExplainAnswer {
@@ -163,6 +179,9 @@ impl ExplainedReason {
             ahead: None,
             running: None,
             most: None,
+            limit_bytes_per_second: None,
+            rate_bytes_per_second: None,
+            eta_seconds: None,
         }
     }
 
@@ -237,28 +256,50 @@ impl ExplainedReason {
             Reason::BetweenAttempts { attempt } => Self::new(
                 E::BetweenAttempts,
                 format!(
-                    "its attempt {attempt} has ended without ending the job, and the next one goes on by itself"
+                    "nobody holds it now: its attempt {attempt} has ended without ending the job, and a node with a free slot \
+                     goes on with it by itself, within about a second once nothing else is in its way"
                 ),
             ),
             Reason::Works(work) => Self::working(E::Works, work, "", format),
-            Reason::Stalled(work) => Self::working(
-                E::Stalled,
-                work,
-                ", but nothing has moved for a while; look whether its storages answer, or cancel it",
-                format,
+            Reason::Stalled { work, copies } => {
+                let look = if *copies { "whether its storages answer, and " } else { "" };
+                let more = format!(
+                    ", but nothing has moved for a while, and no rate, budget or window explains it; look {look}at the log of \
+                     its node"
+                );
+                Self::working(E::Stalled, work, &more, format)
+            }
+            Reason::HeldBack { bytes_per_s, by, moves, left_s } => {
+                held_back(*bytes_per_s, by, *moves, *left_s)
+            }
+            Reason::NodeSilent { node, host_name, heard_ms, taken_ms } => {
+                let until = format.text(*taken_ms);
+                let name = host_name.as_deref().map(|name| format!(" on {name}")).unwrap_or_default();
+                let silent = match heard_ms {
+                    Some(ms) => {
+                        format!("nothing has been heard of its node{name} since {}", format.text(*ms))
+                    }
+                    None => "its node is gone".to_owned(),
+                };
+                let sentence = format!(
+                    "{silent}, so maybe nobody works on it; if it stays so, a node with a free slot takes it over at about \
+                     {until}"
+                );
+                Self {
+                    since: heard_ms.map(|ms| format.text(ms)),
+                    until: Some(until),
+                    management_node_uuid: node.map(|node| node.to_string()),
+                    ..Self::new(E::NodeSilent, sentence)
+                }
+            }
+            Reason::NodeDrained { moves: true } => Self::new(
+                E::NodeDrained,
+                "its node is drained: its attempt saves a checkpoint, and then a node that is not drained goes on with it, \
+                 within about a second of a free slot there",
             ),
-            Reason::HeldBack { bytes_per_s: 0, why } => Self::new(
-                E::HeldBack,
-                format!(
-                    "its copy is paused by {why}; throttleLongJob and the budgets of its storages change that"
-                ),
-            ),
-            Reason::HeldBack { bytes_per_s, why } => Self::new(
-                E::HeldBack,
-                format!(
-                    "its copy is held to {bytes_per_s} bytes per second by {why}; throttleLongJob and the budgets of its \
-                     storages change that"
-                ),
+            Reason::NodeDrained { moves: false } => Self::new(
+                E::NodeDrained,
+                "its node is drained, but no other could go on with it where it stands: it runs to its end there",
             ),
             Reason::Suspending => Self::new(
                 E::Suspending,
@@ -271,7 +312,8 @@ impl ExplainedReason {
             Reason::Retried { fault, at_ms } => {
                 let moment = format.text(*at_ms);
                 let sentence = format!(
-                    "a fault interrupted it, and it is tried again by itself at {moment}; resumeLongJob tries at once{}",
+                    "a fault interrupted it, and it is tried again by itself at {moment}; resumeLongJob tries at once, suspendLongJob \
+                     keeps it from that{}",
                     because(fault)
                 );
                 Self { until: Some(moment), ..Self::new(E::Retried, sentence) }
@@ -344,6 +386,44 @@ impl ExplainedReason {
             management_node_uuid: work.node.map(|node| node.to_string()),
             ..Self::new(reason, sentence)
         }
+    }
+}
+
+/// What holds a copy back, how fast it is all the same, and what changes that.
+fn held_back(bytes_per_s: u64, by: &HeldBy, moves: u64, left_s: Option<u64>) -> ExplainedReason {
+    let change = match by {
+        HeldBy::OwnRate => "throttleLongJob gives it another rate",
+        HeldBy::DefaultRate => "throttleLongJob gives it a rate of its own",
+        HeldBy::Storage(_) => "the table [storage.NAME] of the configuration file changes that",
+    };
+    let words = by.words();
+    let left = left_s.map(|seconds| format!(" and has about {} left", span(seconds))).unwrap_or_default();
+    let pace = match (bytes_per_s, moves) {
+        (0, _) => String::new(),
+        (_, 0) => {
+            left_s.map(|seconds| format!(" and has about {} left at that", span(seconds))).unwrap_or_default()
+        }
+        (_, rate) => format!(", moves {rate} bytes per second{left}"),
+    };
+    let sentence = match bytes_per_s {
+        0 => format!("its copy is paused by {words}; {change}"),
+        _ => format!("its copy is held to {bytes_per_s} bytes per second by {words}{pace}; {change}"),
+    };
+    ExplainedReason {
+        limit_bytes_per_second: Some(bytes_per_s),
+        rate_bytes_per_second: Some(moves).filter(|rate| *rate > 0),
+        eta_seconds: left_s,
+        ..ExplainedReason::new(ExplainReason::HeldBack, sentence)
+    }
+}
+
+/// A span of time in its two largest units.
+fn span(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, min, s) => format!("{min} min {s} s"),
+        (0, h, min, _) => format!("{h} h {min} min"),
+        (d, h, ..) => format!("{d} d {h} h"),
     }
 }
 

@@ -93,14 +93,55 @@ fn a_job_that_works_says_where_since_when_and_what_is_saved() {
     assert_eq!(told.management_node_uuid, Some(NodeId::v4(7).to_string()));
     let bare = Work { host_name: None, saved_ago_ms: None, ..work() };
     assert_eq!(of(&Reason::Works(bare)).sentence, format!("attempt 3 works since {SINCE}"));
-    says(&Reason::Stalled(work()), "stalled", &["nothing has moved", "cancel it"]);
+    let stalled = |copies| Reason::Stalled { work: work(), copies };
+    says(
+        &stalled(true),
+        "stalled",
+        &["nothing has moved", "whether its storages answer", "the log of its node"],
+    );
+    let told = says(&stalled(false), "stalled", &["nothing has moved", "look at the log of its node"]);
+    assert!(!told.sentence.contains("storage") && !told.sentence.contains("cancel"), "{}", told.sentence);
+}
+
+#[test]
+fn a_job_whose_node_is_silent_or_drained_says_who_goes_on_and_when() {
+    let heard_ms = 1_510_698_057_000;
+    let host_name = Some("host-1".to_owned());
+    let silent = Reason::NodeSilent {
+        node: Some(NodeId::v4(7)),
+        host_name,
+        heard_ms: Some(heard_ms),
+        taken_ms: heard_ms + 4000,
+    };
+    let until = "2017-11-14T22:21:01+00:00";
+    let told = says(&silent, "nodeSilent", &["host-1", SINCE, "maybe nobody works on it", until]);
+    assert_eq!((told.since.as_deref(), told.until.as_deref()), (Some(SINCE), Some(until)));
+    assert_eq!(told.management_node_uuid, Some(NodeId::v4(7).to_string()));
+    let gone = Reason::NodeSilent { node: None, host_name: None, heard_ms: None, taken_ms: heard_ms };
+    says(&gone, "nodeSilent", &["its node is gone", SINCE]);
+    says(&Reason::NodeDrained { moves: true }, "nodeDrained", &["not drained goes on with it", "a second"]);
+    says(&Reason::NodeDrained { moves: false }, "nodeDrained", &["to its end there"]);
 }
 
 #[test]
 fn a_copy_that_is_held_back_says_by_what() {
-    let held = |bytes_per_s| Reason::HeldBack { bytes_per_s, why: "the budget of ssd".to_owned() };
-    says(&held(0), "heldBack", &["paused by the budget of ssd", "throttleLongJob"]);
-    says(&held(1024), "heldBack", &["1024 bytes per second by the budget of ssd"]);
+    let of_ssd = || HeldBy::Storage("the budget of storage ssd, shared by 2 copies".to_owned());
+    let held = |bytes_per_s, by, moves, left_s| Reason::HeldBack { bytes_per_s, by, moves, left_s };
+    let told = says(
+        &held(0, of_ssd(), 0, None),
+        "heldBack",
+        &["paused by the budget of storage ssd", "[storage.NAME]"],
+    );
+    assert_eq!((told.limit_bytes_per_second, told.rate_bytes_per_second), (Some(0), None));
+    let parts = [
+        "1024 bytes per second by the budget of storage ssd, shared by 2 copies, moves 1000 bytes per second and has about 2 min 5 s left;",
+    ];
+    let told = says(&held(1024, of_ssd(), 1000, Some(125)), "heldBack", &parts);
+    assert_eq!((told.limit_bytes_per_second, told.rate_bytes_per_second), (Some(1024), Some(1000)));
+    assert_eq!(told.eta_seconds, Some(125));
+    let own = held(1024, HeldBy::OwnRate, 0, Some(90_061));
+    says(&own, "heldBack", &["by its own rate and has about 1 d 1 h left at that; throttleLongJob"]);
+    says(&held(1024, HeldBy::DefaultRate, 0, None), "heldBack", &["by copy.bytesPerSecond; throttleLongJob"]);
 }
 
 #[test]
