@@ -19,6 +19,7 @@ INNER = {
     "MAX_RUNNING": "the engine's own default; the server's is the setting engine.maxRunning",
     "STOP_WITHIN": "patience with a copying process that was told to stop, before it is killed",
     "GONE_WITHIN": "patience with a killed process of an earlier attempt, before the attempt fails",
+    "COUNTED_MAX": "how far jobs are counted when nodes share them",
     "DECIDE_MAX": "tries of a decision that other writes overtake; then SYS.1010",
     "CLUSTER_MAX_BYTES": "the largest cluster of the qcow2 format",
     "L1_MAX_BYTES": "the largest table of the qcow2 format",

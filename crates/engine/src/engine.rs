@@ -17,6 +17,7 @@ use crate::context::Told;
 use crate::fault::from_store;
 use crate::heartbeat::{Joined, Lease, join, not_joined};
 use crate::inventory::{Inventory, not_found};
+use crate::placement::Placement;
 use crate::progress::Hub;
 use crate::registry::Registry;
 use crate::slots::Slots;
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(crate) registry: Registry,
     pub(crate) config: EngineConfig,
     pub(crate) slots: Arc<Slots>,
+    placement: Mutex<Placement>,
     pub(crate) cancel_deadline_ms: AtomicU64,
     pub(crate) lease: Lease,
     pub(crate) progress: Hub,
@@ -120,7 +122,8 @@ impl Engine {
         let joined = join(&*store, &*runtime, &config, config.gone).await;
         let Joined { node, sent, lease } = joined.map_err(not_joined)?;
         let engine = Arc::new(Self {
-            slots: Slots::new(&config),
+            slots: Slots::new(&config, runtime.clone()),
+            placement: Mutex::new(Placement::new(lease.alone, config.poll)),
             cancel_deadline_ms: AtomicU64::default(),
             lease: Lease::new(config.lease_ttl),
             store,
@@ -243,6 +246,10 @@ impl Engine {
             live_progress: self.progress.len(),
             expected: lock(&self.expected).len(),
         }
+    }
+
+    pub(crate) fn placement(&self) -> MutexGuard<'_, Placement> {
+        lock(&self.placement)
     }
 
     pub(crate) fn attempts(&self) -> MutexGuard<'_, BTreeMap<JobId, Running>> {

@@ -114,6 +114,7 @@ impl Engine {
                 Ok(lease) => {
                     self.troubles.answered(Asked::Lease, &*self.runtime);
                     self.lease.confirm(sent);
+                    self.placement().heard(lease.alone);
                     self.heard_drained(lease.drained, drains);
                 }
                 Err(StoreError::LeaseLost) => self.rejoin().await,
@@ -142,6 +143,7 @@ impl Engine {
                 self.set_node(node);
                 self.lease.confirm(sent);
                 self.troubles.answered(Asked::Lease, &*self.runtime);
+                self.placement().heard(lease.alone);
                 self.heard_drained(lease.drained, drains);
                 tracing::info!(%node, %former, "joined again");
             }

@@ -20,6 +20,7 @@ pub mod hash;
 pub mod heartbeat;
 pub mod inventory;
 pub mod pauses;
+mod placement;
 pub mod progress;
 mod recent;
 mod redaction;

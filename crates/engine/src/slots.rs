@@ -1,35 +1,84 @@
 //! The node's slots: how many jobs of each class run here. A reservation is given back when it is dropped,
 //! so no path of a submission or an attempt can leak one. The limits may change while jobs run.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use longhaul_model::{FreeSlots, SlotClass};
+use longhaul_model::{FreeSlots, Runtime, SlotClass};
 
 use crate::config::{CLAIM_BATCH_MAX, EngineConfig};
+use crate::placement::Mine;
+
+/// An attempt that ends within this time was a short one, and counts as such for as long.
+const SHORT: Duration = Duration::from_secs(1);
+/// Ends within this time are kept as one.
+const SHORT_STEP: Duration = Duration::from_millis(100);
 
 /// Counts of running jobs.
-#[derive(Debug)]
 pub struct Slots {
+    runtime: Arc<dyn Runtime>,
     counts: Mutex<Counts>,
 }
 
-#[derive(Debug)]
 struct Counts {
     limits: [u32; SlotClass::ALL.len()],
     used: [u32; SlotClass::ALL.len()],
+    /// Those of `used` that wait for the answer to a claim.
+    claiming: [u32; SlotClass::ALL.len()],
+    /// When short attempts ended, and how many, within `SHORT`.
+    short: [VecDeque<(Duration, u32)>; SlotClass::ALL.len()],
 }
 
 impl Counts {
     fn free(&self, class: SlotClass) -> u32 {
         self.limits[index(class)].saturating_sub(self.used[index(class)])
     }
+
+    /// A short attempt ended at `now`.
+    fn ended_short(&mut self, class: SlotClass, now: Duration) {
+        let ends = &mut self.short[index(class)];
+        match ends.back_mut().filter(|(at, _)| now < *at + SHORT_STEP) {
+            Some((_, many)) => *many += 1,
+            None => {
+                ends.push_back((now, 1));
+                while ends.front().is_some_and(|(at, _)| *at + SHORT <= now) {
+                    ends.pop_front();
+                }
+            }
+        }
+    }
+}
+
+/// What a slot is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// A submission or a rerun that may start.
+    Start,
+    /// A claim on its way.
+    Claim,
+    /// An attempt, since then.
+    Attempt(Duration),
 }
 
 /// One slot, held until dropped.
-#[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
     class: SlotClass,
+    used: Use,
+}
+
+impl Slot {
+    /// An attempt begins.
+    #[must_use]
+    pub fn begin(mut self) -> Self {
+        if self.used == Use::Claim {
+            let (mut counts, at) = (self.slots.counts(), index(self.class));
+            counts.claiming[at] = counts.claiming[at].saturating_sub(1);
+        }
+        self.used = Use::Attempt(self.slots.runtime.monotonic());
+        self
+    }
 }
 
 fn index(class: SlotClass) -> usize {
@@ -45,7 +94,7 @@ pub fn count(slots: &[Slot]) -> Vec<FreeSlots> {
     let of = |class| u32::try_from(slots.iter().filter(|s| s.class == class).count()).unwrap_or(u32::MAX);
     SlotClass::ALL
         .into_iter()
-        .map(|class| FreeSlots { class, free: of(class) })
+        .map(|class| FreeSlots::new(class, of(class)))
         .filter(|slots| slots.free > 0)
         .collect()
 }
@@ -58,13 +107,14 @@ pub fn take(slots: &mut Vec<Slot>, class: SlotClass) -> Option<Slot> {
 
 impl Slots {
     /// All free, with the configured limits.
-    pub fn new(config: &EngineConfig) -> Arc<Self> {
-        Arc::new(Self {
-            counts: Mutex::new(Counts {
-                limits: SlotClass::ALL.map(|class| config.limit(class)),
-                used: [0; SlotClass::ALL.len()],
-            }),
-        })
+    pub fn new(config: &EngineConfig, runtime: Arc<dyn Runtime>) -> Arc<Self> {
+        let counts = Counts {
+            limits: SlotClass::ALL.map(|class| config.limit(class)),
+            used: [0; SlotClass::ALL.len()],
+            claiming: [0; SlotClass::ALL.len()],
+            short: Default::default(),
+        };
+        Arc::new(Self { runtime, counts: Mutex::new(counts) })
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -84,7 +134,7 @@ impl Slots {
             return None;
         }
         counts.used[index(class)] += 1;
-        Some(Slot { slots: self.clone(), class })
+        Some(Slot { slots: self.clone(), class, used: Use::Start })
     }
 
     /// Every free slot, at most a batch per class: for a claim, so that no submission takes a slot while the
@@ -95,7 +145,8 @@ impl Slots {
         for class in SlotClass::ALL {
             let free = counts.free(class).min(CLAIM_BATCH_MAX);
             counts.used[index(class)] += free;
-            slots.extend((0..free).map(|_| Slot { slots: self.clone(), class }));
+            counts.claiming[index(class)] += free;
+            slots.extend((0..free).map(|_| Slot { slots: self.clone(), class, used: Use::Claim }));
         }
         slots
     }
@@ -103,7 +154,25 @@ impl Slots {
     /// A slot even beyond the limit, for a claim that is held already.
     pub fn force(self: &Arc<Self>, class: SlotClass) -> Slot {
         self.counts().used[index(class)] += 1;
-        Slot { slots: self.clone(), class }
+        Slot { slots: self.clone(), class, used: Use::Start }
+    }
+
+    /// Whether a slot of any class is free.
+    pub fn has_free(&self) -> bool {
+        let counts = self.counts();
+        SlotClass::ALL.into_iter().any(|class| counts.free(class) > 0)
+    }
+
+    /// What runs here of `class`, without what is only asked for.
+    pub(crate) fn mine(&self, class: SlotClass) -> Mine {
+        let since = self.runtime.monotonic().saturating_sub(SHORT);
+        let counts = self.counts();
+        let at = index(class);
+        let ends = counts.short[at].iter().filter(|(ended, _)| *ended >= since);
+        Mine {
+            running: counts.used[at].saturating_sub(counts.claiming[at]),
+            short: ends.map(|(_, many)| many).sum(),
+        }
     }
 
     /// How many are taken, of all classes.
@@ -114,23 +183,32 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        let now = self.slots.runtime.monotonic();
         let mut counts = self.slots.counts();
-        let used = &mut counts.used[index(self.class)];
-        *used = used.saturating_sub(1);
+        let at = index(self.class);
+        counts.used[at] = counts.used[at].saturating_sub(1);
+        match self.used {
+            Use::Claim => counts.claiming[at] = counts.claiming[at].saturating_sub(1),
+            Use::Attempt(since) if now < since + SHORT => counts.ended_short(self.class, now),
+            Use::Attempt(_) | Use::Start => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use longhaul_store::conformance::HandClock;
+
     use super::*;
+
+    fn config(max_running: u32) -> EngineConfig {
+        let nothing = |_: &str| Ok(serde_json::Value::Null);
+        EngineConfig { max_running, ..EngineConfig::new(|_| "", nothing, [0; 32]) }
+    }
 
     #[test]
     fn a_changed_limit_counts_for_the_next_slot_and_takes_none_away() {
-        let config = EngineConfig {
-            max_running: 2,
-            ..EngineConfig::new(|_| "", |_| Ok(serde_json::Value::Null), [0; 32])
-        };
-        let slots = Slots::new(&config);
+        let slots = Slots::new(&config(2), HandClock::new());
         let held: Vec<Slot> = std::iter::from_fn(|| slots.reserve(SlotClass::BuiltIn)).collect();
         assert_eq!(held.len(), 2);
         slots.limit(SlotClass::BuiltIn, 3);
@@ -141,5 +219,36 @@ mod tests {
         drop(third);
         drop(held);
         assert!(slots.reserve(SlotClass::BuiltIn).is_some());
+    }
+
+    #[test]
+    fn what_a_claim_asks_for_does_not_run_until_it_is_given() {
+        let slots = Slots::new(&config(4), HandClock::new());
+        let runs = |slots: &Slots| slots.mine(SlotClass::BuiltIn).running;
+        let _started = slots.reserve(SlotClass::BuiltIn).map(Slot::begin);
+        let mut reserved = slots.reserve_free();
+        assert_eq!((runs(&slots), slots.has_free()), (1, true), "of other classes there are more");
+        let _given = take(&mut reserved, SlotClass::BuiltIn).map(Slot::begin);
+        assert_eq!(runs(&slots), 2);
+        drop(reserved);
+        assert_eq!((runs(&slots), slots.counts().claiming), (2, [0; 3]));
+    }
+
+    #[test]
+    fn attempts_that_ended_at_once_are_told_for_a_second() {
+        let clock = HandClock::new();
+        let slots = Slots::new(&config(4), clock.clone());
+        let short = |slots: &Slots| slots.mine(SlotClass::BuiltIn).short;
+        let begin = || slots.reserve(SlotClass::BuiltIn).map(Slot::begin);
+        drop(slots.reserve(SlotClass::BuiltIn)); // never an attempt
+        let (long, one, another) = (begin(), begin(), begin());
+        clock.advance(900);
+        drop((one, another));
+        assert_eq!(short(&slots), 2);
+        clock.advance(500);
+        drop(long);
+        assert_eq!(short(&slots), 2, "it took longer");
+        clock.advance(501);
+        assert_eq!(short(&slots), 0);
     }
 }

@@ -81,7 +81,7 @@ impl Engine {
             Prepared::Answer(answer) => return Ok(answer),
             Prepared::New(new) => new,
         };
-        let slot = self.slot_for_new(new.class);
+        let slot = self.slot_for_new(new.class, &new.terms);
         new.claim_for = slot.as_ref().map(|_| self.node());
         let sealed_data = new.sealed_data.clone();
         let job = self.store_and_launch(caller, *new, slot, sealed_data).await?;
@@ -204,7 +204,7 @@ impl Engine {
             progress: None,
             sealed_data,
         };
-        self.launch(claimed, slot);
+        self.launch(claimed, slot.begin());
     }
 
     pub(crate) fn not_submitted(&self, error: StoreError) -> Fault {
@@ -233,9 +233,15 @@ impl Engine {
         Ok(handler)
     }
 
-    /// A slot for a job that is about to be stored, if the node may start one now.
-    pub(crate) fn slot_for_new(self: &Arc<Self>, class: SlotClass) -> Option<Slot> {
-        if self.is_ready() { self.slots.reserve(class) } else { None }
+    /// A slot for a job that is about to be stored, if the node may start it now; what would fall to another node is left to
+    /// that, unless this host alone may run it.
+    pub(crate) fn slot_for_new(self: &Arc<Self>, class: SlotClass, terms: &Terms) -> Option<Slot> {
+        let falls_here = || {
+            let (mine, now) = (self.slots.mine(class), self.runtime.monotonic());
+            self.placement().may_start(class, mine, now)
+        };
+        let starts = self.is_ready() && (terms.host == Some(self.host()) || falls_here());
+        if starts { self.slots.reserve(class) } else { None }
     }
 
     async fn same_as_before(

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::select;
-use longhaul_model::Claim;
+use longhaul_model::{Claim, Claimed, FreeSlots, SlotClass};
 use longhaul_store::StoreError;
 
 use crate::context::Told;
@@ -19,6 +19,8 @@ use crate::troubles::Asked;
 /// After a look that found less than there are free slots, the next one is no sooner: each attempt that ends wakes the
 /// loop, and thousands end in a second.
 const CALM: Duration = Duration::from_millis(10);
+/// What is known of the other nodes is no older when a look leaves something to them. Else it is as old as a poll.
+const KNOWN_FOR: Duration = Duration::from_millis(50);
 /// While so many attempts wait for their end to be stored, no more jobs are claimed.
 pub const ENDING_MAX: usize = 1024;
 
@@ -64,11 +66,16 @@ impl Engine {
             if self.ending.load(Ordering::Relaxed) >= ENDING_MAX {
                 return true;
             }
+            if !self.slots.has_free() {
+                return true;
+            }
+            let fresh = self.see_others().await;
             let mut reserved = self.slots.reserve_free();
-            let free = slots::count(&reserved);
+            let mut free = slots::count(&reserved);
             if free.is_empty() {
                 return true;
             }
+            self.leave_to_others(&mut free);
             let claimed = match self.store.claim(self.node(), &free).await {
                 Ok(claimed) => {
                     self.troubles.answered(Asked::Claims, &*self.runtime);
@@ -81,20 +88,58 @@ impl Engine {
                     return false;
                 }
             };
-            let full = free.iter().any(|f| {
-                let of_class = claimed.iter().filter(|c| self.class_of(&c.job) == f.class).count();
-                of_class as u64 >= u64::from(f.free)
-            });
+            let full = self.note_taken(&free, &claimed, fresh);
             for claimed in claimed {
                 let class = self.class_of(&claimed.job);
                 let slot = slots::take(&mut reserved, class).unwrap_or_else(|| self.slots.force(class));
-                self.launch(claimed, slot);
+                self.launch(claimed, slot.begin());
             }
             if !full {
                 return false;
             }
         }
         false
+    }
+
+    /// Asks how jobs are spread, unless this node is alone or it is known well enough; whether it was told now.
+    async fn see_others(&self) -> bool {
+        let asked = self.runtime.monotonic();
+        let is_short = SlotClass::ALL.into_iter().any(|class| self.slots.mine(class).is_short());
+        let known_for = if is_short { self.config.poll } else { KNOWN_FOR.min(self.config.poll) };
+        if !self.placement().asks(known_for, asked) {
+            return false;
+        }
+        match self.store.spread(self.node()).await {
+            Ok(spread) => self.placement().told(spread, asked, self.runtime.monotonic()),
+            Err(error) => {
+                tracing::debug!(%error, "how jobs are spread over the nodes is not known");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Limits what is claimed to what falls to this node.
+    fn leave_to_others(&self, free: &mut [FreeSlots]) {
+        let now = self.runtime.monotonic();
+        for slots in free {
+            let mine = self.slots.mine(slots.class);
+            slots.shared = self.placement().share(slots.class, mine, slots.free, now);
+        }
+    }
+
+    /// Notes what was claimed; whether slots alone have kept it from being more.
+    fn note_taken(&self, free: &[FreeSlots], claimed: &[Claimed], fresh: bool) -> bool {
+        let now = self.runtime.monotonic();
+        let mut full = false;
+        for slots in free {
+            let of_class = || claimed.iter().filter(|c| self.class_of(&c.job) == slots.class);
+            let count = |all: usize| u32::try_from(all).unwrap_or(u32::MAX);
+            let shared = count(of_class().filter(|c| c.job.terms.host.is_none()).count());
+            self.placement().looked(slots.class, (slots.free, slots.shared, shared), fresh, now);
+            full |= count(of_class().count()) >= slots.free;
+        }
+        full
     }
 
     /// Tells attempts here what was asked for on any node.
@@ -149,3 +194,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

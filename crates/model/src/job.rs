@@ -204,6 +204,15 @@ pub struct FreeSlots {
     pub class: SlotClass,
     /// Up to how many.
     pub free: u32,
+    /// Up to how many of those that any host may run. The rest is for those that this host alone may.
+    pub shared: u32,
+}
+
+impl FreeSlots {
+    /// For any job of the class.
+    pub const fn new(class: SlotClass, free: u32) -> Self {
+        Self { class, free, shared: free }
+    }
 }
 
 /// A node's right to all its claims.
@@ -215,6 +224,8 @@ pub struct NodeLease {
     pub ttl_ms: i64,
     /// The node's host is drained: nothing is given to it.
     pub drained: bool,
+    /// There is no other node: nothing is to be shared.
+    pub alone: bool,
 }
 
 /// A transition made by the holder of a claim.

@@ -18,8 +18,8 @@ mod elsewhere;
 
 pub(crate) use cluster::CLUSTER_FILE;
 pub use cluster::{Belongs, Cluster};
-pub use elsewhere::Moved;
 pub(crate) use elsewhere::MOVED_FILE;
+pub use elsewhere::Moved;
 
 /// A directory of this name marks a data directory as a demo's. The demo's disks lie in it.
 pub const DEMO_MARK: &str = "demo";
@@ -115,10 +115,12 @@ impl DataDir {
                 "the data directory {} is a demo's, as the directory {DEMO_MARK} in it says: its session and its admin password are published; start it with --demo, or choose another with --data-dir",
                 self.path.display()
             ),
-            (true, false) if [STORE_FILE, CLUSTER_FILE].iter().any(|file| self.path.join(file).exists()) => bail!(
-                "the data directory {} has data of a server that is no demo; choose another with --data-dir, or leave --data-dir out and the demo has a temporary one",
-                self.path.display()
-            ),
+            (true, false) if [STORE_FILE, CLUSTER_FILE].iter().any(|file| self.path.join(file).exists()) => {
+                bail!(
+                    "the data directory {} has data of a server that is no demo; choose another with --data-dir, or leave --data-dir out and the demo has a temporary one",
+                    self.path.display()
+                )
+            }
             (true, false) => fs::DirBuilder::new()
                 .mode(0o700)
                 .create(&mark)

@@ -39,6 +39,8 @@ mod late;
 mod moving;
 #[path = "cluster/pause.rs"]
 mod pause;
+#[path = "cluster/placement.rs"]
+mod placement;
 #[path = "cluster/rights.rs"]
 mod rights;
 #[path = "cluster/sharing.rs"]

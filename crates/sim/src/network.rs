@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::channel::oneshot;
 use longhaul_model::Runtime;
-use longhaul_store::{Jobs, Nodes, Store, StoreError};
+use longhaul_store::{Jobs, Nodes, Spread, Store, StoreError};
 
 use crate::delegate::Passes;
 use crate::delegate::names::*;
@@ -326,6 +326,9 @@ impl Nodes for Network {
     async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>, StoreError> {
         let text = text.to_owned();
         self.send("tell".to_owned(), move |store| async move { store.tell(node, &text).await }).await
+    }
+    async fn spread(&self, node: NodeId) -> Result<Spread, StoreError> {
+        self.send("spread".to_owned(), move |store| async move { store.spread(node).await }).await
     }
     async fn kept(&self, key: &str, fresh: &str) -> Result<String, StoreError> {
         let (key, fresh) = (key.to_owned(), fresh.to_owned());

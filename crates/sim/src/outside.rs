@@ -74,6 +74,7 @@ delegate! { Outside, Nodes {
     drain(node: NodeId, drained: bool) -> ();
     on_duty(node: NodeId, duty: &str) -> bool;
     tell(node: NodeId, text: &str) -> Vec<String>;
+    spread(node: NodeId) -> longhaul_store::Spread;
     kept(key: &str, fresh: &str) -> String;
 }}
 

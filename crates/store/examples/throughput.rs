@@ -169,7 +169,7 @@ async fn work_off(store: &(impl Jobs + Nodes)) -> usize {
     let new = NewNode::new(node, HostId::random(&Machine), "here");
     let lease = store.join(new, Gone::Unproven).await.expect("joined");
     let (mut drained, mut beat) = (0, Machine.monotonic());
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: BATCH }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, BATCH)];
     let mut ends = FuturesUnordered::new();
     let mut claims = Some(store.claim(node, &slots));
     loop {

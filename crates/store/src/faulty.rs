@@ -23,7 +23,7 @@ use crate::images::BackupStorageUpdate;
 use crate::traits::StorageUpdate;
 use crate::{
     Batches, Configs, Deliveries, Events, Gone, Identity, Images, Jobs, Kept, Keys, Ledger, Nodes, Queries,
-    Queue, Records, Resources, StoreError, Tags,
+    Queue, Records, Resources, Spread, StoreError, Tags,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -146,6 +146,7 @@ faulty! {
         fn drain(node: NodeId, drained: bool) -> ();
         fn on_duty(node: NodeId, duty: &str) -> bool;
         fn tell(node: NodeId, text: &str) -> Vec<String>;
+        fn spread(node: NodeId) -> Spread;
         fn kept(key: &str, fresh: &str) -> String;
     }
     Identity {

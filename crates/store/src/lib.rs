@@ -28,7 +28,7 @@ pub use error::StoreError;
 pub use faulty::FaultyStore;
 pub use images::Images;
 pub use memory::MemoryStore;
-pub use nodes::{Gone, Nodes};
+pub use nodes::{COUNTED_MAX, Gone, Nodes, PerClass, Spread};
 pub use options::StoreOptions;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use queue::{Kept, Queue};

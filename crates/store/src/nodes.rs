@@ -1,9 +1,11 @@
 //! The store's promises about management nodes: a family of `crate::traits`. Each has its case in
 //! `conformance::nodes`, `conformance::joins` and `conformance::lease`.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use longhaul_model::resource::NewNode;
-use longhaul_model::{HostId, NodeId, NodeLease};
+use longhaul_model::{HostId, NodeId, NodeLease, SlotClass};
 
 use crate::StoreError;
 
@@ -33,6 +35,48 @@ impl Gone {
 
 /// Most bytes that a node tells the others.
 pub const TOLD_MAX_BYTES: usize = 64 * 1024;
+
+/// Jobs that one node runs, or that wait of one class, are counted up to here.
+pub const COUNTED_MAX: u32 = 1024;
+
+/// A number for each class, in the order of `SlotClass::ALL`.
+pub type PerClass = [u32; SlotClass::ALL.len()];
+
+/// How jobs are spread over the nodes at one moment, each number up to `COUNTED_MAX`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// What each other node holds that may be counted on to take jobs: its lease lives, it was heard of within half a TTL,
+    /// its host is not drained.
+    pub others: BTreeMap<NodeId, PerClass>,
+    /// What a node of any host could claim, with what those hold whose leases are over.
+    pub waiting: PerClass,
+}
+
+/// Another node, as a store that tells the spread finds it.
+pub(crate) struct Other {
+    pub id: NodeId,
+    pub heartbeat_ms: i64,
+    pub until_ms: i64,
+    pub drained: bool,
+}
+
+impl Spread {
+    /// Counts what `other` holds.
+    pub(crate) fn add_other(&mut self, other: &Other, holds: PerClass, now_ms: i64, ttl_ms: i64) {
+        if other.until_ms <= now_ms {
+            self.waiting.iter_mut().zip(holds).for_each(|(waiting, held)| *waiting += held);
+        } else if !other.drained && other.heartbeat_ms.saturating_add(ttl_ms / 2) >= now_ms {
+            self.others.insert(other.id, holds);
+        }
+    }
+
+    /// With no number larger than is said.
+    pub(crate) fn bounded(mut self) -> Self {
+        let numbers = self.others.values_mut().flatten().chain(&mut self.waiting);
+        numbers.for_each(|number| *number = COUNTED_MAX.min(*number));
+        self
+    }
+}
 
 /// Under which name the joins of a host are counted.
 pub(crate) fn joins_key(host: HostId) -> String {
@@ -89,6 +133,10 @@ pub trait Nodes: Send + Sync {
     /// # Errors
     /// `LeaseLost`: `node` holds no live lease; `TooLarge`: more than `TOLD_MAX_BYTES`.
     async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>>;
+
+    /// How jobs are spread over the nodes beside `node`, which shares them by it. Asked four times a second where there
+    /// are several; it costs some index entries per job that is held, and takes no locks that others wait for.
+    async fn spread(&self, node: NodeId) -> Result<Spread>;
 
     /// The text that is kept under `key`: `fresh`, if none was before; the same ever after.
     async fn kept(&self, key: &str, fresh: &str) -> Result<String>;

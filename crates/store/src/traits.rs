@@ -44,7 +44,8 @@ pub trait Jobs: Send + Sync {
     /// The `request_hash` that a job was submitted with; `None` for an unknown job.
     async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>>;
 
-    /// Gives claimable jobs to `node`, per class up to its free slots. Those that have begun go first,
+    /// Gives claimable jobs to `node`, per class up to its free slots, of those that any host may run up to `shared`. Those
+    /// that have begun go first,
     /// then the higher priority, strictly; of one priority, first come first. Claimable is a
     /// job without a live claim that is Waiting and not held, its `not_before_ms` come (becomes Running by
     /// Start), Running (Resume: released or its node's lease expired), Suspended with its retry time or its

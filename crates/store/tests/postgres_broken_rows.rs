@@ -65,7 +65,7 @@ fn listed(bench: &Bench) -> Vec<JobId> {
 fn one_by_one(bench: &Bench, node: NodeId, claims: u32) -> Vec<JobId> {
     let mut claimed = Vec::new();
     for _ in 0..claims {
-        let slots = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+        let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
         let given = block_on(bench.store.claim(node, &slots)).expect("claimed");
         claimed.extend(given.into_iter().map(|claimed| claimed.job.id));
     }

@@ -140,7 +140,7 @@ fn a_database_that_was_away_for_longer_than_a_lease_takes_nobodys_job() {
     let options = || PostgresOptions { lease_ttl_ms: TTL_MS, ..PostgresOptions::default() };
     let (first, second) = (server.open(options()), server.open(options()));
     let (node, other) = (NodeId::v4(1), NodeId::v4(2));
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 10 }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, 10)];
     let claim = block_on(async {
         first.join(NewNode::new(node, HostId::v4(1), "first"), Gone::Unproven).await.expect("joined");
         second.join(NewNode::new(other, HostId::v4(2), "second"), Gone::Unproven).await.expect("joined");

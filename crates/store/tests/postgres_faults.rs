@@ -122,7 +122,7 @@ fn a_node_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
     block_on(async {
         first.join(NewNode::new(node, host, "first"), Gone::Unproven).await.expect("joined");
         submit(&first, 1).await;
-        let slots = [FreeSlots { class: SlotClass::Simulator, free: 10 }];
+        let slots = [FreeSlots::new(SlotClass::Simulator, 10)];
         assert_eq!(first.claim(node, &slots).await.expect("claimed").len(), 1);
     });
     // As a process that is stopped between two statements: the node's row and the job's are locked.
@@ -132,7 +132,7 @@ fn a_node_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
     let mut looks = 80; // of a tenth of a second each
     let beside = NewNode { joins_before: 1, ..NewNode::new(other, host, "second") };
     block_on(second.join(beside, Gone::Unproven)).expect("joined");
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 10 }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, 10)];
     loop {
         block_on(second.heartbeat(other)).expect("the lease is renewed");
         let taken = block_on(second.claim(other, &slots)).expect("asked");

@@ -102,7 +102,7 @@ impl Stage {
 
     /// Claims for one free slot.
     fn claim(&self) -> Option<Claim> {
-        let one = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+        let one = [FreeSlots::new(SlotClass::Simulator, 1)];
         block_on(self.bench.store.claim(self.node, &one)).expect("claimed").first().map(|given| given.claim)
     }
 

@@ -114,7 +114,7 @@ impl Scene {
     fn claimed(&self, new: NewJob) -> Claim {
         self.submit(new);
         let node = block_on(self.bench.node());
-        let slots = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+        let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
         let claimed = block_on(self.bench.store.claim(node, &slots)).unwrap().remove(0);
         assert_eq!(claimed.purpose, ClaimedFor::Start);
         claimed.claim

@@ -103,7 +103,9 @@ impl Belongs {
         match &self.is {
             Is::NodeOf(cluster) => format!("{dir} is that of a node of the cluster in {}", cluster.place),
             Is::Moved(moved) => format!("the store of {dir} has moved to {moved}"),
-            Is::Embedded => format!("{dir} has an embedded store, which would stay behind with all of its jobs"),
+            Is::Embedded => {
+                format!("{dir} has an embedded store, which would stay behind with all of its jobs")
+            }
         }
     }
 

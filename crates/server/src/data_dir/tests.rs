@@ -135,7 +135,8 @@ fn a_first_password_that_waits_in_its_file_is_taken_and_never_replaced() {
 }
 
 #[tokio::test]
-async fn a_directory_belongs_to_the_cluster_that_it_joined_and_to_no_other_and_none_is_begun_in_an_empty_one() {
+async fn a_directory_belongs_to_the_cluster_that_it_joined_and_to_no_other_and_none_is_begun_in_an_empty_one()
+{
     let path = std::env::temp_dir().join(format!("longhaul-belongs-{}", std::process::id()));
     let made = |uuid: u128| {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(HandClock::new(), StoreOptions::default()));
@@ -164,10 +165,12 @@ async fn a_directory_belongs_to_the_cluster_that_it_joined_and_to_no_other_and_n
     let other = DataDir::open(&path.join("other")).unwrap();
     fs::write(path.join("other").join(KEY_FILE), key).unwrap();
     other.join(None, None, &*two, "postgres://two/d", &b).await.unwrap();
-    let refused = dir.join(belongs.as_ref(), None, &*two, "postgres://two/d", &c).await.unwrap_err().to_string();
+    let refused =
+        dir.join(belongs.as_ref(), None, &*two, "postgres://two/d", &c).await.unwrap_err().to_string();
     assert!(refused.contains("another cluster") && refused.contains("postgres://one/d"), "{refused}");
     assert!(refused.contains(CLUSTER_FILE), "how to do it on purpose: {refused}");
-    let refused = dir.join(belongs.as_ref(), None, &*empty, "postgres://no/d", &c).await.unwrap_err().to_string();
+    let refused =
+        dir.join(belongs.as_ref(), None, &*empty, "postgres://no/d", &c).await.unwrap_err().to_string();
     assert!(refused.contains("which is empty") && refused.contains("postgres://one/d"), "{refused}");
     assert_eq!(empty.kept("cluster", "untouched").await.unwrap(), "untouched");
     assert!(dir.may_embed().unwrap_err().to_string().contains("--store"));

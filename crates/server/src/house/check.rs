@@ -54,7 +54,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<ExitCode> {
     eprintln!("looking at the store {name}");
     let left_behind = moved_from(&file)?;
     if let Some(moved) = &left_behind {
-        println!("MOVED: the store {name} has moved to {moved}. What is looked at is the file that was left behind");
+        println!(
+            "MOVED: the store {name} has moved to {moved}. What is looked at is the file that was left behind"
+        );
     }
     let work = tokio::task::spawn_blocking(move || check(&file, looked_at));
     let report = work.await.context("the check broke off")??;

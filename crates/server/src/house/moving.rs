@@ -165,7 +165,8 @@ fn locked(from: &Path) -> Result<DataDir> {
     if !from.join(STORE_FILE).is_file() {
         bail!("{} has no store (no file {STORE_FILE}); name the data directory of a server", from.display());
     }
-    let data_dir = DataDir::open_by("--from", from).context("a store moves only while no server runs on it")?;
+    let data_dir =
+        DataDir::open_by("--from", from).context("a store moves only while no server runs on it")?;
     if data_dir.path().join(DEMO_MARK).is_dir() {
         bail!("{} is a demo's: its session and password are published, so it moves nowhere", from.display());
     }

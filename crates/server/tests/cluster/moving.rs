@@ -212,7 +212,11 @@ fn the_file_that_a_moved_store_left_behind_is_neither_backed_up_nor_found_well_u
     let refused = backed_up(&[]);
     assert_eq!(refused.status.code(), Some(1), "{}", words(&refused));
     says_where(&refused);
-    assert!(words(&refused).contains("pg_dump") && words(&refused).contains("--moved"), "{}", words(&refused));
+    assert!(
+        words(&refused).contains("pg_dump") && words(&refused).contains("--moved"),
+        "{}",
+        words(&refused)
+    );
     assert!(!place.path("backup.db").exists(), "nothing was made");
     let made = backed_up(&["--moved"]);
     assert!(made.status.success() && place.path("backup.db").exists(), "{}", words(&made));
@@ -241,7 +245,10 @@ fn a_store_that_has_moved_is_begun_anew_in_no_empty_database() {
     std::fs::remove_file(place.path("data/store.cluster")).expect("it is there");
     assert!(!plan.clone().env("LONGHAUL_STORE", &empty.url).start_in_vain().success());
     let told = plan.log().lines().last().unwrap_or_default().to_owned();
-    assert!(told.contains("which is empty") && told.contains(database.url.split_once('@').unwrap().1), "{told}");
+    assert!(
+        told.contains("which is empty") && told.contains(database.url.split_once('@').unwrap().1),
+        "{told}"
+    );
     assert!(!told.contains(password_of(&database.url)), "{told}");
     assert_eq!(empty.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
     let server = plan.env("LONGHAUL_STORE", &database.url).start();

@@ -37,7 +37,8 @@ fn late_rows(database: &Database) -> Vec<String> {
 #[test]
 fn nothing_of_a_node_that_slept_past_its_lease_lands_and_it_joins_again() {
     let (place, database) = (Place::new("pause"), Database::new("pause"));
-    let nodes = Nodes::start(&place, &database, 3, |plan| plan);
+    // All run on the one that will sleep, since it is alone at first.
+    let mut nodes = Nodes::start(&place, &database, 1, |plan| plan);
     let data = json!({"durationMs": 15_000, "progressSteps": 150});
     for _ in 0..JOBS {
         nodes.client(0).submit(SIMULATE, &data, &[]);
@@ -49,6 +50,8 @@ fn nothing_of_a_node_that_slept_past_its_lease_lands_and_it_joins_again() {
             witness.lines.iter().filter(|l| l.what == "checkpoint").map(|l| &l.job).collect();
         (saved.len() == JOBS).then_some(())
     });
+    nodes.add(&place, &database);
+    nodes.add(&place, &database);
     let former = nodes.uuid(0);
     assert!(process::stop(nodes.servers[0].pid()));
     until("the others have all its jobs", Duration::from_secs(15), || {

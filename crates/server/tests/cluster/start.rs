@@ -106,7 +106,11 @@ fn a_node_begins_no_cluster_in_an_empty_database_and_joins_no_other_by_mistake()
         assert_eq!(fs::read_to_string(&password).expect("it is there"), waits);
     };
     refused(&empty, "which is empty");
-    assert_eq!(empty.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0, "nothing is made");
+    assert_eq!(
+        empty.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+        0,
+        "nothing is made"
+    );
     refused(&anothers, "another cluster");
     assert_eq!(anothers.rows(nodes), known, "it did not join");
     // As a move leaves it that broke off: all of the tables and no row.

@@ -9,7 +9,7 @@ use longhaul_model::timeline::TimelineKind;
 use longhaul_sim::delegate::Passes;
 use longhaul_sim::delegate::names::*;
 use longhaul_sim::delegate_the_rest;
-use longhaul_store::{Jobs, Nodes, Queue, Store, StoreError};
+use longhaul_store::{Jobs, Nodes, Queue, Spread, Store, StoreError};
 
 /// Which promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Nodes for Saboteur {
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease, StoreError> {
         // The first node of all keeps renewing, else no lease would count as expired.
         if self.is(&[Breaks::Renewing]) && node.bits() & 1 == 1 {
-            return Ok(NodeLease { until_ms: 0, ttl_ms: 4000, drained: false });
+            return Ok(NodeLease { until_ms: 0, ttl_ms: 4000, drained: false, alone: false });
         }
         self.inner.heartbeat(node).await
     }
@@ -239,6 +239,9 @@ impl Nodes for Saboteur {
     }
     async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>, StoreError> {
         self.inner.tell(node, text).await
+    }
+    async fn spread(&self, node: NodeId) -> Result<Spread, StoreError> {
+        self.inner.spread(node).await
     }
     async fn kept(&self, key: &str, fresh: &str) -> Result<String, StoreError> {
         self.inner.kept(key, fresh).await

@@ -120,7 +120,7 @@ impl Bench {
 
     /// Claims as `node` whatever can be claimed.
     pub async fn claim_all(&self, node: NodeId) -> Vec<Claimed> {
-        let slots = SlotClass::ALL.map(|class| FreeSlots { class, free: 1000 });
+        let slots = SlotClass::ALL.map(|class| FreeSlots::new(class, 1000));
         self.store.claim(node, &slots).await.expect("claimed")
     }
 

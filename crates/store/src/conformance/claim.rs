@@ -16,7 +16,7 @@ pub async fn jobs_are_claimed_first_come_first(t: &Bench) {
         submitted.push(t.submit(t.new_job()).await.0.id);
     }
     let node = t.node().await;
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 3 }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, 3)];
     let first: Vec<_> = t.store.claim(node, &slots).await.unwrap().into_iter().map(|c| c.job.id).collect();
     let then: Vec<_> = t.store.claim(node, &slots).await.unwrap().into_iter().map(|c| c.job.id).collect();
     assert_eq!(first, submitted[..3]);
@@ -31,12 +31,9 @@ pub async fn a_claim_respects_the_free_slots_of_each_class(t: &Bench) {
         }
     }
     let node = t.node().await;
-    let slots = [
-        FreeSlots { class: SlotClass::BuiltIn, free: 1 },
-        FreeSlots { class: SlotClass::Simulator, free: 2 },
-    ];
+    let slots = [FreeSlots::new(SlotClass::BuiltIn, 1), FreeSlots::new(SlotClass::Simulator, 2)];
     assert_eq!(t.store.claim(node, &slots).await.unwrap().len(), 3);
-    let none = [FreeSlots { class: SlotClass::BuiltIn, free: 0 }];
+    let none = [FreeSlots::new(SlotClass::BuiltIn, 0)];
     assert!(t.store.claim(node, &none).await.unwrap().is_empty());
 }
 
@@ -219,7 +216,7 @@ pub async fn an_update_does_not_let_a_waiting_ordered_job_overtake(t: &Bench) {
 /// Only a live lease claims.
 pub async fn a_claim_without_a_live_lease_is_lease_lost(t: &Bench) {
     t.submit(t.new_job()).await;
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
     let unknown = NodeId::random(&*t.clock);
     assert_eq!(t.store.claim(unknown, &slots).await.unwrap_err(), StoreError::LeaseLost);
     let (silent, other) = (t.node().await, t.node().await);
@@ -250,7 +247,7 @@ pub async fn no_job_is_given_to_two_nodes(t: &Bench) {
         t.submit(t.new_job()).await;
     }
     let (a, b) = (t.node().await, t.node().await);
-    let slots = [FreeSlots { class: SlotClass::Simulator, free: 15 }];
+    let slots = [FreeSlots::new(SlotClass::Simulator, 15)];
     let (of_a, of_b) = futures::join!(t.store.claim(a, &slots), t.store.claim(b, &slots));
     let mut ids: Vec<_> = of_a.unwrap().into_iter().chain(of_b.unwrap()).map(|c| c.job.id).collect();
     ids.sort_unstable();

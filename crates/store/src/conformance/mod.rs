@@ -29,6 +29,7 @@ pub mod races;
 pub mod records;
 pub mod resource_races;
 pub mod resources;
+pub mod spread;
 pub mod submit;
 pub mod sweep;
 pub mod tag_races;
@@ -180,6 +181,16 @@ macro_rules! conformance_suite {
             joins_of_a_host_are_counted_for_ever,
             of_joins_at_once_that_saw_the_same_one_is_taken,
             who_joins_again_gets_its_jobs_anew_and_writes_nothing_by_its_claims_of_before,
+        ]);
+        $crate::conformance_family!($open, spread: [
+            a_node_learns_whether_it_is_alone,
+            what_others_hold_and_what_waits_is_told_by_class,
+            what_cannot_be_claimed_anywhere_does_not_wait,
+            no_more_waits_than_the_limits_have_room_for,
+            who_cannot_be_counted_on_is_not_told,
+            what_is_told_is_bounded,
+            a_claim_leaves_to_others_what_is_not_its_share,
+            a_share_changes_neither_limits_nor_the_order,
         ]);
         $crate::conformance_family!($open, apply: [
             success_ends_the_job_and_its_claim,
@@ -424,6 +435,7 @@ mod tests {
             ("limits", include_str!("limits.rs")),
             ("sweep", include_str!("sweep.rs")),
             ("lease", include_str!("lease.rs")),
+            ("spread", include_str!("spread.rs")),
             ("apply", include_str!("apply.rs")),
             ("change", include_str!("change.rs")),
             ("progress", include_str!("progress.rs")),

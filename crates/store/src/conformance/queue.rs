@@ -19,7 +19,7 @@ impl Bench {
 
     /// Claims one job as `node`.
     pub(super) async fn claim_one(&self, node: NodeId) -> Option<JobId> {
-        let one = [FreeSlots { class: SlotClass::Simulator, free: 1 }];
+        let one = [FreeSlots::new(SlotClass::Simulator, 1)];
         self.store.claim(node, &one).await.unwrap().first().map(|claimed| claimed.job.id)
     }
 

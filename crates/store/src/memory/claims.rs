@@ -9,6 +9,7 @@ use longhaul_model::{Claim, Claimed, FreeSlots, HostId, JobId, JobState, LimitOf
 use super::{Db, Entry};
 use crate::StoreError;
 use crate::life::{self, Ready};
+use crate::nodes::PerClass;
 
 impl Db {
     /// Ends every lease that has expired and takes its jobs back.
@@ -61,6 +62,22 @@ impl Db {
         told.filter(|(used, _, most)| used >= most).map(|(used, of, most)| (of, used, most)).collect()
     }
 
+    /// How many jobs a node of any host could claim, in each class.
+    pub(super) fn waiting_for_any_host(&self, now_ms: i64) -> PerClass {
+        let (mut used, mut waiting) = (self.used(), PerClass::default());
+        let live = self.live.values().filter_map(|id| self.jobs.get(id));
+        for entry in live.filter(|e| e.job.terms.host.is_none() && self.is_claimable(e, now_ms)) {
+            if self.full(entry, &used).is_empty() {
+                waiting[entry.class as usize] += 1;
+                if !entry.counted {
+                    let on = self.limits.on(entry.job.account, &entry.job.job_name).into_iter();
+                    on.for_each(|(of, _)| *used.entry(of).or_default() += 1);
+                }
+            }
+        }
+        waiting
+    }
+
     /// Jobs that may be claimed on `host`, first of all those that go first.
     pub(super) fn line(&self, host: HostId, now_ms: i64) -> Vec<&Entry> {
         let live = self.live.values().filter_map(|id| self.jobs.get(id));
@@ -79,17 +96,19 @@ impl Db {
         let Some(host) = self.nodes.get(&node).map(|member| member.node.host) else { return Ok(Vec::new()) };
         let mut taken = Vec::new();
         for slot in slots {
-            let line: Vec<JobId> = self
+            let line: Vec<(JobId, bool)> = self
                 .line(host, now_ms)
                 .into_iter()
                 .filter(|e| e.class == slot.class)
-                .map(|e| e.job.id)
+                .map(|e| (e.job.id, e.job.terms.host.is_none()))
                 .collect();
-            let mut free = slot.free;
-            for id in line {
-                if free > 0 && self.jobs.get(&id).is_some_and(|e| self.full(e, &self.used()).is_empty()) {
+            let (mut free, mut shared) = (slot.free, slot.shared);
+            for (id, is_shared) in line {
+                let left = if is_shared { free.min(shared) } else { free };
+                if left > 0 && self.jobs.get(&id).is_some_and(|e| self.full(e, &self.used()).is_empty()) {
                     taken.push(self.give(id, node, now_ms)?);
                     free -= 1;
+                    shared -= u32::from(is_shared);
                 }
             }
         }

@@ -5,8 +5,8 @@ use longhaul_model::resource::{NewNode, Node};
 use longhaul_model::{HostId, NodeId, NodeLease};
 
 use super::{Db, Member, MemoryStore};
-use crate::nodes::TOLD_MAX_BYTES;
-use crate::{Gone, Nodes, StoreError};
+use crate::nodes::{Other, PerClass, TOLD_MAX_BYTES};
+use crate::{Gone, Nodes, Spread, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -51,7 +51,7 @@ impl Nodes for MemoryStore {
             told: None,
         };
         db.nodes.insert(id, member);
-        Ok(NodeLease { until_ms, ttl_ms, drained: db.drained.contains(&host) })
+        Ok(NodeLease { until_ms, ttl_ms, drained: db.drained.contains(&host), alone: db.nodes.len() == 1 })
     }
 
     async fn heartbeat(&self, node: NodeId) -> Result<NodeLease> {
@@ -63,7 +63,7 @@ impl Nodes for MemoryStore {
         member.until_ms = now_ms.saturating_add(ttl_ms);
         let until_ms = member.until_ms;
         db.grace_until_ms = grace_until_ms;
-        Ok(NodeLease { until_ms, ttl_ms, drained: db.is_drained(node) })
+        Ok(NodeLease { until_ms, ttl_ms, drained: db.is_drained(node), alone: db.nodes.len() == 1 })
     }
 
     async fn leave(&self, node: NodeId) -> Result<()> {
@@ -111,6 +111,22 @@ impl Nodes for MemoryStore {
         Ok(db.nodes.iter().filter(|(id, _)| **id != node).filter_map(|(_, m)| m.told.clone()).collect())
     }
 
+    async fn spread(&self, node: NodeId) -> Result<Spread> {
+        let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
+        let db = self.lock();
+        let mut spread = Spread { waiting: db.waiting_for_any_host(now_ms), ..Spread::default() };
+        for member in db.nodes.values().filter(|member| member.node.id != node) {
+            let other = Other {
+                id: member.node.id,
+                heartbeat_ms: member.node.heartbeat_ms,
+                until_ms: member.until_ms,
+                drained: db.drained.contains(&member.node.host),
+            };
+            spread.add_other(&other, db.held_by(other.id), now_ms, ttl_ms);
+        }
+        Ok(spread.bounded())
+    }
+
     async fn kept(&self, key: &str, fresh: &str) -> Result<String> {
         let mut db = self.lock();
         Ok(db.kept.entry(key.to_owned()).or_insert_with(|| fresh.to_owned()).clone())
@@ -121,6 +137,13 @@ impl Db {
     /// Whether nothing is to be given to `node`, since its host is drained.
     pub(super) fn is_drained(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_some_and(|m| self.drained.contains(&m.node.host))
+    }
+
+    fn held_by(&self, node: NodeId) -> PerClass {
+        let mut held = PerClass::default();
+        let entries = self.live.values().filter_map(|id| self.jobs.get(id));
+        entries.filter(|e| e.holder == Some(node)).for_each(|e| held[e.class as usize] += 1);
+        held
     }
 
     /// The node as others see it.

@@ -75,7 +75,7 @@ impl Tx {
 
     /// Jobs whose moment has come are claimable like any other: delayed ones, and suspended ones to be retried. Sent
     /// with the next waited statement.
-    fn wake_due(&self) {
+    pub(super) fn wake_due(&self) {
         self.post(
             "UPDATE job_run SET ready_at_ms = 0 WHERE place IN (
                 SELECT place FROM job_run WHERE ready_at_ms > 0 AND ready_at_ms <= $1 FOR UPDATE SKIP LOCKED)",
@@ -96,7 +96,7 @@ impl Tx {
         let mut given = Vec::new();
         for slot in slots.iter().filter(|slot| slot.free > 0) {
             let at = Counter { class: rows::class_number(slot.class), host: &taker.host };
-            let runs = self.next_runs(at, slot.free, &mut rooms).await?;
+            let runs = self.next_runs(at, *slot, &mut rooms).await?;
             for (place, candidate) in self.candidates(runs).await? {
                 match candidate {
                     Ok(candidate) => given.push(self.give(candidate, node)?),

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use longhaul_model::{Limits, NodeId};
+use longhaul_model::{FreeSlots, Limits, NodeId};
 
 use super::Result;
 use super::heads::{HEAD, Spot};
@@ -19,6 +19,7 @@ use super::tx::{Hold, Tx};
 use super::value::{Value, column, params};
 use crate::StoreError;
 use crate::limits::{Rooms, lane};
+use crate::nodes::{COUNTED_MAX, PerClass};
 
 /// What may be claimed by nodes of a host, of a class.
 #[derive(Debug, Clone, Copy)]
@@ -105,17 +106,18 @@ impl Tx {
         Ok(Rooms::new(limits, counted.collect::<Result<Vec<(String, u32)>>>()?))
     }
 
-    /// The jobs of up to `free` rows that go first, locked, and takes their room. What another transaction has in
-    /// hand is passed over.
+    /// The jobs of the rows that go first, as many as there are slots, locked, and takes their room. What another
+    /// transaction has in hand is passed over.
     pub(super) async fn next_runs(
         &self,
         at: Counter<'_>,
-        free: u32,
+        slots: FreeSlots,
         rooms: &mut Rooms<'_>,
     ) -> Result<Vec<i64>> {
         let (begin, began) = self.line_begin(at, rooms);
-        let lines = self.lines(at, free, rooms, begin).await?;
-        let sql = "SELECT r.job, l.gate, r.rank, r.place
+        let most = [slots.free.min(slots.shared), slots.free];
+        let lines = self.lines(at, most, rooms, begin).await?;
+        let sql = "SELECT r.job, l.gate, r.rank, r.place, l.host = ''
              FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[])
                 AS l(host, gate, most, rank, place, below)
              CROSS JOIN LATERAL (
@@ -132,12 +134,15 @@ impl Tx {
         ]
         .to_vec();
         values.extend(bounds(&lines));
-        let (mut runs, mut last) = (Vec::new(), None);
+        let (mut runs, mut last, mut shared) = (Vec::new(), None, slots.shared);
         // Another transaction may have made rows claimable since this one asked for the time: the starts are after that.
         for row in self.all_locked(sql, &values).await? {
             let gate: &str = get(&row, 1)?;
-            if runs.len() < free as usize && rooms.has_room(gate) {
+            let is_shared: bool = get(&row, 4)?;
+            let left = if is_shared { shared } else { u32::MAX };
+            if runs.len() < slots.free as usize && left > 0 && rooms.has_room(gate) {
                 rooms.add(gate, 1);
+                shared -= u32::from(is_shared);
                 runs.push(get(&row, 0)?);
                 last = Some((get(&row, 2)?, get(&row, 3)?));
             }
@@ -145,7 +150,8 @@ impl Tx {
         if last.is_some() {
             self.take_runs();
         }
-        let last = last.filter(|_| rooms.are_unlimited()); // else lanes without room were passed over
+        // Else lanes without room were passed over, or what is left to other nodes.
+        let last = last.filter(|_| rooms.are_unlimited() && slots.shared >= slots.free);
         self.heads.looked(at, begin, last, (began, self.runtime.monotonic()));
         Ok(runs)
     }
@@ -158,7 +164,7 @@ impl Tx {
         rooms: &Rooms<'_>,
     ) -> Result<bool> {
         let (begin, began) = self.line_begin(at, rooms);
-        let lines = self.lines(at, 1, rooms, begin).await?;
+        let lines = self.lines(at, [1, 1], rooms, begin).await?;
         let sql = "SELECT 1 FROM unnest($2::TEXT[], $3::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[])
                 AS l(host, gate, rank, place, below)
              CROSS JOIN LATERAL (
@@ -186,16 +192,17 @@ impl Tx {
         (if rooms.are_unlimited() { self.heads.begin(at, now) } else { HEAD }, now)
     }
 
-    /// The lines with room, from `begin` on; in front of it alone what has a smaller rank.
+    /// The lines with room, from `begin` on; in front of it alone what has a smaller rank. `most`: rows that any host may
+    /// run, and rows of this one.
     async fn lines<'a>(
         &self,
         at: Counter<'a>,
-        free: u32,
+        most: [u32; 2],
         rooms: &Rooms<'_>,
         begin: Spot,
     ) -> Result<Vec<Line<'a>>> {
         let mut lines = Vec::new();
-        for host in ["", at.host] {
+        for (host, free) in ["", at.host].into_iter().zip(most).filter(|(_, free)| *free > 0) {
             for gate in self.gates(at.class, host, rooms).await? {
                 let most = free.min(rooms.left(&gate));
                 if begin.0 > 0 {
@@ -224,6 +231,33 @@ impl Tx {
         let mut gates = found.iter().map(|row| get(row, 0)).collect::<Result<Vec<String>>>()?;
         gates.retain(|gate| rooms.has_room(gate));
         Ok(gates)
+    }
+
+    /// How many rows a node of any host could claim, in each class.
+    pub(super) async fn waiting_for_any_host(&self) -> Result<PerClass> {
+        self.wake_due();
+        let limits = self.limits().await?;
+        let mut rooms = self.rooms(&limits).await?;
+        let mut waiting = PerClass::default();
+        let (mut classes, mut gates) = (Vec::new(), Vec::new());
+        for class in (0_i64..).take(waiting.len()) {
+            for gate in self.gates(class, "", &rooms).await? {
+                classes.push(class);
+                gates.push(gate);
+            }
+        }
+        let sql = "SELECT l.class, l.gate, (SELECT count(*) FROM (
+                SELECT 1 FROM job_run WHERE class = l.class AND host = '' AND gate = l.gate
+                    AND node IS NULL AND ready_at_ms = 0 LIMIT $3) AS r)
+             FROM unnest($1::BIGINT[], $2::TEXT[]) AS l(class, gate)";
+        let values = params![column(classes), column(gates), COUNTED_MAX];
+        for row in self.rows(sql, &values).await? {
+            let (class, gate): (_, &str) = (rows::small(&row, 0)?, get(&row, 1)?);
+            let count = rows::small(&row, 2)?.min(rooms.left(gate));
+            rooms.add(gate, count);
+            waiting[class as usize] += count;
+        }
+        Ok(waiting)
     }
 
     /// A node, if its lease lives, after the leases that have expired were ended. It is kept from being removed, and the

@@ -69,9 +69,8 @@ const HISTORY: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
 /// Brings the schema up to date.
 pub(super) async fn migrate(link: &Link) -> Result<(), OpenError> {
     let may_begin = link.options.may_begin;
-    let done = link
-        .call(Mode::Migrate, may_begin, |tx, may_begin| Box::pin(bring_up_to_date(tx, *may_begin)))
-        .await;
+    let done =
+        link.call(Mode::Migrate, may_begin, |tx, may_begin| Box::pin(bring_up_to_date(tx, *may_begin))).await;
     done.map_err(unusable)?
 }
 

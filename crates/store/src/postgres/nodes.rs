@@ -4,12 +4,16 @@ use async_trait::async_trait;
 use longhaul_model::resource::NewNode;
 use longhaul_model::{HostId, NodeId, NodeLease};
 
-use super::rows::{count, get};
+use super::rows::{count, get, id, small};
 use super::tx::{Hold, Tx};
 use super::value::params;
 use super::{PostgresStore, Result};
-use crate::nodes::{TOLD_MAX_BYTES, joins_key};
-use crate::{Gone, Nodes, StoreError};
+use crate::nodes::{COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key};
+use crate::{Gone, Nodes, Spread, StoreError};
+
+/// Of a row of `node`: whether its host is drained, and whether there is another one.
+const STANDING: &str = "EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = node.host),
+    EXISTS (SELECT 1 FROM node AS o WHERE o.uuid <> node.uuid)";
 
 #[async_trait]
 impl Nodes for PostgresStore {
@@ -33,11 +37,11 @@ impl Nodes for PostgresStore {
             Box::pin(async move {
                 tx.open_grace_if_away().await?;
                 let until_ms = tx.now_ms().saturating_add(tx.ttl_ms);
-                let sql = "UPDATE node SET heartbeat_ms = $2, until_ms = $3 WHERE uuid = $1
-                     RETURNING EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = node.host)";
-                let renewed = tx.first(sql, &params![*node, tx.now_ms(), until_ms]).await?;
-                let drained = get(&renewed.ok_or(StoreError::LeaseLost)?, 0)?;
-                Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms, drained })
+                let sql = format!(
+                    "UPDATE node SET heartbeat_ms = $2, until_ms = $3 WHERE uuid = $1 RETURNING {STANDING}"
+                );
+                let renewed = tx.first(&sql, &params![*node, tx.now_ms(), until_ms]).await?;
+                tx.lease(&renewed.ok_or(StoreError::LeaseLost)?, until_ms)
             })
         })
         .await
@@ -89,6 +93,11 @@ impl Nodes for PostgresStore {
         .await
     }
 
+    async fn spread(&self, node: NodeId) -> Result<Spread> {
+        // With the plans of what writes: they go by an index, however small the table once was.
+        self.write(node, |tx, node| Box::pin(tx.spread(*node))).await
+    }
+
     async fn kept(&self, key: &str, fresh: &str) -> Result<String> {
         self.write((key.to_owned(), fresh.to_owned()), |tx, (key, fresh)| {
             Box::pin(async move {
@@ -111,12 +120,14 @@ impl Tx {
             Gone::Host(_) | Gone::Unproven => self.open_grace_if_away().await?,
         }
         let until_ms = self.now_ms().saturating_add(self.ttl_ms);
-        let sql = "INSERT INTO node (uuid, host, host_name, join_ms, heartbeat_ms, until_ms, address, version)
+        let sql = format!(
+            "INSERT INTO node (uuid, host, host_name, join_ms, heartbeat_ms, until_ms, address, version)
              VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
              ON CONFLICT (uuid) DO UPDATE SET host = excluded.host, host_name = excluded.host_name,
                 join_ms = excluded.join_ms, heartbeat_ms = excluded.heartbeat_ms, until_ms = excluded.until_ms,
                 address = excluded.address, version = excluded.version, told = NULL
-             RETURNING EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = node.host)";
+             RETURNING {STANDING}"
+        );
         let values = params![
             node.id,
             node.host,
@@ -126,8 +137,40 @@ impl Tx {
             node.address.as_deref(),
             node.version.as_deref(),
         ];
-        let joined = self.first(sql, &values).await?.ok_or(StoreError::NotFound)?;
-        Ok(NodeLease { until_ms, ttl_ms: self.ttl_ms, drained: get(&joined, 0)? })
+        let joined = self.first(&sql, &values).await?.ok_or(StoreError::NotFound)?;
+        self.lease(&joined, until_ms)
+    }
+
+    /// A lease that was just given, of a row of `STANDING`.
+    fn lease(&self, row: &tokio_postgres::Row, until_ms: i64) -> Result<NodeLease> {
+        Ok(NodeLease { until_ms, ttl_ms: self.ttl_ms, drained: get(row, 0)?, alone: !get::<bool>(row, 1)? })
+    }
+
+    async fn spread(&self, node: NodeId) -> Result<Spread> {
+        let mut spread = Spread { waiting: self.waiting_for_any_host().await?, ..Spread::default() };
+        let sql = "SELECT n.uuid, n.heartbeat_ms, n.until_ms,
+                EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host), c.class, c.held
+             FROM node AS n LEFT JOIN LATERAL (
+                SELECT r.class, count(*) AS held FROM (SELECT class FROM job_run WHERE node = n.uuid LIMIT $2) AS r
+                GROUP BY r.class) AS c ON TRUE
+             WHERE n.uuid <> $1 ORDER BY n.uuid";
+        let mut others: Vec<(Other, PerClass)> = Vec::new();
+        for row in self.rows(sql, &params![node, COUNTED_MAX]).await? {
+            let id = id(&row, 0)?;
+            if others.last().is_none_or(|(other, _)| other.id != id) {
+                let (heartbeat_ms, until_ms, drained) = (get(&row, 1)?, get(&row, 2)?, get(&row, 3)?);
+                others.push((Other { id, heartbeat_ms, until_ms, drained }, PerClass::default()));
+            }
+            let class = get::<Option<i64>>(&row, 4)?.and_then(|class| usize::try_from(class).ok());
+            let held = others.last_mut().and_then(|(_, held)| held.get_mut(class?));
+            if let Some(held) = held {
+                *held = small(&row, 5)?;
+            }
+        }
+        for (other, held) in others {
+            spread.add_other(&other, held, self.now_ms(), self.ttl_ms);
+        }
+        Ok(spread.bounded())
     }
 
     async fn on_duty(&self, node: NodeId, duty: &str) -> Result<bool> {

@@ -59,7 +59,7 @@ impl Tx<'_> {
     }
 
     /// Jobs whose moment has come are claimable like any other: delayed ones, and suspended ones to be retried.
-    fn wake_due(&self) -> Result<()> {
+    pub(super) fn wake_due(&self) -> Result<()> {
         self.execute(
             "UPDATE job_run SET ready_at_ms = 0 WHERE ready_at_ms > 0 AND ready_at_ms <= ?1",
             [self.now_ms],
@@ -79,7 +79,7 @@ impl Tx<'_> {
         let mut taken = Vec::new();
         for slot in slots.iter().filter(|slot| slot.free > 0) {
             let at = Counter { class: rows::class_number(slot.class), host: &host };
-            for place in self.next_places(at, slot.free, &mut rooms)? {
+            for place in self.next_places(at, *slot, &mut rooms)? {
                 match self.candidate(place) {
                     Ok(candidate) => taken.push(self.give(candidate, node)?),
                     Err(StoreError::Corrupt(why)) => {

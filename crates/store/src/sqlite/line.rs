@@ -6,13 +6,14 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use longhaul_model::{Limits, NodeId};
+use longhaul_model::{FreeSlots, Limits, NodeId};
 use rusqlite::params;
 
 use super::tx::Tx;
 use super::{Result, rows};
 use crate::StoreError;
 use crate::limits::{Rooms, lane};
+use crate::nodes::{COUNTED_MAX, PerClass};
 
 /// Rows read at a time from a line with a gate: most of them get room for few.
 const READ_GATED: u32 = 8;
@@ -82,8 +83,14 @@ impl Tx<'_> {
         Ok(Rooms::new(limits, counted.collect::<rusqlite::Result<Vec<(String, u32)>>>()?))
     }
 
-    /// The places of up to `free` rows that go first, and takes their room.
-    pub(super) fn next_places(&self, at: Counter<'_>, free: u32, rooms: &mut Rooms<'_>) -> Result<Vec<i64>> {
+    /// The places of the rows that go first, as many as there are slots, and takes their room.
+    pub(super) fn next_places(
+        &self,
+        at: Counter<'_>,
+        slots: FreeSlots,
+        rooms: &mut Rooms<'_>,
+    ) -> Result<Vec<i64>> {
+        let (free, mut shared) = (slots.free, slots.shared);
         let mut lines = self.lines(at, free, rooms)?;
         let mut heads: BinaryHeap<_> =
             lines.iter().enumerate().filter_map(|(n, l)| l.read.front().map(|h| Reverse((*h, n)))).collect();
@@ -92,6 +99,10 @@ impl Tx<'_> {
             let line = &mut lines[n];
             if !rooms.has_room(&line.gate) {
                 continue; // nor has anything behind it
+            }
+            if line.host.is_empty() {
+                let Some(left) = shared.checked_sub(1) else { continue };
+                shared = left;
             }
             places.push(head.1);
             rooms.add(&line.gate, 1);
@@ -146,6 +157,26 @@ impl Tx<'_> {
                 gates.push(gate);
             }
         }
+    }
+
+    /// How many rows a node of any host could claim, in each class.
+    pub(super) fn waiting_for_any_host(&self) -> Result<PerClass> {
+        self.wake_due()?;
+        let limits = self.limits()?;
+        let mut rooms = self.rooms(&limits)?;
+        let mut waiting = PerClass::default();
+        for (class, waiting) in (0..).zip(&mut waiting) {
+            for gate in self.gates(class, "", &rooms)? {
+                let most = COUNTED_MAX.min(rooms.left(&gate));
+                let sql =
+                    "SELECT count(*) FROM (SELECT 1 FROM job_run WHERE class = ?1 AND host = '' AND gate = ?2
+                        AND node IS NULL AND ready_at_ms = 0 LIMIT ?3)";
+                let count = self.first(sql, params![class, gate, most], |row| row.get(0))?.unwrap_or(0);
+                rooms.add(&gate, count);
+                *waiting += count;
+            }
+        }
+        Ok(waiting)
     }
 
     fn read_line(

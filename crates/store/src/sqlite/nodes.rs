@@ -8,8 +8,8 @@ use rusqlite::params;
 use super::rows;
 use super::tx::Tx;
 use super::{Result, SqliteStore};
-use crate::nodes::{TOLD_MAX_BYTES, joins_key};
-use crate::{Gone, Nodes, StoreError};
+use crate::nodes::{COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key};
+use crate::{Gone, Nodes, Spread, StoreError};
 
 #[async_trait]
 impl Nodes for SqliteStore {
@@ -47,7 +47,7 @@ impl Nodes for SqliteStore {
                     node.version
                 ],
             )?;
-            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms, drained: tx.is_drained(node.id)? })
+            tx.lease(node.id, until_ms)
         })
         .await
     }
@@ -63,7 +63,7 @@ impl Nodes for SqliteStore {
             if renewed == 0 {
                 return Err(StoreError::LeaseLost);
             }
-            Ok(NodeLease { until_ms, ttl_ms: tx.ttl_ms, drained: tx.is_drained(node)? })
+            tx.lease(node, until_ms)
         })
         .await
     }
@@ -127,6 +127,10 @@ impl Nodes for SqliteStore {
         .await
     }
 
+    async fn spread(&self, node: NodeId) -> Result<Spread> {
+        self.write(move |tx| tx.spread(node)).await
+    }
+
     async fn kept(&self, key: &str, fresh: &str) -> Result<String> {
         let (key, fresh) = (key.to_owned(), fresh.to_owned());
         self.write(move |tx| {
@@ -145,6 +149,44 @@ impl Tx<'_> {
             "SELECT 1 FROM node AS n JOIN drained_host AS d ON d.host = n.host WHERE n.uuid = ?1",
             [node.to_string()],
         )
+    }
+
+    /// The lease that was just given to `node`.
+    fn lease(&self, node: NodeId, until_ms: i64) -> Result<NodeLease> {
+        let sql = "SELECT 1 FROM node WHERE uuid <> ?1 LIMIT 1";
+        let alone = !self.exists(sql, [node.to_string()])?;
+        Ok(NodeLease { until_ms, ttl_ms: self.ttl_ms, drained: self.is_drained(node)?, alone })
+    }
+
+    fn spread(&self, node: NodeId) -> Result<Spread> {
+        let mut spread = Spread { waiting: self.waiting_for_any_host()?, ..Spread::default() };
+        let mut others = self.prepare(
+            "SELECT n.uuid, n.heartbeat_ms, n.until_ms, EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host)
+             FROM node AS n WHERE n.uuid <> ?1",
+        )?;
+        let others = others.query_map([node.to_string()], |row| {
+            let id = rows::id(row, 0)?;
+            Ok(Other { id, heartbeat_ms: row.get(1)?, until_ms: row.get(2)?, drained: row.get(3)? })
+        })?;
+        for other in others {
+            let other = other?;
+            spread.add_other(&other, self.held_by(other.id)?, self.now_ms, self.ttl_ms);
+        }
+        Ok(spread.bounded())
+    }
+
+    fn held_by(&self, node: NodeId) -> Result<PerClass> {
+        let mut found = self.prepare(
+            "SELECT class, count(*) FROM (SELECT class FROM job_run WHERE node = ?1 LIMIT ?2) GROUP BY class",
+        )?;
+        let mut found = found.query(params![node.to_string(), COUNTED_MAX])?;
+        let mut held = PerClass::default();
+        while let Some(row) = found.next()? {
+            if let Some(held) = held.get_mut(usize::from(row.get::<_, u8>(0)?)) {
+                *held = row.get(1)?;
+            }
+        }
+        Ok(held)
     }
 
     fn joins(&self, host: HostId) -> Result<u64> {
