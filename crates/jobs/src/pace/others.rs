@@ -36,11 +36,14 @@ struct Group {
     jobs: Vec<String>,
 }
 
+/// What copies have in common that are told together: their storages, their cap, and whether it is their own.
+type Alike<'a> = (&'a [StorageId], Option<u64>, bool);
+
 impl Pacer {
     /// What this node tells the others: its copies.
     pub fn word(&self) -> String {
         let state = self.lock();
-        let mut groups: BTreeMap<(&[StorageId], Option<u64>, bool), Vec<Option<JobId>>> = BTreeMap::new();
+        let mut groups: BTreeMap<Alike<'_>, Vec<Option<JobId>>> = BTreeMap::new();
         for copy in state.copies.values() {
             let alike = (copy.wish.links.as_slice(), copy.wish.cap, copy.own);
             groups.entry(alike).or_default().push(copy.job);
