@@ -174,11 +174,11 @@ impl Placement {
     /// count as full.
     fn overdue(&mut self, class: SlotClass, mine: Mine, now: Duration) -> u32 {
         let line = &mut self.lines[class as usize];
-        let is_overdue = |left: &Left| left.at + self.patience <= now;
-        while line.left.get(1).is_some_and(is_overdue) {
+        let patience = self.patience;
+        while line.left.get(1).is_some_and(|left| left.at + patience <= now) {
             line.left.pop_front();
         }
-        let Some(left) = line.left.front().filter(|left| is_overdue(left)) else { return 0 };
+        let Some(left) = line.left.front().filter(|left| left.at + patience <= now) else { return 0 };
         let Some(told) = &self.told else { return left.jobs };
         let mut taken = line.taken - left.taken;
         let mut idle = Vec::new();

@@ -317,7 +317,7 @@ fn a_job_of_a_node_that_is_silent_tells_when_another_takes_it_and_whether_one_ca
         heard_ms: Some(heard_ms),
         taken_ms,
     };
-    assert_eq!(t.reasons(claim.job), std::slice::from_ref(&silent));
+    assert_eq!(t.reasons(claim.job), [silent]);
     // The lease is over, and nobody has taken it.
     block_on(t.bench.advance_while_heartbeating(other, ms(config.lease_ttl)));
     let reasons = t.reasons(claim.job);

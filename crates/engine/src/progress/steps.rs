@@ -44,7 +44,8 @@ impl Steps {
         let ago_s = |at: Duration| now.saturating_sub(at).as_secs_f64();
         let Some(last) = self.samples.back() else { return 0 };
         let mut before_last = self.samples.iter().take(self.samples.len() - 1);
-        let Some(first) = before_last.clone().find(|(at, _)| ago_s(*at) <= span_s).or(before_last.next_back())
+        let Some(first) =
+            before_last.clone().find(|(at, _)| ago_s(*at) <= span_s).or(before_last.next_back())
         else {
             return 0;
         };

@@ -18,6 +18,9 @@ const GROUPS_MAX: usize = 500;
 /// through their own node alone.
 const JOBS_MAX: usize = 100;
 
+/// The storages, the cap and whether that is the job's own: what copies of one group have in common.
+type Alike<'s> = (&'s [StorageId], Option<u64>, bool);
+
 /// Copies between the same storages with the same cap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Group {
@@ -35,9 +38,6 @@ struct Group {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     jobs: Vec<String>,
 }
-
-/// What copies have in common that are told together: their storages, their cap, and whether it is their own.
-type Alike<'a> = (&'a [StorageId], Option<u64>, bool);
 
 impl Pacer {
     /// What this node tells the others: its copies.

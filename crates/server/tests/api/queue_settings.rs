@@ -41,7 +41,13 @@ fn a_type_or_an_account_at_its_limit_waits_and_is_passed_until_a_start_says_othe
     }
 
     let next = of_type(&other, "APISimulateJobMsg", &forever);
-    let server = server.killed_and_started_again(&[]);
+    let mut server = server.killed_and_started_again(&[]);
+    if !server.rows_with("APISimulateJobMsg").is_empty() {
+        // A database has other nodes, which may have set them: they stay until a start says otherwise.
+        assert!(server.log().contains("that are in force stay so"), "{}", server.log());
+        assert_eq!(server.admin().state(&next), "Waiting");
+        server = server.killed_and_started_again(&["--set", "limits.types="]);
+    }
     server.admin().wait_for(&next, "Running");
 }
 

@@ -159,7 +159,7 @@ fn advises_to_empty_nothing(output: &Output) {
 
 #[test]
 fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_database_with_a_cluster() {
-    let (place, database) = (Place::new("again"), Database::new("again"));
+    let (place, database) = (Place::new("moved-again"), Database::new("moved_again"));
     let plan = moved(&place, &database);
     let data = shown(&place.path("data"));
     let mut server = plan.clone().env("LONGHAUL_STORE", &database.url).start();
@@ -183,7 +183,7 @@ fn a_store_that_has_moved_is_said_to_be_there_and_no_command_advises_to_empty_a_
     assert!(!unmarked.status.success() && words(&unmarked).contains("newer"), "{}", words(&unmarked));
     advises_to_empty_nothing(&unmarked);
     // Somebody else's store does not go there either.
-    let other = Place::new("again-other");
+    let other = Place::new("moved-other");
     let mut server = Plan::new(&other).start();
     assert!(server.terminate(PATIENCE).success());
     let foreign = copy(&shown(&other.path("data")), &database.url);

@@ -74,7 +74,12 @@ fn a_job_of_a_node_that_died_says_so_and_who_could_take_it() {
         client.many("/management-nodes").iter().all(|node| node["uuid"] != *dead).then_some(())
     });
     let now = reasons(client, &job);
-    assert_eq!((&now[0]["reason"], &now[1]["reason"]), (&json!("nodeSilent"), &json!("drained")), "{now:?}");
+    assert_eq!(
+        (&now[0]["reason"], &now[1]["reason"]),
+        (&json!("betweenAttempts"), &json!("drained")),
+        "{now:?}"
+    );
+    assert!(now[0]["sentence"].as_str().expect("a text").contains("its node is gone"), "{now:?}");
     client.ok("PUT", &path, &json!({"undrainManagementNode": {}}));
     until("it is taken", PATIENCE, || (reasons(client, &job)[0]["reason"] == "works").then_some(()));
 }

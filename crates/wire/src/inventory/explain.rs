@@ -256,8 +256,8 @@ impl ExplainedReason {
             Reason::BetweenAttempts { attempt } => Self::new(
                 E::BetweenAttempts,
                 format!(
-                    "nobody holds it now: its attempt {attempt} has ended without ending the job, and a node with a free slot \
-                     goes on with it by itself, within about a second once nothing else is in its way"
+                    "nobody holds it now: its attempt {attempt} has ended, or its node is gone, without ending the job, and a node with \
+                     a free slot goes on with it by itself, within about a second once nothing else is in its way"
                 ),
             ),
             Reason::Works(work) => Self::working(E::Works, work, "", format),
