@@ -136,6 +136,7 @@ fn what_nobody_else_takes_is_taken_after_two_polls_and_they_count_as_full() {
         0,
         "one that has just come is waited for"
     );
+    assert_eq!(look(&mut placement, 22, spread(&[1, 0], 0), at(5)), 0, "the line is empty once");
     let later = at(2) + FULL_FOR;
     assert_eq!(look(&mut placement, 22, spread(&[0], 6), later), 0, "and the other one again, later");
 }

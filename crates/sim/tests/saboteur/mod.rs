@@ -126,7 +126,7 @@ impl Jobs for Saboteur {
     async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
         let mut slots = slots.to_vec();
         if self.is(&[Breaks::Slots]) {
-            slots.iter_mut().for_each(|s| s.free += 1);
+            slots.iter_mut().for_each(|s| (s.free, s.shared) = (s.free + 1, s.free + 1));
         }
         let mut claimed = self.inner.claim(node, &slots).await?;
         if self.is(&[Breaks::GrowingTokens]) {

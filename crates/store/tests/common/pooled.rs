@@ -97,6 +97,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = {mode}
+server_reset_query = DISCARD ALL; SET search_path = {schema}
 default_pool_size = {SERVER_CONNECTIONS}
 max_client_conn = 200
 "
