@@ -1,12 +1,14 @@
 //! Submissions, many in one transaction. Those that are not to be started at once are stored by one statement.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use longhaul_model::{Limits, NewJob, NodeId, Submitted};
 
 use super::claims::ordering_target;
 use super::job_sql::{Fresh, Queued, ready_at_ms};
+use super::line::Taker;
 use super::rows::{self, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -44,7 +46,20 @@ impl Tx {
         for target in targets {
             self.post_hold(Hold::Target, target);
         }
-        let limits = self.kept_limits().await?;
+        // Whoever takes a job is told the limits with its lease: nearly always one way to the database and back for both.
+        let mut takers = BTreeMap::new();
+        let limits = match jobs.first().and_then(|job| job.claim_for) {
+            None => self.kept_limits().await?,
+            Some(node) => {
+                let taker = self.taker(node).await?;
+                let limits = match &taker {
+                    Some(taker) => taker.limits.clone(),
+                    None => self.limits().await?,
+                };
+                takers.insert(node, taker);
+                limits
+            }
+        };
         let mut answers = Vec::with_capacity(jobs.len());
         let mut left = jobs;
         while let Some(first) = left.first() {
@@ -56,13 +71,30 @@ impl Tx {
                     let job = life::submitted(first, self.now_ms());
                     let of = Queued { class: rows::class_number(first.class), target: None, limits: &limits };
                     // What may start the first may start those like it: nothing that goes before them came meanwhile.
-                    let node = self.may_start_at_once(node, &job, of).await?.then_some(node);
+                    let taker = self.known_taker(&mut takers, node).await?;
+                    let node = self.may_start_at_once(taker, &job, of).await?.then_some(node);
                     answers.extend(self.submit_alike(now, node, &limits).await?);
                 }
-                Some(node) => answers.push(self.alone(self.submit_to(first, node, &limits).await)?),
+                Some(node) => {
+                    let taker = self.known_taker(&mut takers, node).await?;
+                    answers.push(self.alone(self.submit_to(first, node, taker, &limits).await)?);
+                }
             }
         }
         Ok(answers)
+    }
+
+    /// As `taker`, asked once for each node.
+    async fn known_taker<'a>(
+        &self,
+        known: &'a mut BTreeMap<NodeId, Option<Taker>>,
+        node: NodeId,
+    ) -> Result<Option<&'a Taker>> {
+        let taker = match known.entry(node) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(self.taker(node).await?),
+        };
+        Ok(taker.as_ref())
     }
 
     /// What is said of one, unless it is of all.
@@ -77,12 +109,18 @@ impl Tx {
     }
 
     /// Stores a job that `node` starts at once if nothing is before it.
-    async fn submit_to(&self, new: &NewJob, node: NodeId, limits: &Limits) -> Result<Submitted> {
+    async fn submit_to(
+        &self,
+        new: &NewJob,
+        node: NodeId,
+        taker: Option<&Taker>,
+        limits: &Limits,
+    ) -> Result<Submitted> {
         let target = ordering_target(new);
         let of = Queued { class: rows::class_number(new.class), target, limits };
         let mut job = life::submitted(new, self.now_ms());
         let mut claim = None;
-        if self.may_start_at_once(node, &job, of).await? {
+        if self.may_start_at_once(taker, &job, of).await? {
             let (started, given) = self.started_at_once(&job, node)?;
             (job, claim) = (started, Some(given));
         }

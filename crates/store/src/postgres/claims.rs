@@ -8,7 +8,7 @@ use longhaul_model::{Claim, Claimed, FreeSlots, Job, JobState, NewJob, NodeId, P
 
 use super::Result;
 use super::job_sql::{Queued, is_held, with_job};
-use super::line::Counter;
+use super::line::{Counter, Taker};
 use super::moved_sql::{Moved, Note};
 use super::rows::{self, AFTER_JOB, flag, get};
 use super::tx::{Hold, Tx};
@@ -210,10 +210,15 @@ impl Tx {
         self.note_all(&notes.collect::<Vec<_>>());
     }
 
-    /// Whether a job that is about to take its place may be started by `node` at once: its lease lives, nothing is in
+    /// Whether a job that is about to take its place may be started by `taker` at once: its lease lives, nothing is in
     /// the job's way, and nothing that the node could claim goes before it.
-    pub(super) async fn may_start_at_once(&self, node: NodeId, job: &Job, of: Queued<'_>) -> Result<bool> {
-        let Some(taker) = self.taker(node).await? else { return Ok(false) };
+    pub(super) async fn may_start_at_once(
+        &self,
+        taker: Option<&Taker>,
+        job: &Job,
+        of: Queued<'_>,
+    ) -> Result<bool> {
+        let Some(taker) = taker else { return Ok(false) };
         if job.terms.host.is_some_and(|wanted| wanted.to_string() != taker.host)
             || taker.is_drained
             || self.ready_at(job, of.target, None).await? != Some(0)

@@ -186,7 +186,7 @@ impl Tx {
         let of = Queued { class: found.class, target: found.ordering_target(), limits: &limits };
         let mut after = (decided.job.clone(), None);
         if let Some(node) = change.claim_for
-            && self.may_start_at_once(node, &decided.job, of).await?
+            && self.may_start_at_once(self.taker(node).await?.as_ref(), &decided.job, of).await?
         {
             let (job, claim) = self.started_at_once(&decided.job, node)?;
             self.update_job(found.row, &decided.job, &job);
