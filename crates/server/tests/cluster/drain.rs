@@ -25,7 +25,8 @@ fn longhaul(client: &Client, words: &[&str]) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-fn ready(client: &Client) -> (u16, String) {
+/// What a node says of itself: the status, and why.
+pub fn ready(client: &Client) -> (u16, String) {
     let url = format!("http://{}/readyz", client.address());
     let out = Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();

@@ -1,13 +1,13 @@
 //! The database answers, but refuses what the store says to it: a right was taken from its role. No job is to blame, so
 //! none pays for it, and nodes and callers are told the true reason.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::{Client, SIMULATE};
+use crate::client::SIMULATE;
 use crate::database::Database;
+use crate::drain::ready;
 use crate::nodes::Nodes;
 use crate::place::{PATIENCE, Place, shown, until};
 use crate::server::Plan;
@@ -15,14 +15,6 @@ use crate::witness::Witness;
 
 /// Work that nobody can continue elsewhere.
 const RIGID: &str = "APISimulateRigidJobMsg";
-
-fn ready(client: &Client) -> (u16, String) {
-    let url = format!("http://{}/readyz", client.address());
-    let out = Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let (body, status) = text.rsplit_once('\n').expect("a status");
-    (status.parse().unwrap(), body.to_owned())
-}
 
 fn lines(witness: &mut Witness, job: &str) -> Vec<String> {
     witness.look();
