@@ -1,5 +1,5 @@
-//! Live progress: in memory on the holder, one batched write a second to the store. What is asked for is as
-//! far as the store knows, at most a second old; rate, time left and stall are live.
+//! Live progress: in memory on the holder, one batched write a second to the store, sooner when a job comes to another
+//! stage. What is asked for is as far as the store knows, at most a second old; rate, time left and stall are live.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use longhaul_model::explain::HeldBy;
 use longhaul_model::progress::Parts;
 use longhaul_model::{ApiId, Claim, Fault, Job, JobId, JobState, Progress, Runtime};
+use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::fault::from_store;
@@ -21,6 +22,8 @@ mod window;
 
 /// After so long without a change that could have come a job is shown as stalled.
 pub const STALL_AFTER: Duration = Duration::from_secs(30);
+/// No two writes of progress follow each other sooner, however many jobs come to another stage.
+const WRITES_APART: Duration = Duration::from_millis(100);
 /// Weight of the newest second in the shown rate; the rest is the past.
 const RATE_WEIGHT: f64 = 0.3;
 
@@ -83,6 +86,8 @@ struct Live {
 #[derive(Default)]
 pub struct Hub {
     live: Mutex<BTreeMap<ApiId, Live>>,
+    /// A job came to another stage.
+    staged: Notify,
 }
 
 impl Hub {
@@ -150,7 +155,11 @@ impl Hub {
             parts: report.parts,
             at_ms: runtime.now_ms(),
         };
-        live.shown = live.shown.advanced_to(told);
+        let advanced = live.shown.advanced_to(told);
+        if advanced.stage != live.shown.stage {
+            self.staged.notify_one();
+        }
+        live.shown = advanced;
         live.dirty = true;
     }
 
@@ -311,10 +320,15 @@ impl Engine {
         self.store.progress_history(job).await.map_err(|e| from_store(e, "the progress"))
     }
 
-    /// Writes live progress about once a second, for as long as the engine runs.
+    /// Writes live progress about once a second, a new stage as soon as it may, for as long as the engine runs.
     pub(crate) async fn flush_progress(self: Arc<Self>) {
+        let apart = WRITES_APART.min(self.config.progress_flush);
         while !self.is_over() {
-            self.runtime.sleep(self.config.progress_flush).await;
+            self.runtime.sleep(apart).await;
+            tokio::select! {
+                () = self.runtime.sleep(self.config.progress_flush - apart) => {}
+                () = self.progress.staged.notified() => {}
+            }
             let rows = self.progress.take_dirty();
             if rows.is_empty() || !self.lease.holds(&*self.runtime) {
                 continue;

@@ -12,10 +12,12 @@ use longhaul_model::{
 };
 use longhaul_store::{Gone, MemoryStore, Store, StoreError, StoreOptions};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::engine::Caller;
 use crate::fault::from_store;
 use crate::handler::Ended;
+use crate::progress::Report;
 use crate::submit::{SubmitAnswer, SubmitRequest};
 use crate::{
     CheckRequest, Checked, Engine, EngineConfig, JobContext, JobHandler, JobType, Registry, RestartRule,
@@ -119,37 +121,106 @@ async fn what_a_job_made_is_undone_when_its_success_cannot_be_written() {
     assert!(handler.undone.load(Ordering::SeqCst));
 }
 
+/// Comes to a stage at once, and runs until it is let go.
+struct Staged(Arc<Notify>);
+
+#[async_trait]
+impl JobHandler for Staged {
+    fn job_type(&self) -> JobType {
+        JobType { name: "Staged", ..Unwritable { undone: AtomicBool::new(false) }.job_type() }
+    }
+
+    async fn check(&self, _request: &CheckRequest) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
+        context.progress(Report { stage: "copying".to_owned(), ..Report::default() });
+        self.0.notified().await;
+        Ok(Success::default())
+    }
+
+    async fn undo(&self, _context: &JobContext) -> Result<Map<String, Value>, Fault> {
+        Ok(Map::new())
+    }
+}
+
+#[tokio::test]
+async fn a_new_stage_is_stored_long_before_the_next_write_of_progress() {
+    let go = Arc::new(Notify::new());
+    let begun = Begun::of("Staged", Arc::new(Staged(Arc::clone(&go)))).await;
+    let seen = tokio::time::timeout(LONG_BEFORE, async {
+        loop {
+            let told = begun.store.progress(&begun.api).await.unwrap().and_then(|(_, progress)| progress);
+            match told {
+                Some(progress) if progress.stage == "copying" => break,
+                _ => begun.runtime.sleep(Duration::from_millis(5)).await,
+            }
+        }
+    });
+    assert!(seen.await.is_ok(), "no stage was stored in {LONG_BEFORE:?}");
+    go.notify_one();
+    assert_eq!(begun.ended().await.0.state, JobState::Succeeded);
+}
+
+/// Of the interval at which progress is written here, next to nothing.
+const LONG_BEFORE: Duration = Duration::from_secs(60);
+
 /// A job of that type when it is final, with its history.
 async fn ended(name: &str, handler: Arc<dyn JobHandler>) -> (Job, Vec<TimelineRow>) {
-    let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
-    let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
-    let config = EngineConfig { gone: Gone::All, ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32]) };
-    let registry = Registry::default().with(handler);
-    let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await.unwrap();
-    let caller = Caller { account: AccountId::random(&*runtime), admin: true, record: None };
-    let id = JobId::random(&*runtime);
-    let request = SubmitRequest {
-        name: None,
-        description: None,
-        job_name: name.to_owned(),
-        job_data: "{}".to_owned(),
-        data: json!({}),
-        target: None,
-        resource_uuid: Some(id),
-        system_tags: Vec::new(),
-        user_tags: Vec::new(),
-        api_id: ApiId::random(&*runtime),
-        dry_run: false,
-    };
-    assert!(matches!(engine.submit(&caller, request).await.unwrap(), SubmitAnswer::Job(_)));
-    let job = loop {
-        let job = store.job(id).await.unwrap().unwrap();
-        if job.state.is_final() {
-            break job;
-        }
-        runtime.sleep(Duration::from_millis(5)).await;
-    };
-    let timeline = store.timeline(id).await.unwrap();
-    (job, timeline)
+    Begun::of(name, handler).await.ended().await
+}
+
+/// A job that was submitted.
+struct Begun {
+    runtime: Arc<dyn Runtime>,
+    store: Arc<dyn Store>,
+    _engine: Arc<Engine>,
+    id: JobId,
+    api: ApiId,
+}
+
+impl Begun {
+    async fn of(name: &str, handler: Arc<dyn JobHandler>) -> Self {
+        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
+        let parse = |text: &str| serde_json::from_str(text).map_err(|e| Fault::invalid(e.to_string()));
+        let config = EngineConfig {
+            gone: Gone::All,
+            progress_flush: 60 * LONG_BEFORE,
+            ..EngineConfig::new(|_| "SYS.1000", parse, [0; 32])
+        };
+        let registry = Registry::default().with(handler);
+        let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await.unwrap();
+        let caller = Caller { account: AccountId::random(&*runtime), admin: true, record: None };
+        let (id, api) = (JobId::random(&*runtime), ApiId::random(&*runtime));
+        let request = SubmitRequest {
+            name: None,
+            description: None,
+            job_name: name.to_owned(),
+            job_data: "{}".to_owned(),
+            data: json!({}),
+            target: None,
+            resource_uuid: Some(id),
+            system_tags: Vec::new(),
+            user_tags: Vec::new(),
+            api_id: api.clone(),
+            dry_run: false,
+        };
+        assert!(matches!(engine.submit(&caller, request).await.unwrap(), SubmitAnswer::Job(_)));
+        Self { runtime, store, _engine: engine, id, api }
+    }
+
+    /// The job when it is final, with its history.
+    async fn ended(&self) -> (Job, Vec<TimelineRow>) {
+        let job = loop {
+            let job = self.store.job(self.id).await.unwrap().unwrap();
+            if job.state.is_final() {
+                break job;
+            }
+            self.runtime.sleep(Duration::from_millis(5)).await;
+        };
+        let timeline = self.store.timeline(self.id).await.unwrap();
+        (job, timeline)
+    }
 }

@@ -13,7 +13,7 @@ use crate::copy::control::Control;
 use crate::copy::{Sink, Stage};
 use crate::storage::DiskError;
 
-/// Progress is sent no more often than this.
+/// Progress is sent no more often than this, but for a new stage.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the file of the test hook is looked for.
 const PAUSE_POLL: Duration = Duration::from_millis(5);
@@ -114,14 +114,17 @@ impl<'a> Report<'a> {
 
 impl Sink for Report<'_> {
     fn progress(&self, stage: Stage, bytes_done: u64, bytes_total: u64) {
-        // Without waking the sender: it looks by itself.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = match state.progress {
-            Some((s, done, _)) => s != stage || done < bytes_done,
-            None => true,
+        let (staged, later) = match state.progress {
+            Some((s, done, _)) => (s != stage, done < bytes_done),
+            None => (true, true),
         };
-        if later {
+        if staged || later {
             state.progress = Some((stage, bytes_done, bytes_total));
+        }
+        // The sender looks by itself for all else.
+        if staged {
+            self.changed.notify_all();
         }
     }
 
