@@ -15,6 +15,8 @@ mod connecting;
 mod copies;
 #[path = "ceph/fences.rs"]
 mod fences;
+#[path = "ceph/hanging.rs"]
+mod hanging;
 #[path = "ceph/history.rs"]
 mod history;
 #[path = "ceph/history_kills.rs"]

@@ -20,6 +20,7 @@ use crate::copy::control::Control;
 use crate::copy::disk::DiskRef;
 use crate::copy::run;
 use crate::copy::source::Source;
+use crate::rbd::uncopied;
 use crate::storage::DiskError;
 
 /// Exit code: started by hand, or the parent broke the protocol.
@@ -100,6 +101,7 @@ fn run_copy(
     let listener = socket.try_clone()?;
     let pause = std::env::var_os(PAUSE_BEFORE_VERIFY).map(PathBuf::from);
     let report = Report::new(socket, &control, pause);
+    uncopied::watch();
     let (later, asked) = channel();
     let outcome = thread::scope(|scope| {
         // Ends with the process: it waits for what the parent may still say.

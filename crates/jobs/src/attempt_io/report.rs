@@ -11,6 +11,7 @@ use super::frame;
 use super::protocol::{FromChild, PAGES_PER_MESSAGE, to_pages};
 use crate::copy::control::Control;
 use crate::copy::{Sink, Stage};
+use crate::rbd::uncopied;
 use crate::storage::DiskError;
 
 /// Progress is sent no more often than this, but for a new stage.
@@ -73,13 +74,19 @@ impl<'a> Report<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
-    /// Sends the newest progress now and then, until `end`. Runs in a thread of its own.
+    /// Sends the newest progress now and then, until `end`; ends the process when a write to an image hangs. Runs in a
+    /// thread of its own.
     pub(super) fn send_progress(&self) {
         let mut last = None;
         loop {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.ended {
                 return;
+            }
+            if let Some(error) = uncopied::hung() {
+                drop(state);
+                let _ = self.send(&FromChild::Failed { error }); // a parent that is gone needs no word
+                std::process::exit(0);
             }
             let waited = self.changed.wait_timeout(state, PROGRESS_INTERVAL);
             let now = waited.unwrap_or_else(PoisonError::into_inner).0.progress;

@@ -21,8 +21,8 @@ use crate::storage::DiskError;
 /// More streams than this bring nothing and cost 8 MiB each.
 pub(super) const STREAMS_MAX: usize = 16;
 /// So many streams more for a copy from or to an image: each of its calls waits for an answer over the network, for
-/// which a file has the kernel's read-ahead and write-back. Two take 10 MiB more (docs/benchmarks.md).
-pub(super) const STREAMS_OF_IMAGE: usize = 1;
+/// which a file has the kernel's read-ahead and write-back (docs/adr/0015-rbd.md has what fewer and more cost).
+pub(super) const STREAMS_OF_IMAGE: usize = 4;
 /// The mapping stage reports and asks whether to go on once in this many chunks.
 pub(super) const MAPPING_STEP: usize = 64;
 

@@ -45,6 +45,7 @@ impl Default for Timeouts {
 struct Cluster {
     api: &'static Api,
     raw: Handle,
+    timeouts: Timeouts,
 }
 
 // SAFETY: librados takes calls on one handle from any number of threads; it is shut down once, by `Drop`.
@@ -68,7 +69,7 @@ impl Cluster {
         // SAFETY: the names live for the length of the call; `raw` is ours to be written.
         let made = unsafe { (api.rados_create2)(&mut raw, name.as_ptr(), user.as_ptr(), 0) };
         check(&place, "create a client", made)?;
-        let cluster = Self { api, raw };
+        let cluster = Self { api, raw, timeouts };
         if let Some(conf) = &to.conf {
             let path = c(conf)?;
             // SAFETY: the handle is open, the path lives for the length of the call.
@@ -116,9 +117,10 @@ impl Cluster {
             self.set(to, name, &seconds.to_string())?;
         }
         // No cache of the client: what is written is with the OSDs when the call returns, and what is read
-        // comes from there. No socket and no noise of its own on our standard error.
+        // comes from there. What `uncopied` writes is not copied. No socket and no noise of its own on our standard error.
         for (name, value) in [
             ("rbd_cache", "false"),
+            ("rbd_disable_zero_copy_writes", "false"),
             ("admin_socket", ""),
             ("log_to_stderr", "false"),
             ("err_to_stderr", "false"),
@@ -245,6 +247,10 @@ impl Pool {
 
     pub(super) fn api(&self) -> &'static Api {
         self.inner.cluster.api
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.inner.cluster.timeouts
     }
 
     pub(super) fn place(&self) -> Place<'_> {

@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 
 use super::error::{Place, c, check, check_len, disk_error};
 use super::sys::{self, Api, Handle};
-use super::{Pool, url};
+use super::{Pool, uncopied, url};
 use crate::storage::DiskError;
 
 /// Bytes of one object of the images that we make, librbd's own default.
@@ -247,17 +247,22 @@ impl Image {
         let mut written = 0;
         while written < data.len() {
             let rest = &data[written..];
-            // SAFETY: the buffer is as long as said and lives for the length of the call.
-            let answer = unsafe {
-                let from = rest.as_ptr().cast();
-                (self.api().rbd_write2)(self.raw, at + written as u64, rest.len(), from, sys::FADVISE_NOCACHE)
-            };
-            match self.check_len("write", answer)? {
+            match self.check_len("write", self.write_some(rest, at + written as u64))? {
                 0 => return Err(disk_error(&self.place(), "write", libc::EIO)),
                 n => written += n,
             }
         }
         Ok(())
+    }
+
+    fn write_some(&self, data: &[u8], at: u64) -> isize {
+        if uncopied::may() {
+            return uncopied::write(self, data, at, self.pool.timeouts().osd_s);
+        }
+        // SAFETY: the buffer is as long as said and lives for the length of the call.
+        unsafe {
+            (self.api().rbd_write2)(self.raw, at, data.len(), data.as_ptr().cast(), sys::FADVISE_NOCACHE)
+        }
     }
 
     /// Makes `len` bytes from `at` read as zeros, giving back whole objects.

@@ -4,7 +4,7 @@
 //! It is called in the child process alone (`attempt_io`), never in the server: a library that hangs or crashes
 //! takes nothing with it. `cluster` connects, `image` reads and writes, `extents` tells what is stored and what
 //! changed, `snapshots` makes and lists those of an image, `lock` keeps others away,
-//! `memory` bounds what the library's buffers take. A copy from or to an image is in `copy::rbd`.
+//! `uncopied` writes out of our own memory, `memory` bounds what the library's buffers take. A copy from or to an image is in `copy::rbd`.
 
 mod cluster;
 mod error;
@@ -14,6 +14,7 @@ mod lock;
 mod memory;
 mod snapshots;
 mod sys;
+pub mod uncopied;
 
 pub use cluster::{CONNECT_TIMEOUT_S, IMAGES_MAX, MON_TIMEOUT_S, OSD_TIMEOUT_S, Pool, SHUT_OUT_S, Timeouts};
 pub use error::url;

@@ -20,6 +20,9 @@ pub(super) type Handle = *mut c_void;
 /// Called for each extent: offset, length, 1 = data and 0 = hole, the argument. Less than 0 ends the walk.
 pub(super) type DiffCallback = extern "C" fn(u64, usize, c_int, *mut c_void) -> c_int;
 
+/// Called when an operation is over: its completion, the argument.
+pub(super) type AioCallback = extern "C" fn(Handle, *mut c_void);
+
 /// `rados_pool_stat_t`. Only some of it is read, all of it is written.
 #[repr(C)]
 #[derive(Default)]
@@ -157,6 +160,10 @@ functions! {
     rbd_resize(Handle, u64) -> c_int;
     rbd_read2(Handle, u64, usize, *mut c_char, c_int) -> isize;
     rbd_write2(Handle, u64, usize, *const c_char, c_int) -> isize;
+    rbd_aio_create_completion(*mut c_void, AioCallback, *mut Handle) -> c_int;
+    rbd_aio_write2(Handle, u64, usize, *const c_char, Handle, c_int) -> c_int;
+    rbd_aio_get_return_value(Handle) -> isize;
+    rbd_aio_release(Handle);
     rbd_write_zeroes(Handle, u64, usize, c_int, c_int) -> isize;
     rbd_flush(Handle) -> c_int;
     rbd_diff_iterate2(Handle, *const c_char, u64, u64, u8, u8, DiffCallback, *mut c_void) -> c_int;

@@ -115,7 +115,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "copy.streams",
         "4",
-        "Parallel streams of one copy, 1 to 16; from or to a pool one more, 16 at most.",
+        "Parallel streams of one copy, 1 to 16; from or to a pool 4 more, 16 at most.",
     ),
     setting("copy.checkpointMillis", "1000", "Between checkpoints of a copy, 100 to 60000 ms."),
     setting(
