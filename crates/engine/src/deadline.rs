@@ -12,6 +12,7 @@ use crate::context::{JobContext, Told};
 use crate::engine::Engine;
 use crate::result;
 use crate::terms::deadline_text;
+use crate::troubles::Asked;
 
 /// How often it is looked for waiting jobs past their deadline.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,21 +37,19 @@ impl Engine {
     pub(crate) async fn end_overdue(self: &Arc<Self>) {
         let overdue = match self.store.overdue(AT_A_LOOK_MAX).await {
             Ok(overdue) => overdue,
-            Err(error) => {
-                tracing::warn!(%error, "could not look for deadlines; tried again soon");
-                return;
-            }
+            Err(error) => return self.troubles.failed(Asked::Deadlines, &error, &*self.runtime),
         };
         for id in overdue {
             match self.end_waiting(id).await {
                 // Another node was faster, or somebody started or changed it: seen at the next look.
                 Ok(()) | Err(StoreError::Stale | StoreError::NotFound | StoreError::Illegal(_)) => {}
                 Err(error) => {
-                    tracing::warn!(job = %id, %error, "a job past its deadline could not be ended; tried again soon");
-                    return;
+                    let why = format!("job {id}: {error}");
+                    return self.troubles.failed(Asked::Deadlines, &why, &*self.runtime);
                 }
             }
         }
+        self.troubles.answered(Asked::Deadlines, &*self.runtime);
     }
 
     async fn end_waiting(self: &Arc<Self>, id: JobId) -> Result<(), StoreError> {

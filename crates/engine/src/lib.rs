@@ -55,3 +55,4 @@ pub use registry::Registry;
 pub use submit::{SubmitAnswer, SubmitRequest};
 pub use submit_many::BulkSubmitted;
 pub use tokio_runtime::TokioRuntime;
+pub use troubles::Trouble;

@@ -1,11 +1,11 @@
-//! What of the store does not answer at present: said once when it begins and now and then while it lasts, whatever
-//! the number of calls, and why the node is not ready.
+//! What of the store does not answer at present: said once when it begins, now and then while it lasts, and once when it
+//! is over, whatever the number of calls; and why the node is not ready.
 
+use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use longhaul_model::Runtime;
-use longhaul_store::StoreError;
 
 use crate::engine::lock;
 
@@ -23,78 +23,123 @@ pub(crate) enum Asked {
     Lease,
     /// To take the end of an attempt.
     Ends,
+    /// Which jobs have waited beyond their deadline.
+    Deadlines,
 }
 
 impl Asked {
-    const ALL: [Self; 4] = [Self::Claims, Self::Stops, Self::Lease, Self::Ends];
-
-    /// What follows, for the log.
-    const fn follows(self) -> &'static str {
-        match self {
-            Self::Claims => "no jobs can be claimed; tried again until they can",
-            Self::Stops => "cancels and suspensions cannot be looked for; tried again until they can",
-            Self::Lease => "heartbeats are not answered; attempts pause before the lease ends",
-            Self::Ends => "ends of attempts cannot be written; tried again while the lease holds",
-        }
-    }
+    /// Without these no work can be taken.
+    const FOR_WORK: [Self; 4] = [Self::Claims, Self::Stops, Self::Lease, Self::Ends];
 }
 
 /// One that lasts.
-struct Trouble {
+#[derive(Debug)]
+struct Lasts {
     since: Duration,
     said: Duration,
     failures: u64,
     why: String,
 }
 
-/// Those that last.
-#[derive(Default)]
-pub(crate) struct Troubles([Mutex<Option<Trouble>>; Asked::ALL.len()]);
+/// Something that is asked of the store again and again by one place, and does not answer at times.
+#[derive(Debug)]
+pub struct Trouble {
+    what: &'static str,
+    follows: &'static str,
+    lasts: Mutex<Option<Lasts>>,
+}
 
-impl Troubles {
+impl Trouble {
+    /// `what` is asked for, and what `follows` while there is no answer: for the log.
+    pub const fn new(what: &'static str, follows: &'static str) -> Self {
+        Self { what, follows, lasts: Mutex::new(None) }
+    }
+
     /// The store did not do what it was asked.
-    pub(crate) fn failed(&self, asked: Asked, error: &StoreError, runtime: &dyn Runtime) {
+    pub fn failed(&self, error: &dyn fmt::Display, runtime: &dyn Runtime) {
         let now = runtime.monotonic();
-        let mut trouble = lock(&self.0[asked as usize]);
+        let mut lasts = lock(&self.lasts);
         let why = error.to_string();
-        match &mut *trouble {
+        match &mut *lasts {
             Some(lasts) => {
                 lasts.failures += 1;
                 lasts.why = why;
                 if now >= lasts.said + SAY_AGAIN {
                     lasts.said = now;
                     let (failures, since_s) = (lasts.failures, (now - lasts.since).as_secs());
-                    tracing::warn!(%error, failures, since_s, "{}", asked.follows());
+                    tracing::warn!(%error, failures, since_s, "{}", self.follows);
                 }
             }
             None => {
-                tracing::warn!(%error, "{}", asked.follows());
-                *trouble = Some(Trouble { since: now, said: now, failures: 1, why });
+                tracing::warn!(%error, "{}", self.follows);
+                *lasts = Some(Lasts { since: now, said: now, failures: 1, why });
             }
         }
     }
 
     /// The store did it.
-    pub(crate) fn answered(&self, asked: Asked, runtime: &dyn Runtime) {
-        if let Some(over) = lock(&self.0[asked as usize]).take() {
+    pub fn answered(&self, runtime: &dyn Runtime) {
+        if let Some(over) = lock(&self.lasts).take() {
             let (failures, lasted_s) = (over.failures, (runtime.monotonic() - over.since).as_secs());
-            tracing::info!(?asked, failures, lasted_s, "the store answers again");
+            tracing::info!(failures, lasted_s, "the store answers again: {}", self.what);
         }
+    }
+
+    fn why(&self) -> Option<String> {
+        lock(&self.lasts).as_ref().map(|lasts| lasts.why.clone())
+    }
+}
+
+/// Those of the engine.
+pub(crate) struct Troubles([Trouble; 5]);
+
+impl Default for Troubles {
+    fn default() -> Self {
+        // In the order of `Asked`.
+        Self([
+            Trouble::new("jobs to run", "no jobs can be claimed; tried again until they can"),
+            Trouble::new(
+                "cancels and suspensions",
+                "cancels and suspensions cannot be looked for; tried again until they can",
+            ),
+            Trouble::new("heartbeats", "heartbeats are not answered; attempts pause before the lease ends"),
+            Trouble::new(
+                "ends of attempts",
+                "ends of attempts cannot be written; tried again while the lease holds",
+            ),
+            Trouble::new(
+                "deadlines",
+                "jobs that wait beyond their deadline cannot be ended; tried again until they can",
+            ),
+        ])
+    }
+}
+
+impl Troubles {
+    /// The store did not do what it was asked.
+    pub(crate) fn failed(&self, asked: Asked, error: &dyn fmt::Display, runtime: &dyn Runtime) {
+        self.0[asked as usize].failed(error, runtime);
+    }
+
+    /// The store did it.
+    pub(crate) fn answered(&self, asked: Asked, runtime: &dyn Runtime) {
+        self.0[asked as usize].answered(runtime);
     }
 
     /// It is asked no more, so nobody knows.
     pub(crate) fn forget(&self, asked: Asked) {
-        lock(&self.0[asked as usize]).take();
+        lock(&self.0[asked as usize].lasts).take();
     }
 
     /// Why no work can be taken at present.
     pub(crate) fn why(&self) -> Option<String> {
-        Asked::ALL.iter().find_map(|asked| lock(&self.0[*asked as usize]).as_ref().map(|t| t.why.clone()))
+        Asked::FOR_WORK.iter().find_map(|asked| self.0[*asked as usize].why())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use longhaul_store::StoreError;
     use longhaul_store::conformance::HandClock;
 
     use super::*;
@@ -109,5 +154,7 @@ mod tests {
         assert_eq!(troubles.why(), Some(refused.to_string()));
         troubles.answered(Asked::Claims, &*clock);
         assert_eq!(troubles.why(), None);
+        troubles.failed(Asked::Deadlines, &refused, &*clock);
+        assert_eq!(troubles.why(), None, "work can be taken all the same");
     }
 }

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_engine::Engine;
 use longhaul_engine::engine::Caller as EngineCaller;
 use longhaul_engine::fault::from_store;
+use longhaul_engine::{Engine, Trouble};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::evacuate::board::Boards;
 use longhaul_jobs::manage::Desk;
@@ -56,6 +56,8 @@ pub struct App {
     pub hooks: Hooks,
     /// Room for answers.
     pub rooms: Rooms,
+    /// Whether the store does not take the answers of calls.
+    pub keeping: Trouble,
     /// Who waits for the end of a job.
     pub waiting: Arc<Waiting>,
     /// How moments are written.
@@ -338,12 +340,14 @@ impl App {
     async fn finish(&self, id: &ApiId, outcome: ApiOutcome) {
         // Until it is written or the process ends; then the next start writes that it was cut.
         while let Err(error) = self.store.finish_record(id, outcome.clone()).await {
-            tracing::warn!(%error, "the answer of a call could not be kept yet");
             if matches!(error, StoreError::NotFound) {
+                tracing::warn!(call = %id, "the answer of a call could not be kept: its record is gone");
                 return;
             }
+            self.keeping.failed(&error, &*self.runtime);
             self.runtime.sleep(Duration::from_millis(250)).await;
         }
+        self.keeping.answered(&*self.runtime);
     }
 
     /// The result, if it is there in time; else `None`, and the record says that it is worked on.

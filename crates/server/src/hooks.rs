@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::select;
+use longhaul_engine::Trouble;
 use longhaul_model::resource::{ApiOutcome, Delivery, WebHook};
 use longhaul_model::{ApiId, Runtime};
 use longhaul_store::traits::DELIVERY_WAIT_MAX_MS;
@@ -143,11 +144,16 @@ pub async fn start(app: &Arc<App>, gone: Gone) -> Result<(), StoreError> {
 
 async fn dispatch(app: Arc<App>) {
     let hooks = &app.hooks;
+    let trouble =
+        Trouble::new("web hooks", "no web hooks can be looked for; tried again every second until they can");
     while !hooks.stopping.load(Ordering::SeqCst) {
         let wait = match round(&app).await {
-            Ok(wait) => wait,
+            Ok(wait) => {
+                trouble.answered(&*app.runtime);
+                wait
+            }
             Err(error) => {
-                tracing::warn!(%error, "web hooks cannot be looked at; tried again in a second");
+                trouble.failed(&error, &*app.runtime);
                 Some(AFTER_FAULT)
             }
         };

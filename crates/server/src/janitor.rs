@@ -6,6 +6,7 @@ pub(crate) mod trash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_engine::Trouble;
 use longhaul_jobs::manage::images::DeletionPolicy;
 use longhaul_jobs::manage::{images, volumes};
 use longhaul_model::query::{
@@ -28,6 +29,7 @@ const JOB_WRITES_MAX: u32 = 600;
 /// Starts the rounds, for as long as the process lives.
 pub fn start(app: &Arc<App>) {
     let app = app.clone();
+    let trouble = Trouble::new("what is old", "nothing that is old can be swept; tried again every minute");
     app.runtime.clone().spawn(
         "janitor",
         Box::pin(async move {
@@ -35,7 +37,7 @@ pub fn start(app: &Arc<App>) {
                 // A changed configuration may make something old enough.
                 let changed = std::pin::pin!(app.configs.changed.notified());
                 futures::future::select(changed, app.runtime.sleep(EVERY)).await;
-                round(&app).await;
+                round(&app, &trouble).await;
             }
         }),
     );
@@ -44,12 +46,13 @@ pub fn start(app: &Arc<App>) {
 /// What one node of all sweeps at a time: the store, and what every node reaches.
 const DUTY: &str = "janitor";
 
-async fn round(app: &App) {
+async fn round(app: &App, trouble: &Trouble) {
     let told = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%error, "{what} could not be swept; tried again in a minute");
     let on_duty = match app.on_duty(DUTY).await {
         Ok(on_duty) => on_duty,
-        Err(fault) => return told("what is old", &fault),
+        Err(fault) => return trouble.failed(&fault, &*app.runtime),
     };
+    trouble.answered(&*app.runtime);
     if on_duty {
         if let Err(error) = app.store.sweep_sessions().await {
             told("expired sessions", &error);

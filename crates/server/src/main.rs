@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Parser;
 use longhaul_server::command_line::{self, Cli, Command, ServeArgs};
 use longhaul_server::{Node, house, quickstart};
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,9 +44,7 @@ fn told(result: Result<ExitCode>) -> ExitCode {
 
 async fn serve(args: ServeArgs) -> Result<ExitCode> {
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("LONGHAUL_LOG").unwrap_or_else(|_| "info".into()),
-        )
+        .with_env_filter(logged())
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
@@ -69,6 +68,18 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
     };
     stopped.close().await;
     discarded.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is logged. Of each connection of a pool that breaks only where that is asked for: who wanted something of the store
+/// says it for all of them.
+fn logged() -> EnvFilter {
+    let asked = std::env::var("LONGHAUL_LOG").unwrap_or_default();
+    let filter =
+        EnvFilter::try_new(&asked).ok().filter(|_| !asked.is_empty()).unwrap_or_else(|| "info".into());
+    match (asked.contains("deadpool"), "deadpool=error".parse()) {
+        (false, Ok(quiet)) => filter.add_directive(quiet),
+        _ => filter,
+    }
 }
 
 /// Ends at SIGTERM, SIGINT, or SIGHUP, which a closed terminal sends.

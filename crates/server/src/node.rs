@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime};
+use longhaul_engine::{Engine, EngineConfig, Inventory, Pauses, Registry, TokioRuntime, Trouble};
 use longhaul_jobs::attempt_io::Spawner;
 use longhaul_jobs::carry::CopySettings;
 use longhaul_jobs::evacuate::Evacuate;
@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::auth::{LoginLimits, Sessions, Signatures, Vault, password};
 use crate::bandwidth::Bandwidth;
-use crate::data_dir::{self, AdminPassword, DataDir};
+use crate::data_dir::{self, AdminPassword, Cluster, DataDir};
 use crate::global_config::{GlobalConfigs, InForce};
 use crate::hooks::{self, Hooks};
 use crate::images::{CA_FILE_KEY, Tls, Web};
@@ -100,8 +100,8 @@ impl Node {
         let shared = cluster.is_some();
         let password_file = first_account(admin_password, &data_dir, &*store).await?;
         // Now the store is no empty one any more, in which such a directory would begin nothing.
-        if let Some(cluster) = cluster {
-            data_dir.remember(&cluster)?;
+        if let Some(cluster) = &cluster {
+            data_dir.remember(cluster)?;
         }
         store.cut_records(cluster::cut(), gone).await?;
         let born_ms = store.account(ADMIN).await?.map_or_else(|| runtime.now_ms(), |a| a.create_ms);
@@ -126,6 +126,10 @@ impl Node {
         let app = Arc::new(App {
             hooks,
             rooms: Rooms::default(),
+            keeping: Trouble::new(
+                "answers of calls",
+                "no answers of calls can be kept; tried again until they can",
+            ),
             waiting: Waiting::new(engine.clone()),
             uploads,
             tokens: Tokens::new(secret_key),
@@ -155,6 +159,7 @@ impl Node {
         if shared {
             cluster::start(&app);
         }
+        say_where(&app, cluster.as_ref(), &data_dir);
         let serving = serve::start(app.clone(), listener, connections_max);
         Ok(Self { address: app.settings.listen, app, password_file, serving, embedded, data_dir })
     }
@@ -166,6 +171,20 @@ impl Node {
         self.app.engine.drain(Duration::from_secs(self.app.configs.in_force().drain_s)).await;
         self.app.hooks.stop().await;
         Stopped { embedded: self.embedded, runtime: self.app.runtime.clone(), data_dir: self.data_dir }
+    }
+}
+
+/// Says on which store the node works, and who it is there.
+fn say_where(app: &App, cluster: Option<&Cluster>, data_dir: &DataDir) {
+    let (node, host) = (app.engine.node(), app.engine.host());
+    match cluster {
+        Some(Cluster { id, place }) => {
+            tracing::info!(%node, %host, cluster = %id, store = %place, "this node works on a store that others may share");
+        }
+        None => {
+            let store = data_dir.path().join(data_dir::STORE_FILE);
+            tracing::info!(%node, %host, store = %store.display(), "this node works on its embedded store");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use longhaul_engine::Trouble;
 use longhaul_jobs::manage::storages;
 use longhaul_model::{Fault, StorageId};
 
@@ -21,13 +22,18 @@ pub fn start(app: &Arc<App>) {
     let app = app.clone();
     let every = Duration::from_secs(app.settings.storage_watch_s);
     let watch = Arc::new(Watch::default());
+    let trouble = Trouble::new(
+        "primary storages",
+        "the primary storages cannot be watched; tried again until they can",
+    );
     app.runtime.clone().spawn(
         "storages",
         Box::pin(async move {
             loop {
                 app.runtime.sleep(every).await;
-                if let Err(fault) = watch.round(&app).await {
-                    tracing::warn!(%fault, "the primary storages could not be watched; tried again soon");
+                match watch.round(&app).await {
+                    Ok(()) => trouble.answered(&*app.runtime),
+                    Err(fault) => trouble.failed(&fault, &*app.runtime),
                 }
             }
         }),

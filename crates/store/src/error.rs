@@ -30,11 +30,11 @@ pub enum StoreError {
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
     /// Not stored, unless it says that it may be; may be sent again: the queue is full, the disk is full, the commit failed.
-    #[error("the store is not available, may be sent again: {0}")]
+    #[error("the store is not available: {0}")]
     Unavailable(String),
     /// The database answers, but refuses what the store says to it: a right, a table or a function is missing. No record
     /// is to blame. Nothing is stored; may be sent again, and is taken as soon as that is mended.
-    #[error("the database refuses the store's statements, may be sent again when that is mended: {0}")]
+    #[error("the database refuses the store's statements: {0}")]
     Refused(String),
     /// A query ran into its time limit.
     #[error("the query took longer than {limit_s} s; ask for fewer rows or an indexed field")]

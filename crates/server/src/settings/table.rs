@@ -213,6 +213,6 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("LONGHAUL_CONFIG", "The file of settings, where `--config` names none."),
     (
         "LONGHAUL_LOG",
-        "What is logged on stderr: `error`, `warn`, `info` (the default), `debug`, `trace`, or by module, as `info,longhaul_server::hooks=debug`.",
+        "What is logged on stderr: `error`, `warn`, `info` (the default), `debug`, `trace`, or by module, as `info,longhaul_server::hooks=debug`. What the pools say of each connection to the database that breaks only with `deadpool` in it, as `info,deadpool=warn`.",
     ),
 ];

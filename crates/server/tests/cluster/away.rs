@@ -1,5 +1,6 @@
 //! The database is killed and stays away: nodes that live keep their jobs, and nothing that was acknowledged is lost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -50,4 +51,32 @@ fn nobody_takes_a_living_nodes_jobs_when_the_database_was_away() {
     assert_eq!(database.number("SELECT count(*) FROM job WHERE attempt > 1"), 0);
     let after: Vec<String> = (0..3).map(|node| nodes.uuid(node)).collect();
     assert_eq!(after, before, "no node lost its lease");
+    says_each_trouble_seldom(&nodes.log(), 3, away);
+}
+
+/// Each thing that failed is said at its begin, every 30 s and at its end, by each node; nothing is said of connections.
+fn says_each_trouble_seldom(log: &str, nodes: usize, away: Duration) {
+    let of = |level: &str| -> BTreeMap<String, usize> {
+        let mut counted = BTreeMap::new();
+        for (_, line) in log.lines().filter_map(|line| line.split_once(level)) {
+            let what = [" error=", " failures="]
+                .iter()
+                .fold(line, |text, field| text.split(field).next().unwrap_or(text));
+            *counted.entry(what.to_owned()).or_default() += 1;
+        }
+        counted
+    };
+    let (warned, told) = (of(" WARN "), of(" INFO "));
+    let most = nodes * (2 + usize::try_from(away.as_secs() / 30).expect("few"));
+    assert!(warned.values().all(|times| *times <= most), "more than {most} times: {warned:#?}");
+    assert!(!warned.is_empty() && !log.contains("deadpool"), "{warned:#?}");
+    for what in ["heartbeats", "web hooks"] {
+        assert!(warned.keys().any(|line| line.contains(what)), "{what}: {warned:#?}");
+        let again: usize = told
+            .iter()
+            .filter(|(line, _)| line.contains("answers again") && line.contains(what))
+            .map(|(_, n)| n)
+            .sum();
+        assert!((nodes..=2 * nodes).contains(&again), "{what}: {told:#?}");
+    }
 }

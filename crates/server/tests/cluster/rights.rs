@@ -44,6 +44,7 @@ fn work_whose_end_the_database_refuses_for_a_while_is_neither_undone_nor_begun_a
         (status == 503).then_some(body)
     });
     assert!(told.contains("permission denied") && told.contains("42501"), "{told}");
+    assert!(!told.contains("sent again"), "nothing was sent: {told}");
     // Longer than a node that gave up would need to begin anew.
     std::thread::sleep(Duration::from_secs(5));
     for job in &jobs {
