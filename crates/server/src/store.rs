@@ -110,7 +110,9 @@ async fn database(
             Err(anyhow!("the store at {url}: {error}; waited {limit_s} s for it (store.waitSeconds)"))
         }
         Err(error) => Err(match (error, belongs) {
-            (OpenError::Empty, Some(belongs)) => belongs.to_another_than_the_empty(&url.to_string()),
+            (OpenError::Empty | OpenError::Hollow, Some(belongs)) => {
+                belongs.to_another_than_the_empty(&url.to_string())
+            }
             (error, _) => anyhow!("the store at {url}: {error}"),
         }),
     }

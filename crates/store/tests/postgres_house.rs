@@ -18,7 +18,7 @@ use longhaul_model::{JobEvent, JobState, Runtime, Transition};
 use longhaul_store::conformance::{Bench, Fresh, HandClock, SECOND};
 use longhaul_store::house::Report;
 use longhaul_store::house::source::{Source, SourceError};
-use longhaul_store::postgres::{Compared, MoveError, Mover, PostgresOptions, check};
+use longhaul_store::postgres::{Compared, MoveError, Mover, OpenError, PostgresOptions, check};
 use longhaul_store::{Events, Jobs, PostgresStore, Queries, SqliteStore, StoreOptions};
 use rusqlite::Connection;
 
@@ -243,5 +243,44 @@ fn a_broken_rule_is_found_on_postgresql_too() {
         schema.run(sql);
         let found = checked(&schema).findings;
         assert!(found.len() == 1 && found[0].rule.starts_with(rule), "{sql}: {found:#?}");
+        let remedy = &found[0].remedy;
+        assert!(
+            !remedy.contains("--file") && !remedy.contains("store copy"),
+            "of another database: {remedy}"
+        );
+        // What is advised in statements mends it.
+        if let Some((_, statements)) = remedy.split_once("transaction: ") {
+            let (statements, _) = statements.rsplit_once("; and report").expect("an end");
+            schema.run(&format!("BEGIN; {statements}; COMMIT"));
+            assert_eq!(checked(&schema).findings, [], "{remedy}");
+        }
     }
+}
+
+#[test]
+fn tables_without_their_history_are_no_sound_store_and_none_begins_in_them() {
+    let (_, clock, _) = source();
+    let schema = Schema::new();
+    drop(open(&schema, clock.clone()));
+    assert!(checked(&schema).holds_nothing(), "the control: its tables, its history, and nothing stored");
+    // As `pg_dump --schema-only` leaves it that is restored.
+    schema.run("TRUNCATE schema_migration");
+    let refused = block_on(check(schema.url(), |_| {})).expect_err("there is no store");
+    assert!(matches!(refused, OpenError::Hollow), "{refused}");
+    assert!(refused.to_string().contains("--schema-only"), "{refused}");
+    for may_begin in [true, false] {
+        let options = PostgresOptions { may_begin, ..PostgresOptions::default() };
+        let refused = PostgresStore::open(schema.url(), clock.clone(), options).err().expect("refused");
+        assert!(matches!(refused, OpenError::Hollow), "{refused}");
+    }
+    assert_eq!(schema.count("SELECT count(*) FROM schema_migration"), 0, "nothing is begun");
+}
+
+#[test]
+fn a_database_with_tables_of_something_else_is_not_called_empty() {
+    let schema = Schema::new();
+    let said = || block_on(check(schema.url(), |_| {})).expect_err("there is no store").to_string();
+    assert!(said().contains("nothing was ever stored"), "{}", said());
+    schema.run("CREATE TABLE invoices (n INT); CREATE TABLE customers (n INT)");
+    assert!(said().contains("2 tables of something else") && !said().contains("nothing was"), "{}", said());
 }

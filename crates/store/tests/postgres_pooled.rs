@@ -39,6 +39,7 @@ fn a_store_that_is_not_told_of_its_pooler_does_not_open_and_says_why() {
     let opened = PostgresStore::open(&schema.plain_url(), HandClock::new(), PostgresOptions::default());
     let why = opened.err().expect("refused").to_string();
     assert!(why.contains("unsupported startup parameter: options"), "{why}");
+    assert!(why.contains("?pooler=transaction"), "what helps: {why}");
 }
 
 #[test]

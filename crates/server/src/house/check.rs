@@ -105,10 +105,18 @@ pub(super) fn told(name: &str, database: &str, report: &Report) -> String {
         let _ = writeln!(text, "  what to do: {}", finding.remedy);
     }
     let _ = match report.findings.len() {
+        0 if report.rules == 0 => writeln!(
+            text,
+            "NOT looked into: it is of an earlier release, and a node of this one that starts on it brings it up to date; \
+             the longhaul of that release looks into it as it is"
+        ),
         0 => writeln!(text, "sound: {} rules hold", report.rules),
         wrong => writeln!(text, "NOT sound: {wrong} of {} rules are broken", report.rules),
     };
-    if report.sound() && !report.looked_into_rows() {
+    if report.holds_nothing() {
+        text.push_str("nothing is stored in it: no server has started on it yet\n");
+    }
+    if report.sound() && report.rules > 0 && !report.looked_into_rows() {
         text.push_str(
             "the file alone was looked at: it is of an earlier release, which `serve` of this release brings up to date\n",
         );

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::{Client, SIMULATE};
 use crate::database::Database;
 use crate::nodes::Nodes;
-use crate::place::{PATIENCE, Place, shown, until};
+use crate::place::{PATIENCE, Place, said, shown, until};
 use crate::server::Plan;
 
 #[test]
@@ -139,4 +139,50 @@ fn an_embedded_store_is_not_left_behind_by_a_start_on_an_empty_database() {
     let told = last(&plan);
     assert!(told.contains("store copy --from") && told.contains("stay behind"), "{told}");
     assert_eq!(database.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), 0);
+}
+
+#[test]
+fn a_start_says_on_which_store_in_which_cluster_and_as_which_node_it_works() {
+    let (place, database) = (Place::new("where"), Database::new("where"));
+    let nodes = Nodes::start(&place, &database, 1, |plan| plan);
+    let said = |log: &str| log.lines().find(|line| line.contains("this node works on")).map(str::to_owned);
+    let told = said(&nodes.log()).expect("it is said");
+    let cluster = &database.rows("SELECT value FROM meta WHERE key = 'cluster'")[0];
+    let host = fs::read_to_string(place.path("data-0/host.uuid")).unwrap();
+    for part in [place_of(&database.url), cluster, &nodes.uuid(0), host.trim()] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains(database.url.split_once('@').unwrap().0), "no password: {told}");
+    let embedded = Place::new("where-embedded");
+    let plan = Plan::new(&embedded);
+    let _server = plan.start();
+    let told = said(&plan.log()).expect("it is said");
+    assert!(told.contains(&shown(&embedded.path("data/longhaul.db"))), "{told}");
+}
+
+#[test]
+fn a_database_restored_without_its_rows_is_no_store_for_a_node_and_for_its_own_the_wrong_one() {
+    let (place, database, hollow) =
+        (Place::new("hollow"), Database::new("hollow_of"), Database::new("hollow"));
+    let mut nodes = Nodes::start(&place, &database, 1, |plan| plan);
+    nodes.servers[0].kill();
+    let dump = shown(&place.path("schema.sql"));
+    said("pg_dump", &["--schema-only", "--no-owner", &format!("--file={dump}"), &database.url]);
+    said("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-f", &dump, &hollow.url]);
+    let on = |plan: Plan| plan.env("LONGHAUL_STORE", &hollow.url);
+    let fresh = on(Plan::new(&place).data_dir(&shown(&place.path("fresh"))));
+    assert!(!fresh.start_in_vain().success());
+    assert!(last(&fresh).contains("--schema-only"), "{}", last(&fresh));
+    let own = on(nodes.plans[0].clone());
+    assert!(!own.start_in_vain().success());
+    assert!(last(&own).contains(place_of(&database.url)), "which was expected: {}", last(&own));
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_longhaul"))
+        .args(["store", "check"])
+        .env("LONGHAUL_STORE", &hollow.url)
+        .output()
+        .expect("it runs");
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(!checked.status.success() && told.contains("--schema-only"), "{told}");
+    assert!(!told.contains("sound:"), "{told}");
 }

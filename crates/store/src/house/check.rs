@@ -46,6 +46,11 @@ impl Report {
         self.findings.is_empty()
     }
 
+    /// Whether it was looked into, and nothing is stored in it.
+    pub fn holds_nothing(&self) -> bool {
+        self.looked_into_rows() && self.rows.iter().all(|(_, rows)| *rows == 0)
+    }
+
     /// Whether the rules between rows were looked at: not in a store of an earlier schema.
     pub fn looked_into_rows(&self) -> bool {
         !self.rows.is_empty()
@@ -117,7 +122,7 @@ fn look(connection: &Connection, relation: &Relation) -> Result<Option<Finding>,
     while let Some(row) = rows.next()? {
         told.one(row.get(0)?);
     }
-    Ok(told.finding(relation))
+    Ok(told.finding(relation, relation.remedy.sqlite))
 }
 
 /// Rows that break a rule, as they come.
@@ -135,12 +140,12 @@ impl Told {
         }
     }
 
-    pub(crate) fn finding(self, relation: &Relation) -> Option<Finding> {
+    pub(crate) fn finding(self, relation: &Relation, remedy: &str) -> Option<Finding> {
         (self.broken > 0).then(|| Finding {
             rule: relation.holds.to_owned(),
             broken: self.broken,
             examples: self.examples,
-            remedy: relation.remedy.to_owned(),
+            remedy: remedy.to_owned(),
         })
     }
 }

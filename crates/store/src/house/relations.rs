@@ -10,12 +10,29 @@ pub struct Relation {
     /// What breaks it: one text for each.
     pub broken: &'static str,
     /// What a reader can do where it is broken.
-    pub remedy: &'static str,
+    pub remedy: Remedy,
+}
+
+/// What a reader can do about a store that is not sound, which is not the same with each database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remedy {
+    /// In a file of SQLite.
+    pub sqlite: &'static str,
+    /// In a database of PostgreSQL.
+    pub postgres: &'static str,
 }
 
 /// Where nothing derived can be made anew.
-const RESTORE: &str =
-    "restore the newest backup that `longhaul store check --file` finds sound, and report this";
+const RESTORE: Remedy = Remedy {
+    sqlite: "restore the newest backup that `longhaul store check --file` finds sound, and report this",
+    postgres: "stop every node, restore the newest dump that `longhaul store check --store` finds sound into another \
+               database (docs/operating.md), start the nodes on that, and report this",
+};
+
+/// The same with both.
+pub(crate) const fn either(what: &'static str) -> Remedy {
+    Remedy { sqlite: what, postgres: what }
+}
 
 /// All rules, those of jobs first.
 pub const RELATIONS: [Relation; 14] = [
@@ -41,7 +58,7 @@ pub const RELATIONS: [Relation; 14] = [
                 UNION SELECT 'progress', job FROM progress
                 UNION SELECT 'progress_history', job FROM progress_history) AS x
             WHERE NOT EXISTS (SELECT 1 FROM job AS j WHERE j.id = x.job)",
-        remedy: "such rows are read by nobody and may stay; report this",
+        remedy: either("such rows are read by nobody and may stay; report this"),
     },
     Relation {
         holds: "a job that is not final has its place in the queue, a final one has none",
@@ -49,7 +66,7 @@ pub const RELATIONS: [Relation; 14] = [
                 THEN ' and has no place in the queue' ELSE ' and has a place in the queue' END
             FROM job AS j LEFT JOIN job_run AS r ON r.job = j.id
             WHERE (r.job IS NULL) = (j.state NOT IN ('Succeeded', 'Canceled', 'Failed'))",
-        remedy: "a job without a place never runs: cancel or delete it and submit it again; report this",
+        remedy: either("a job without a place never runs: cancel or delete it and submit it again; report this"),
     },
     Relation {
         holds: "the queue says what its jobs say",
@@ -74,7 +91,7 @@ pub const RELATIONS: [Relation; 14] = [
         broken: "SELECT r.target || ' has ' || count(*) || ' jobs running' FROM job_run AS r
             JOIN job AS j ON j.id = r.job WHERE r.target IS NOT NULL AND j.state = 'Running'
             GROUP BY r.target HAVING count(*) > 1",
-        remedy: "cancel all but one of them, look at the target, and report this",
+        remedy: either("cancel all but one of them, look at the target, and report this"),
     },
     Relation {
         holds: "the timeline of every job is without gaps",
@@ -98,7 +115,7 @@ pub const RELATIONS: [Relation; 14] = [
         holds: "a final job has no checkpoint",
         broken: "SELECT DISTINCT j.uuid || ' is ' || j.state || ' and has a checkpoint' FROM checkpoint AS c
             JOIN job AS j ON j.id = c.job WHERE j.state IN ('Succeeded', 'Canceled', 'Failed')",
-        remedy: "nothing reads it; report this",
+        remedy: either("nothing reads it; report this"),
     },
     Relation {
         holds: "the counts are those of the jobs",
@@ -109,7 +126,12 @@ pub const RELATIONS: [Relation; 14] = [
                     UNION ALL SELECT account, job_name, state, 0, 1 FROM job) AS x
                 GROUP BY account, job_name, state) AS y
             WHERE y.counted <> y.there",
-        remedy: "only `total` in answers to queries is wrong; `longhaul store copy` counts anew; report this",
+        remedy: Remedy {
+            sqlite: "only `total` in answers to queries is wrong; `longhaul store copy` counts anew; report this",
+            postgres: "only `total` in answers to queries is wrong; make the counts anew, with every node stopped and in one \
+                       transaction: DELETE FROM job_count; INSERT INTO job_count (account, job_name, state, n) SELECT account, \
+                       job_name, state, count(*) FROM job GROUP BY account, job_name, state; and report this",
+        },
     },
     Relation {
         holds: "everything has an owner that is there or was deleted",
@@ -122,7 +144,7 @@ pub const RELATIONS: [Relation; 14] = [
             WHERE NOT EXISTS (SELECT 1 FROM account AS a WHERE a.uuid = x.account)
                 AND (x.kind IN ('access key', 'a session')
                     OR NOT EXISTS (SELECT 1 FROM retired_account AS a WHERE a.uuid = x.account))",
-        remedy: "an admin still sees and deletes what has no owner; report this",
+        remedy: either("an admin still sees and deletes what has no owner; report this"),
     },
     Relation {
         holds: "what lies on a storage lies on one that there is",
@@ -134,7 +156,7 @@ pub const RELATIONS: [Relation; 14] = [
                 AND NOT EXISTS (SELECT 1 FROM backup_storage AS b WHERE b.uuid = x.storage)
             UNION ALL SELECT 'a copy of image ' || r.image || ', which is not there' FROM image_ref AS r
             WHERE NOT EXISTS (SELECT 1 FROM image AS i WHERE i.uuid = r.image)",
-        remedy: "register the storage again under its uuid, or delete what lies there; report this",
+        remedy: either("register the storage again under its uuid, or delete what lies there; report this"),
     },
     Relation {
         holds: "tags are of something, and every web hook of a call",
@@ -146,6 +168,6 @@ pub const RELATIONS: [Relation; 14] = [
                 AND NOT EXISTS (SELECT 1 FROM image WHERE uuid = t.resource_uuid)
             UNION ALL SELECT 'web hook of call ' || h.id FROM web_hook AS h
             WHERE NOT EXISTS (SELECT 1 FROM api_record AS r WHERE r.id = h.id)",
-        remedy: "delete the tag by its uuid; a web hook of no call is called by nobody; report this",
+        remedy: either("delete the tag by its uuid; a web hook of no call is called by nobody; report this"),
     },
 ];

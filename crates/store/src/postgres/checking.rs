@@ -12,12 +12,16 @@ use super::migrate::NEWEST;
 use super::open::OpenError;
 use crate::house::Report;
 use crate::house::check::Told;
-use crate::house::relations::{RELATIONS, Relation};
+use crate::house::relations::{RELATIONS, Relation, either};
 use crate::house::tables::{COUNTS, TABLES};
 
 /// One moment, read without a limit of time.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// Whether there is a store, and how many tables there are at all.
+const WHAT_IS_THERE: &str = "SELECT to_regclass('schema_migration') IS NOT NULL, count(*) FROM pg_tables
+    WHERE schemaname = ANY (current_schemas(false))";
 
 /// Of the one table that PostgreSQL has and SQLite has not.
 const STATES: Relation = Relation {
@@ -26,8 +30,10 @@ const STATES: Relation = Relation {
         FULL JOIN job_state AS s ON s.job = j.id
         WHERE (j.id, j.uuid, j.account, j.create_ms, j.state)
             IS DISTINCT FROM (s.job, s.uuid, s.account, s.create_ms, s.state)",
-    remedy: "make them anew, in one transaction: DELETE FROM job_state; INSERT INTO job_state SELECT id, uuid, account, \
-             create_ms, state FROM job; and report this",
+    remedy: either(
+        "make them anew, in one transaction: DELETE FROM job_state; INSERT INTO job_state SELECT id, uuid, account, \
+         create_ms, state FROM job; and report this",
+    ),
 };
 
 /// Checks the store at `url`. `step` is told each rule before it is looked at.
@@ -38,13 +44,21 @@ pub async fn check(url: &str, mut step: impl FnMut(&str)) -> Result<Report, Open
     let alone = Alone::connect(url).await?;
     let failed = |error: tokio_postgres::Error| OpenError::Unusable { why: told(&error) };
     alone.client.batch_execute(BEGIN).await.map_err(failed)?;
-    let sql = "SELECT to_regclass('schema_migration') IS NOT NULL";
-    if !alone.client.query_one(sql, &[]).await.map_err(failed)?.try_get::<_, bool>(0).map_err(failed)? {
-        return Err(OpenError::Unusable { why: "nothing was ever stored in this database".to_owned() });
+    let row = alone.client.query_one(WHAT_IS_THERE, &[]).await.map_err(failed)?;
+    let (is_ours, anothers): (bool, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    if !is_ours {
+        let why = match anothers {
+            0 => "nothing was ever stored in this database".to_owned(),
+            tables => format!("it holds no store, but {tables} tables of something else"),
+        };
+        return Err(OpenError::Unusable { why });
     }
     let sql = "SELECT coalesce(max(number), 0), coalesce(max(oldest), 0) FROM schema_migration";
     let row = alone.client.query_one(sql, &[]).await.map_err(failed)?;
     let (found, oldest): (i64, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    if found == 0 {
+        return Err(OpenError::Hollow);
+    }
     if oldest > NEWEST {
         return Err(OpenError::Newer { found, known: NEWEST });
     }
@@ -68,7 +82,7 @@ pub async fn check(url: &str, mut step: impl FnMut(&str)) -> Result<Report, Open
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             broken.one(row.try_get(0).map_err(failed)?);
         }
-        report.findings.extend(broken.finding(relation));
+        report.findings.extend(broken.finding(relation, relation.remedy.postgres));
     }
     Ok(report)
 }

@@ -25,6 +25,9 @@ const POOLER_REFUSES: [&str; 5] = [
     "wrong password type",
 ];
 
+/// How pgbouncer refuses a session that wants limits and plans of its own.
+const NO_OPTIONS: &str = "unsupported startup parameter: options";
+
 /// Asks once, on a connection that is closed again, for `limit` at most.
 ///
 /// # Errors
@@ -41,8 +44,22 @@ pub(super) async fn knock(config: &Config, tls: Tls, limit: Duration) -> Result<
 
 /// Why a connection was refused, and whether that may pass.
 pub(super) fn refused(error: &Error) -> OpenError {
-    let why = told(error);
+    let why = match error.as_db_error() {
+        Some(said) => format!("{}{}", told(error), cure(said.message())),
+        None => told(error),
+    };
     if may_pass(error) { OpenError::Away { why } } else { OpenError::Unusable { why } }
+}
+
+/// What helps against a refusal that has one cure.
+fn cure(message: &str) -> &'static str {
+    match message.contains(NO_OPTIONS) {
+        true => {
+            ": a pooler is between, which takes none; say so in the URL, ?pooler=transaction (behind other parameters \
+             &pooler=transaction), and no options are sent"
+        }
+        false => "",
+    }
 }
 
 fn away(why: String) -> OpenError {

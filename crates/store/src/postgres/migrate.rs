@@ -100,8 +100,12 @@ async fn bring_up_to_date(tx: &Tx, may_begin: bool) -> Opened<()> {
     }
     let mut done = 0;
     if is_ours {
-        for row in tx.rows("SELECT number, sha256, oldest FROM schema_migration ORDER BY number", &[]).await?
-        {
+        let history =
+            tx.rows("SELECT number, sha256, oldest FROM schema_migration ORDER BY number", &[]).await?;
+        if history.is_empty() && is_used {
+            return Ok(Err(OpenError::Hollow));
+        }
+        for row in history {
             let (number, sha256, oldest): (i64, String, i64) = (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?);
             let known = usize::try_from(number - 1).ok().and_then(|at| MIGRATIONS.get(at));
             match known {

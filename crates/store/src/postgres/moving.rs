@@ -155,6 +155,16 @@ impl Mover {
         }
     }
 
+    /// Notes under `key` something of the place where it arrives. It is kept with what was sent, or not at all.
+    ///
+    /// # Errors
+    /// The database refuses it.
+    pub async fn note(&self, key: &str, value: &str) -> Result<()> {
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2)";
+        let noted = self.0.client.execute(sql, &[&key, &value]).await;
+        noted.map(drop).map_err(|error| database("meta", &error))
+    }
+
     /// Keeps what was sent, for good.
     ///
     /// # Errors

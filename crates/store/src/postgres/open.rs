@@ -63,6 +63,13 @@ pub enum OpenError {
     /// Nothing was ever stored in it, and nothing is to be begun.
     #[error("nothing was ever stored in the database")]
     Empty,
+    /// Its tables are there, but not what of the schema's history made them, as a dump leaves it that was restored without
+    /// its rows.
+    #[error(
+        "the database has the tables of a store and no row of their history, so nothing of a store is in it: was a dump \
+         restored without its rows (--schema-only)? Restore a whole one into an empty database"
+    )]
+    Hollow,
     /// A file of the schema's history is another one than the store was made with.
     #[error("the store was made with another {file}; it is from a build of which this one can't go on")]
     Edited {
