@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 mod cluster;
 mod elsewhere;
 
-pub(crate) use cluster::CLUSTER_FILE;
 pub use cluster::{Belongs, Cluster};
+pub(crate) use cluster::{CLUSTER_FILE, CLUSTER_KEY};
 pub(crate) use elsewhere::MOVED_FILE;
 pub use elsewhere::Moved;
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Error, Result, anyhow, bail};
 use longhaul_model::ADMIN;
 use longhaul_store::Store;
+use longhaul_store::house::source::Source;
 
-use super::{DataDir, Moved, read_if_there, write_private};
+use super::{DataDir, Moved, STORE_FILE, read_if_there, write_private};
 
 /// The file that says which cluster this directory is a node of, and in which database that was seen last.
 pub(crate) const CLUSTER_FILE: &str = "store.cluster";
 /// Under which name a shared store knows which cluster's it is. It goes along when the database is dumped and restored.
-const CLUSTER_KEY: &str = "cluster";
+pub(crate) const CLUSTER_KEY: &str = "cluster";
 
 /// A cluster that a data directory is a node of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Belongs {
     is: Is,
     /// Whether `store.cluster` alone says so.
     by_its_file_alone: bool,
+    /// When the account admin of the embedded store was made that is here, or was left behind here.
+    born_ms: Option<i64>,
 }
 
 impl Belongs {
@@ -81,13 +84,32 @@ impl Belongs {
         )
     }
 
-    /// That the database at `url` is another cluster's, as its id says.
-    fn to_another_than(&self, url: &str, id: &str) -> Error {
+    /// That the database at `url` is another cluster's, as `id` or what is in it says.
+    fn to_another_than(&self, url: &str, id: Option<&str>) -> Error {
+        let id = id.map(|id| format!(", {id}")).unwrap_or_default();
         anyhow!(
-            "the database {url} is of another cluster, {id}: {}. Name the right database with --store. {}",
+            "the database {url} is of another cluster{id}: {}. Name the right database with --store. {}",
             self.what_it_is(),
             self.on_purpose("To join the other cluster on purpose")
         )
+    }
+
+    /// The id of the cluster, where it is known.
+    fn cluster(&self) -> Option<&str> {
+        match &self.is {
+            Is::NodeOf(cluster) => Some(&cluster.id),
+            Is::Moved(moved) => moved.cluster.as_deref(),
+            Is::Embedded => None,
+        }
+    }
+
+    /// Whether a store whose account admin was made at `born_ms` may be the one that is meant, by all that is known without
+    /// an id. Every copy and every backup of a store keeps that moment.
+    fn may_be_of(&self, born_ms: i64) -> bool {
+        match (&self.is, self.born_ms) {
+            (Is::NodeOf(_), _) | (Is::Moved(_), None) => true,
+            (Is::Moved(_) | Is::Embedded, known) => known == Some(born_ms),
+        }
     }
 
     /// Why the key is not that of the database at `url`, which may be the wrong one.
@@ -131,7 +153,15 @@ impl DataDir {
             (None, Some(moved)) => Some(Is::Moved(moved)),
             (None, None) => self.has_store().then_some(Is::Embedded),
         };
-        Ok(is.map(|is| Belongs { dir: self.path.clone(), is, by_its_file_alone }))
+        Ok(is.map(|is| {
+            let born_ms = if matches!(is, Is::NodeOf(_)) { None } else { self.born_ms() };
+            Belongs { dir: self.path.clone(), is, by_its_file_alone, born_ms }
+        }))
+    }
+
+    /// When the account admin of the embedded store here was made; `None` where there is none, or it cannot be read.
+    fn born_ms(&self) -> Option<i64> {
+        Source::open(&self.path.join(STORE_FILE)).ok()?.account_made_ms(ADMIN).ok()?
     }
 
     /// That an embedded store may be made or opened here: the directory is of no node whose store is a database.
@@ -164,24 +194,25 @@ impl DataDir {
         url: &str,
         fresh: &str,
     ) -> Result<([u8; 32], Cluster)> {
-        if let Some(belongs) = belongs
-            && store.account(ADMIN).await?.is_none()
-        {
-            return Err(belongs.to_another_than_the_empty(url));
+        if let Some(belongs) = belongs {
+            match store.account(ADMIN).await? {
+                None => return Err(belongs.to_another_than_the_empty(url)),
+                Some(admin) if !belongs.may_be_of(admin.create_ms) => {
+                    return Err(belongs.to_another_than(url, None));
+                }
+                Some(_) => {}
+            }
         }
         let key = self.shared_secret_key(key_file, store).await.map_err(|error| match belongs {
             Some(belongs) => belongs.with_another_key(url, error),
             None => error,
         })?;
-        let known = match belongs {
-            Some(Belongs { is: Is::NodeOf(cluster), .. }) => Some(&cluster.id),
-            _ => None,
-        };
-        let id = store.kept(CLUSTER_KEY, known.map_or(fresh, String::as_str)).await?;
+        let known = belongs.and_then(Belongs::cluster);
+        let id = store.kept(CLUSTER_KEY, known.unwrap_or(fresh)).await?;
         if let (Some(belongs), Some(known)) = (belongs, known)
             && *known != id
         {
-            return Err(belongs.to_another_than(url, &id));
+            return Err(belongs.to_another_than(url, Some(&id)));
         }
         Ok((key, Cluster { id, place: url.to_owned() }))
     }

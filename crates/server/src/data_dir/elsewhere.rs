@@ -1,4 +1,5 @@
-//! Where the store of a data directory is, if it is not in it any more: the file `store.moved`.
+//! Where the store of a data directory is, if it is not in it any more: the file `store.moved`, with the place, the moment
+//! and the cluster's id on a line each. An earlier build wrote the place alone.
 
 use std::fmt;
 use std::fs;
@@ -17,8 +18,10 @@ pub(crate) const MOVED_FILE: &str = "store.moved";
 pub struct Moved {
     /// The URL of the database, without its password.
     pub place: String,
-    /// When, by the age of the file that says it.
+    /// When. Not by the time of the file, which a copy of the directory has from the day it was made.
     since: Option<Timestamp>,
+    /// The id of the cluster that the store has become.
+    pub cluster: Option<String>,
 }
 
 impl fmt::Display for Moved {
@@ -38,10 +41,13 @@ impl Moved {
     /// It cannot be read.
     pub fn of(path: &Path) -> Result<Option<Self>> {
         let file = path.join(MOVED_FILE);
-        let Some(place) = read_if_there(&file)? else { return Ok(None) };
-        let changed = fs::metadata(&file).and_then(|file| file.modified()).ok();
-        let since = changed.and_then(|moment| Timestamp::try_from(moment).ok());
-        Ok(Some(Self { place: String::from_utf8_lossy(&place).trim().to_owned(), since }))
+        let Some(text) = read_if_there(&file)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let mut lines = text.lines().map(str::trim);
+        let place = lines.next().unwrap_or_default().to_owned();
+        let since = lines.next().and_then(|moment| moment.parse().ok());
+        let cluster = lines.next().filter(|id| !id.is_empty()).map(str::to_owned);
+        Ok(Some(Self { place, since, cluster }))
     }
 }
 
@@ -54,12 +60,13 @@ impl DataDir {
         Moved::of(&self.path)
     }
 
-    /// Notes on disk that the embedded store has moved to `place`, a URL without its password.
+    /// Notes on disk that the embedded store moves to `place`, a URL without its password, at `now_ms`, and becomes `cluster`.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn mark_moved(&self, place: &str) -> Result<()> {
-        write_private(&self.path.join(MOVED_FILE), format!("{place}\n").as_bytes())
+    pub fn mark_moved(&self, place: &str, now_ms: i64, cluster: &str) -> Result<()> {
+        let since = Timestamp::from_second(now_ms.div_euclid(1000))?;
+        write_private(&self.path.join(MOVED_FILE), format!("{place}\n{since}\n{cluster}\n").as_bytes())
     }
 
     /// Takes that back.

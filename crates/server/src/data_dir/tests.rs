@@ -181,3 +181,38 @@ async fn a_directory_belongs_to_the_cluster_that_it_joined_and_to_no_other_and_n
     assert_eq!(dir.join(belongs.as_ref(), None, &*older, "postgres://older/d", &d).await.unwrap().1.id, a);
     fs::remove_dir_all(&path).unwrap();
 }
+
+#[tokio::test]
+async fn a_store_that_has_moved_says_when_and_to_which_cluster_whatever_the_time_of_the_file() {
+    let path = std::env::temp_dir().join(format!("longhaul-moved-{}", std::process::id()));
+    let dir = DataDir::open(&path).unwrap();
+    let (moved_ms, id) = (1_769_904_000_000, format!("{:032x}", 1)); // 2026-02-01
+    dir.mark_moved("postgres://one/d", moved_ms, &id).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(86_400);
+    File::options().append(true).open(path.join(MOVED_FILE)).unwrap().set_modified(long_ago).unwrap();
+    let told = dir.moved_to().unwrap().expect("it has moved");
+    assert_eq!(told.to_string(), "postgres://one/d (2026-02-01 00:00:00 UTC)");
+
+    let belongs = dir.belongs().unwrap();
+    let store = |key: &'static str| async move {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(HandClock::new(), StoreOptions::default()));
+        let (name, password_hash) = ("admin".to_owned(), "x".to_owned());
+        let (create_ms, last_op_ms, description) = (0, 0, None);
+        let account =
+            Account { id: ADMIN, name, description, admin: true, password_hash, create_ms, last_op_ms };
+        store.create_account(account).await.unwrap();
+        store.kept("cluster", key).await.unwrap();
+        store
+    };
+    let other = store("another").await;
+    let refused = dir.join(belongs.as_ref(), None, &*other, "postgres://two/d", "fresh").await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("another cluster") && refused.contains("postgres://one/d"), "{refused}");
+    fs::remove_file(path.join(KEY_FILE)).unwrap();
+    let own = store("00000000000000000000000000000001").await;
+    assert_eq!(dir.join(belongs.as_ref(), None, &*own, "postgres://3/d", "fresh").await.unwrap().1.id, id);
+    // As an earlier build wrote it.
+    fs::write(path.join(MOVED_FILE), "postgres://one/d\n").unwrap();
+    assert_eq!(dir.moved_to().unwrap().expect("it has moved").to_string(), "postgres://one/d");
+    fs::remove_dir_all(&path).unwrap();
+}

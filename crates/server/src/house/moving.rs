@@ -18,7 +18,7 @@ use longhaul_store::{Identity, Nodes, PostgresOptions, PostgresStore, SqliteStor
 
 use super::check::{SQLITE, looked_at, told};
 use super::settings;
-use crate::data_dir::{DEMO_MARK, DataDir, MOVED_FILE, Moved, STORE_FILE};
+use crate::data_dir::{CLUSTER_KEY, DEMO_MARK, DataDir, MOVED_FILE, Moved, STORE_FILE};
 use crate::store::HOST_KEY;
 
 /// Flags of `store copy`.
@@ -77,7 +77,7 @@ pub(super) async fn run(args: CopyArgs) -> Result<ExitCode> {
             );
         }
     }
-    let compared = sent(&url, &file, &data_dir, &place).await?;
+    let compared = sent(&url, &file, &data_dir, &place, &*runtime).await?;
     print!("{}", table(&compared));
     joined(&data_dir, &url, &place, &runtime).await?;
     println!("{}", what_to_do(data_dir.path(), &place));
@@ -93,7 +93,13 @@ async fn joined(data_dir: &DataDir, url: &str, place: &str, runtime: &Arc<dyn Ru
 }
 
 /// Sends all rows and keeps them, with the mark that the store has moved.
-async fn sent(url: &str, file: &Path, data_dir: &DataDir, place: &str) -> Result<Vec<Compared>> {
+async fn sent(
+    url: &str,
+    file: &Path,
+    data_dir: &DataDir,
+    place: &str,
+    runtime: &dyn Runtime,
+) -> Result<Vec<Compared>> {
     let source = Source::open(file)?;
     let mut total = 0;
     for table in &TABLES {
@@ -104,8 +110,10 @@ async fn sent(url: &str, file: &Path, data_dir: &DataDir, place: &str) -> Result
     let mut bar = ByteBar::counted("moving", total, rows);
     let compared = mover.send(&source, |done| bar.at(done)).await?;
     drop(bar);
+    let id = format!("{:032x}", runtime.random_u128());
+    mover.note(CLUSTER_KEY, &id).await?;
     // Before it is kept: two servers on two copies would run every job twice.
-    data_dir.mark_moved(place)?;
+    data_dir.mark_moved(place, runtime.now_ms(), &id)?;
     match mover.keep().await {
         Ok(()) => Ok(compared),
         Err(error @ MoveError::Unknown { .. }) => Err(error.into()),

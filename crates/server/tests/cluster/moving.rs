@@ -255,3 +255,40 @@ fn a_store_that_has_moved_is_begun_anew_in_no_empty_database() {
     assert_eq!(states(&server.client), [("Succeeded".to_owned(), 1)]);
     assert!(place.path("data/store.cluster").exists(), "now it is known");
 }
+
+#[test]
+fn a_copy_of_a_directory_whose_store_moved_or_never_did_joins_no_other_cluster() {
+    let (place, its_own, other) =
+        (Place::new("copied"), Database::new("copied_own"), Database::new("copied"));
+    moved(&place, &its_own);
+    let mark = std::fs::read_to_string(place.path("data/store.moved")).expect("it has moved");
+    // Another cluster, with the same key.
+    let key = shown(&place.path("data/secret.key"));
+    let another = Plan::new(&place).data_dir(&shown(&place.path("other")));
+    let another = another.set(&format!("secretKeyFile={key}")).env("LONGHAUL_STORE", &other.url);
+    assert!(another.start().terminate(PATIENCE).success());
+    let known = other.rows("SELECT key, value FROM meta ORDER BY key");
+    let before = mark.lines().next().expect("a place").to_owned() + "\n";
+    for (name, mark) in
+        [("as-it-is", Some(&mark)), ("of-an-earlier-build", Some(&before)), ("embedded", None)]
+    {
+        let copy = place.dir(name);
+        for file in ["longhaul.db", "secret.key", "secret.check"] {
+            std::fs::copy(place.path("data").join(file), place.path(name).join(file)).expect("it is there");
+        }
+        if let Some(mark) = mark {
+            std::fs::write(place.path(name).join("store.moved"), mark).expect("written");
+        }
+        let on = |database: &Database| Plan::new(&place).data_dir(&copy).env("LONGHAUL_STORE", &database.url);
+        let in_vain = on(&other);
+        assert!(!in_vain.start_in_vain().success(), "{name}");
+        let told = in_vain.log().lines().last().unwrap_or_default().to_owned();
+        assert!(
+            told.contains("another cluster") && told.contains("another data directory"),
+            "{name}: {told}"
+        );
+        let there = other.rows("SELECT key, value FROM meta ORDER BY key");
+        assert_eq!(there, known, "{name}: it did not join");
+        assert!(on(&its_own).start().terminate(PATIENCE).success(), "{name}: its own it joins");
+    }
+}

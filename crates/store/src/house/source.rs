@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use longhaul_model::AccountId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
@@ -124,6 +125,16 @@ impl Source {
         );
         let highest: Option<i64> = self.connection.query_row(&sql, [], |row| row.get(0))?;
         Ok(kept.unwrap_or(0).max(highest.unwrap_or(0)))
+    }
+
+    /// When an account was made, ms since 1970; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn account_made_ms(&self, account: AccountId) -> Result<Option<i64>> {
+        let mut statement = self.connection.prepare("SELECT create_ms FROM account WHERE uuid = ?1")?;
+        let mut rows = statement.query([account.to_string()])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
     /// What `sql` counts of the jobs: account, type, state, how many.
