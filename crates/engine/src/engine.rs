@@ -160,11 +160,11 @@ impl Engine {
         let before = self.store.limits().await?;
         match &self.config.limits {
             Some(now) if before != *now => {
-                tracing::warn!(?before, ?now, "other limits of jobs are in force from now on, on every node");
+                tracing::warn!(%before, %now, "other limits of jobs are in force from now on, on every node");
                 self.store.set_limits(now).await?;
             }
             None if !before.is_empty() => {
-                tracing::info!(limits = ?before, "the limits of jobs that are in force stay so: this node is started without any");
+                tracing::info!(limits = %before, "the limits of jobs that are in force stay so: this node is started without any");
             }
             Some(_) | None => {}
         }

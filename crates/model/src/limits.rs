@@ -2,6 +2,7 @@
 //! a time is `FreeSlots`. How limits are counted is in the store.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,26 @@ pub struct Limits {
     pub accounts: BTreeMap<AccountId, u32>,
     /// Of a type, by its name, for each account by itself.
     pub types_of_each_account: BTreeMap<String, u32>,
+}
+
+/// As the settings of the same names say it.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T: fmt::Display>(all: &BTreeMap<T, u32>) -> Option<String> {
+            let each: Vec<String> = all.iter().map(|(of, most)| format!("{of}={most}")).collect();
+            (!each.is_empty()).then(|| each.join(","))
+        }
+        let all = [
+            ("types", list(&self.types)),
+            ("eachAccount", self.each_account.map(|most| most.to_string())),
+            ("accounts", list(&self.accounts)),
+            ("typesOfEachAccount", list(&self.types_of_each_account)),
+        ];
+        let told: Vec<String> =
+            all.into_iter().filter_map(|(key, of)| Some(format!("{key} {}", of?))).collect();
+        f.write_str(if told.is_empty() { "none" } else { "" })?;
+        f.write_str(&told.join("; "))
+    }
 }
 
 /// What one limit counts.
@@ -61,6 +82,22 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_told_as_the_settings_have_them() {
+        assert_eq!(Limits::default().to_string(), "none");
+        let limits = Limits {
+            types: BTreeMap::from([("A".to_owned(), 4), ("B".to_owned(), 0)]),
+            each_account: Some(5),
+            accounts: BTreeMap::from([(AccountId::v4(1), 7)]),
+            types_of_each_account: BTreeMap::from([("A".to_owned(), 1)]),
+        };
+        let account = AccountId::v4(1);
+        assert_eq!(
+            limits.to_string(),
+            format!("types A=4,B=0; eachAccount 5; accounts {account}=7; typesOfEachAccount A=1")
+        );
+    }
 
     #[test]
     fn an_account_has_its_own_limit_or_that_of_each() {

@@ -27,7 +27,7 @@ mod store_url;
 mod table;
 
 pub use names::variable;
-pub(crate) use names::{nearest, nearest_of};
+pub(crate) use names::{meant_of, nearest_of};
 pub(crate) use queue::check_types;
 pub use store_url::{KEY as STORE_KEY, StoreUrl};
 pub use table::{SETTINGS, Setting, VARIABLES};
@@ -183,11 +183,11 @@ impl Layers {
     /// Sets one value.
     ///
     /// # Errors
-    /// The key is unknown; the nearest known one is named.
+    /// The key is unknown; the one that is spelled like it is named.
     pub fn set(&mut self, key: &str, value: &str, source: &str) -> Result<()> {
         // The config library folds keys to lower case.
         let Some(known) = SETTINGS.iter().find(|s| s.key.eq_ignore_ascii_case(key)) else {
-            bail!("{source}: there is no setting {key:?}; did you mean {:?}?", nearest(key));
+            bail!("{source}: there is no setting {key:?}; {}", names::meant(key));
         };
         self.values.insert(known.key, (value.to_owned(), source.to_owned()));
         Ok(())

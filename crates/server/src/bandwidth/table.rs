@@ -47,9 +47,13 @@ impl Place<'_> {
         match table.keys().find(|key| !keys.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => {
-                let nearest = nearest_of(key, keys.iter().copied()).unwrap_or_default();
                 let (source, place) = (self.source, &self.key);
-                bail!("{source}: there is no {place}.{key}; did you mean {place}.{nearest}?")
+                match nearest_of(key, keys.iter().copied()) {
+                    Some(nearest) => {
+                        bail!("{source}: there is no {place}.{key}; did you mean {place}.{nearest}?")
+                    }
+                    None => bail!("{source}: there is no {place}.{key}; there are {}", keys.join(", ")),
+                }
             }
         }
     }

@@ -22,14 +22,29 @@ pub fn variable(key: &str) -> String {
     name
 }
 
-pub(crate) fn nearest(key: &str) -> &'static str {
-    nearest_of(key, SETTINGS.iter().map(|s| s.key)).unwrap_or("listen")
+/// What is said behind a name that there is not: the one of `known` that it was meant to be, or all of them.
+pub(crate) fn meant_of(name: &str, known: impl Iterator<Item = &'static str>) -> String {
+    let known: Vec<_> = known.collect();
+    match nearest_of(name, known.iter().copied()) {
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => format!("there are {}", known.join(", ")),
+    }
 }
 
-/// Which of `known` is spelled most like `key`.
+/// The same of a setting, of which there are too many to be listed.
+pub(super) fn meant(key: &str) -> String {
+    match nearest_of(key, SETTINGS.iter().map(|s| s.key)) {
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => "all of them are in docs/configuration.md".to_owned(),
+    }
+}
+
+/// Which of `known` is spelled most like `key`, if half of it at least is.
 pub(crate) fn nearest_of(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
-    known.min_by_key(|known| distance(&key, &known.to_ascii_lowercase()))
+    let far = known.map(|known| (distance(&key, &known.to_ascii_lowercase()), known));
+    let (far, nearest) = far.min_by_key(|(far, _)| *far)?;
+    (far * 2 <= key.len().max(nearest.len())).then_some(nearest)
 }
 
 /// How many letters to add, drop or change.

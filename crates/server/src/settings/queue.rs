@@ -9,7 +9,7 @@ use longhaul_model::Limits;
 use longhaul_model::limits::LIMITS_MAX;
 use longhaul_store::Kept;
 
-use super::{Layers, nearest_of};
+use super::{Layers, meant_of};
 
 pub(super) const TYPES_KEY: &str = "limits.types";
 const EACH_ACCOUNT_KEY: &str = "limits.eachAccount";
@@ -91,13 +91,12 @@ impl Layers {
 /// A limit of a type that there is not would limit nothing, and nobody would see it.
 ///
 /// # Errors
-/// One of `limits` names a job type that `registry` has never heard of; the nearest known one is named.
+/// One of `limits` names a job type that `registry` has never heard of; the one that was meant is named, or all.
 pub(crate) fn check_types(limits: &Limits, registry: &Registry) -> Result<()> {
     let both = [(TYPES_KEY, &limits.types), (TYPES_OF_EACH_ACCOUNT_KEY, &limits.types_of_each_account)];
     for (key, types) in both {
         if let Some(name) = types.keys().find(|name| !registry.names().any(|known| known == name.as_str())) {
-            let nearest = nearest_of(name, registry.names()).unwrap_or_default();
-            bail!("{key}: there is no job type {name:?}; did you mean {nearest:?}?");
+            bail!("{key}: there is no job type {name:?}; {}", meant_of(name, registry.names()));
         }
     }
     Ok(())
@@ -185,6 +184,11 @@ mod tests {
             |name: &str| Limits { types: BTreeMap::from([(name.to_owned(), 1)]), ..Limits::default() };
         let refused = check_types(&limits("APISimulatJobMsg"), &registry).unwrap_err().to_string();
         assert!(refused.contains(TYPES_KEY) && refused.contains("\"APISimulateJobMsg\""), "{refused}");
+        let refused = check_types(&limits("Foo"), &registry).unwrap_err().to_string();
+        assert!(
+            !refused.contains("did you mean") && refused.contains("there are API"),
+            "like none: {refused}"
+        );
         assert!(check_types(&limits("APISimulateJobMsg"), &registry).is_ok(), "known, if not here");
     }
 }

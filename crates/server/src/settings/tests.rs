@@ -5,7 +5,11 @@ use super::*;
 #[test]
 fn a_misspelled_key_is_refused_with_the_nearest_one() {
     let refused = Layers::default().set("engine.maxRuning", "1", "longhaul.toml").unwrap_err().to_string();
-    assert!(refused.contains("engine.maxRunning"), "{refused}");
+    assert!(refused.contains("did you mean \"engine.maxRunning\""), "{refused}");
+    let refused = Layers::default().set("maxRunning", "1", "longhaul.toml").unwrap_err().to_string();
+    assert!(refused.contains("did you mean \"engine.maxRunning\""), "without its table: {refused}");
+    let refused = Layers::default().set("color", "blue", "longhaul.toml").unwrap_err().to_string();
+    assert!(!refused.contains("did you mean") && refused.contains("docs/configuration.md"), "{refused}");
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn a_node_that_is_started_without_limits_leaves_those_in_force() {
     let mut nodes = Nodes::start(&place, &database, 1, |plan| plan.set("limits.types=APISimulateJobMsg=1"));
     nodes.add(&place, &database);
     let log = nodes.plans[1].log();
-    assert!(log.contains("that are in force stay so") && log.contains("APISimulateJobMsg"), "{log}");
+    assert!(log.contains("that are in force stay so"), "{log}");
+    assert!(log.contains("limits=types APISimulateJobMsg=1\n"), "as the setting has it: {log}");
     let jobs: Vec<String> =
         (0..2).map(|_| nodes.client(1).submit(SIMULATE, &json!({"durationMs": 600_000}), &[])).collect();
     let waits = |nodes: &Nodes| jobs.iter().filter(|job| nodes.client(1).state(job) == "Waiting").count();
