@@ -31,6 +31,9 @@ pub const OTHER_BYTES: &str = "CLI.1009";
 /// What the API says of things that are not there.
 pub const NOT_FOUND: &str = "SYS.1003";
 
+/// Words of the server in a SYS.1010 that is not its own fault: its store, a database mostly, is away.
+const STORE_AWAY: [&str; 2] = ["the store is not available", "the node waits for its database"];
+
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError {
@@ -146,6 +149,11 @@ impl ClientError {
             }
             "ID.1002" => "log in as the owner or as admin",
             "ID.1006" => "log out of sessions that are no longer used, or wait until they expire",
+            "SYS.1010" if self.says("the database refuses") => return None, // the details say what to mend
+            "SYS.1010" if STORE_AWAY.iter().any(|words| self.says(words)) => {
+                "the server runs, but its store takes nothing at present; the details say why, its log since when. Try \
+                 again when that is mended"
+            }
             "SYS.1010" | "SYS.1012" => {
                 "the server is starting, stopping or overloaded; try again in a moment"
             }
@@ -155,6 +163,11 @@ impl ClientError {
             NOT_FOUND => "see what exists with the `list` command of its group",
             _ => return None,
         })
+    }
+
+    /// Whether its details, or those of what caused it, have these words.
+    fn says(&self, words: &str) -> bool {
+        self.details.contains(words) || self.cause.as_ref().is_some_and(|cause| cause.says(words))
     }
 
     /// The error as it is printed on stderr.
@@ -239,6 +252,32 @@ mod tests {
             "error: No permission (ID.1002)\n  not yours\n  caused by: IO (SYS.1016): EROFS\n  caused by: root (X.1)\n  \
              what to do: log in as the owner or as admin"
         );
+    }
+
+    #[test]
+    fn where_the_store_is_away_the_server_is_not_called_busy() {
+        let advice = |details: &str| {
+            let error = json!({"code": "SYS.1010", "description": "d", "details": details});
+            ClientError::of_answer(
+                503,
+                &json!({"error": {"code": "SYS.1010", "description": "d", "details": "x",
+                "cause": error}})
+                .to_string(),
+            )
+            .advice()
+        };
+        for away in [
+            "the store is not available, send it again: the database can't be reached: connection refused",
+            "the node waits for its database; send it again a little later",
+        ] {
+            let told = advice(away).expect("advice");
+            assert!(told.contains("its store") && !told.contains("overloaded"), "{told}");
+        }
+        assert_eq!(
+            advice("the database refuses the store's statements: no; see that …, then send it again"),
+            None
+        );
+        assert!(advice("so many answers are on their way").is_some_and(|told| told.contains("overloaded")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `job`: long jobs. The commands and the short ones are here; submitting, showing and the ending of a wait
 //! have files of their own.
 
+mod conditions;
 mod counter;
 pub mod ending;
 pub mod explain;

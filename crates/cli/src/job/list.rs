@@ -4,6 +4,7 @@ use clap::Args;
 use longhaul_model::JobState;
 use serde_json::Value;
 
+use super::conditions;
 use crate::client::inventories;
 use crate::error::ClientError;
 use crate::exit::Exit;
@@ -32,14 +33,12 @@ pub struct ListArgs {
 }
 
 fn state(text: &str) -> Result<JobState, String> {
-    JobState::ALL
-        .into_iter()
-        .find(|s| s.name().eq_ignore_ascii_case(text))
-        .ok_or_else(|| format!("states are {}", JobState::ALL.map(JobState::name).join(", ")))
+    JobState::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(text)).ok_or_else(conditions::no_state)
 }
 
 /// Lists jobs.
 pub async fn list(context: &mut Context, args: ListArgs) -> Result<Exit, ClientError> {
+    conditions::check("--q", &args.q)?;
     let mut conditions = args.q;
     if !args.state.is_empty() {
         let names: Vec<&str> = args.state.iter().map(|s| s.name()).collect();

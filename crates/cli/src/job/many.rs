@@ -19,7 +19,8 @@ const BYTES: usize = 3 << 20;
 pub async fn submit(context: &mut Context, file: &str) -> Result<Exit, ClientError> {
     let text = read(file)?;
     let jobs = jobs(file, &text)?;
-    let mut counter = Counter::new("submitted", jobs.len() as u64);
+    // Not "submitted": some may be there already, or be refused.
+    let mut counter = Counter::new("sent", jobs.len() as u64);
     let (mut results, mut sent) = (Vec::with_capacity(jobs.len()), 0);
     while sent < jobs.len() {
         let some = &jobs[sent..sent + fitting(&jobs[sent..])];
@@ -107,9 +108,10 @@ fn fitting(jobs: &[Line]) -> usize {
 fn conclude(context: &mut Context, jobs: &[Line], results: Vec<Value>) -> Result<Exit, ClientError> {
     let of = |outcome: &str| results.iter().filter(|result| result["outcome"] == outcome).count();
     let (created, same, failed) = (of("created"), of("same"), of("failed"));
-    let mut told = format!("submitted {created} jobs");
+    let mut told =
+        if created == 1 { "submitted 1 job".to_owned() } else { format!("submitted {created} jobs") };
     if same > 0 {
-        told.push_str(&format!(", {same} were there already"));
+        told.push_str(&format!(", {same} {} there already", if same == 1 { "was" } else { "were" }));
     }
     if failed > 0 {
         told.push_str(&format!(", {failed} refused"));

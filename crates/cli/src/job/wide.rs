@@ -4,6 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::conditions;
 use super::counter::Counter;
 use crate::confirm::agreed;
 use crate::error::ClientError;
@@ -62,6 +63,7 @@ fn jobs(count: u64) -> String {
 
 /// Does it.
 pub async fn act(context: &mut Context, verb: Verb, meant: &Meant) -> Result<Exit, ClientError> {
+    conditions::check("--where", &meant.conditions)?;
     let dry = json!({"q": meant.conditions, "dryRun": true});
     let counted = context.client.action(&["longjobs", "bulk"], verb.key, &dry).await?;
     let count = counted["matching"].as_u64();
@@ -74,7 +76,8 @@ pub async fn act(context: &mut Context, verb: Verb, meant: &Meant) -> Result<Exi
     if !agreed(context, meant.yes || count == 1, &what, "--yes")? {
         return Ok(Exit::Failed);
     }
-    let mut counter = Counter::new(verb.did, count);
+    // Not what was done: some may be refused.
+    let mut counter = Counter::new(verb.does, count);
     let mut results: Vec<Value> = Vec::new();
     let mut cursor = String::new();
     loop {

@@ -73,7 +73,7 @@ async fn a_connection_that_breaks_is_no_reason_to_give_up_and_the_jobs_stay_the_
     });
     let (_scratch, path) = file(&[r#"{"jobName":"A"}"#]);
     let ran = run(&fake, &["job", "submit", "--from", &path]).await;
-    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "submitted 0 jobs, 1 were there already\n"));
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "submitted 0 jobs, 1 was there already\n"));
     let asked = fake.asked();
     assert_eq!(asked[0].body, asked[1].body);
 }
@@ -165,6 +165,31 @@ async fn what_is_refused_of_many_is_told_and_fails_the_command() {
     assert_eq!(ran.exit, Exit::Failed);
     assert_eq!(ran.out, "canceled 1 job, 1 refused; of these 1 still being undone\n");
     assert!(ran.err.contains("job b: not now (LONG_JOB.1001)"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_condition_on_a_state_that_there_is_not_is_refused_before_anything_is_asked() {
+    for (condition, named) in [
+        ("state=Foo", "Foo"),
+        ("state!=running", "running"),
+        ("state?=Running,Suspendet", "Suspendet"),
+        ("state !?= Done", "Done"),
+    ] {
+        for words in [["job", "suspend", "--where", condition], ["job", "list", "--q", condition]] {
+            let fake = acting(0);
+            let ran = run(&fake, &words).await;
+            assert_eq!((ran.exit, fake.asked().len()), (Exit::Usage, 0), "{words:?}: {}", ran.err);
+            assert!(ran.err.contains(&format!("no state \"{named}\"")), "{}", ran.err);
+            assert!(ran.err.contains("states are Waiting, "), "{}", ran.err);
+        }
+    }
+    for condition in
+        ["state?=Running,Suspended", "state!=Failed", "state~=Run%", "stateful=x", "name=state=x"]
+    {
+        let fake = acting(0);
+        let ran = run(&fake, &["job", "suspend", "--where", condition]).await;
+        assert_eq!((ran.exit, fake.asked().len()), (Exit::Ok, 1), "{condition}: {}", ran.err);
+    }
 }
 
 #[tokio::test]
