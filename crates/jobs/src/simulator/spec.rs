@@ -179,6 +179,11 @@ mod tests {
     }
 
     #[test]
+    fn a_number_may_be_a_text_as_zstacks_parser_takes_it() {
+        assert_eq!(read(r#"{"durationMs":" 90000 "}"#, false).unwrap().duration_ms, 90_000);
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_by_the_name_of_its_field() {
         for (text, field) in [
             (r#"{"durationMs":-1}"#, "durationMs"),
