@@ -50,8 +50,10 @@ pub(crate) struct Running {
     pub stop: watch::Sender<Option<Told>>,
     /// Drops the body at once: a clean, or a cancel past its deadline.
     pub abort: Arc<Notify>,
-    /// Another node goes on with it from its checkpoint.
-    pub movable: bool,
+    /// The next attempt goes on from its checkpoint.
+    pub resumes: bool,
+    /// This host alone may run it.
+    pub bound: bool,
 }
 
 /// What an engine holds in memory on behalf of jobs; all zero when no job is held here.
@@ -96,6 +98,8 @@ pub struct Engine {
     pub(crate) lost_answer: AtomicBool,
     /// The process ends.
     pub(crate) draining: AtomicBool,
+    /// It does so without waiting for the end of any job.
+    pub(crate) hurried: AtomicBool,
     /// The host is drained until somebody ends that.
     pub(crate) drained: AtomicBool,
     /// How often that was asked for or ended here.
@@ -140,6 +144,7 @@ impl Engine {
             ended: Notify::new(),
             lost_answer: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             drained: AtomicBool::new(lease.drained),
             drains: Mutex::new(0),
             over: AtomicBool::new(false),

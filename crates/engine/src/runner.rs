@@ -25,6 +25,7 @@ use crate::troubles::Asked;
 use crate::{deadline, result, secrets};
 
 mod away;
+mod ends;
 pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
@@ -67,14 +68,13 @@ impl Engine {
     pub(crate) fn launch(self: &Arc<Self>, claimed: Claimed, slot: Slot) {
         let (stop, stop_seen) = watch::channel(None);
         let abort = Arc::new(Notify::new());
-        let movable = self.moves(&claimed);
-        if self.is_draining() {
-            // Once the node is over, its claims are free for others.
-            stop.send_replace(Some(if self.is_over() { Told::LeaseLost } else { Told::Drain }));
-        } else if movable && self.is_drained() {
+        let (resumes, bound) = (self.resumes(&claimed), claimed.job.terms.host.is_some());
+        if self.is_over() {
+            stop.send_replace(Some(Told::LeaseLost)); // its claims are free for others
+        } else if resumes && self.is_draining() {
             stop.send_replace(Some(Told::Drain));
         }
-        let running = Running { claim: claimed.claim, stop, abort: abort.clone(), movable };
+        let running = Running { claim: claimed.claim, stop, abort: abort.clone(), resumes, bound };
         self.attempts().insert(claimed.claim.job, running);
         let engine = self.clone();
         self.runtime.spawn("attempt", Box::pin(engine.attempt(claimed, slot, stop_seen, abort)));
@@ -85,8 +85,8 @@ impl Engine {
         self.registry.get(&job.job_name).map_or(SlotClass::BuiltIn, |h| h.job_type().class)
     }
 
-    /// Whether another node can go on with it where this one stops.
-    fn moves(&self, claimed: &Claimed) -> bool {
+    /// Whether the next attempt can go on where this one stops.
+    fn resumes(&self, claimed: &Claimed) -> bool {
         let rule = self.registry.get(&claimed.job.job_name).map(|handler| handler.job_type().restart);
         claimed.purpose != ClaimedFor::Undo && rule == Some(RestartRule::Resume)
     }
@@ -168,8 +168,8 @@ impl Engine {
             _ if cut => {
                 let fault = Fault::new(
                     Code::NodeGone,
-                    "the management node that ran this job went away, or lost its lease, and this job type cannot be \
-                     continued; what it left was undone: rerun it",
+                    "the management node that ran this job stopped, went away, or lost its lease, and this job type \
+                     cannot be continued; what it left was undone: rerun it",
                 );
                 self.undo_and_fail(&context, &*handler, fault).await
             }
@@ -229,9 +229,7 @@ impl Engine {
             }
             (Stop::Cancel, _) => self.undone(context, handler).await,
             (Stop::Drain, Some(Told::Suspend)) => suspended_by_user(),
-            (Stop::Drain, _) if self.is_draining() => {
-                Outcome::GiveBack("the management node stops".to_owned())
-            }
+            (Stop::Drain, _) if self.is_draining() => self.left_by_the_process(context, handler).await,
             (Stop::Drain, _) => Outcome::GiveBack("the host of the management node is drained".to_owned()),
         }
     }

@@ -46,7 +46,9 @@ impl Engine {
                     self.give_back_unknown_claims().await;
                     look_at = self.runtime.monotonic() + self.config.lease_ttl;
                 }
-                if !self.is_drained() && !self.claim_while_free().await {
+                if self.is_drained() {
+                    self.hand_over().await;
+                } else if !self.claim_while_free().await {
                     self.runtime.sleep(CALM).await;
                 }
             }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::{Either, join, select};
 use longhaul_model::{AccountId, ApiId, Fault, HostId, Job, JobId, JobState, NodeId, Runtime, SlotClass};
 use longhaul_store::{Gone, MemoryStore, Store, StoreOptions};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::engine::Caller;
 use crate::handler::Ended;
@@ -17,8 +19,8 @@ use crate::{
     Success, TokioRuntime,
 };
 
-/// Runs until it is told to stop.
-struct Endless(&'static str, RestartRule);
+/// Runs until it is told to stop, or may end.
+struct Endless(&'static str, RestartRule, Arc<Notify>);
 
 #[async_trait]
 impl JobHandler for Endless {
@@ -37,13 +39,15 @@ impl JobHandler for Endless {
         }
     }
 
-    async fn check(&self, _request: &CheckRequest) -> Result<Checked, Fault> {
-        Ok(Checked::default())
+    async fn check(&self, request: &CheckRequest) -> Result<Checked, Fault> {
+        Ok(Checked { host: (self.0 == HERE).then_some(request.host), ..Checked::default() })
     }
 
     async fn run(&self, context: &JobContext) -> Result<Success, Ended> {
-        let why = context.stopped().await;
-        Err(Ended::Stopped(crate::Stopped(why)))
+        match select(std::pin::pin!(context.stopped()), std::pin::pin!(self.2.notified())).await {
+            Either::Left((why, _)) => Err(Ended::Stopped(crate::Stopped(why))),
+            Either::Right(_) => Ok(Success::default()),
+        }
     }
 
     async fn undo(&self, _context: &JobContext) -> Result<Map<String, Value>, Fault> {
@@ -52,24 +56,33 @@ impl JobHandler for Endless {
 }
 
 const MOVES: &str = "Moves";
+/// It would fail elsewhere.
 const STAYS: &str = "Stays";
+/// It goes on from its checkpoint, on its host alone.
+const HERE: &str = "Here";
+/// So many heartbeats are enough for what a drain does, many times over.
+const BEATS: u64 = 15;
 
 struct Nodes {
     runtime: Arc<dyn Runtime>,
     store: Arc<dyn Store>,
+    /// Lets one of `STAYS` end.
+    end: Arc<Notify>,
 }
 
 impl Nodes {
     fn new() -> Self {
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new());
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(runtime.clone(), StoreOptions::default()));
-        Self { runtime, store }
+        Self { runtime, store, end: Arc::default() }
     }
 
     async fn start(&self, host: u128) -> Arc<Engine> {
+        let never = Arc::<Notify>::default();
         let registry = Registry::default()
-            .with(Arc::new(Endless(MOVES, RestartRule::Resume)))
-            .with(Arc::new(Endless(STAYS, RestartRule::Fail)));
+            .with(Arc::new(Endless(MOVES, RestartRule::Resume, never.clone())))
+            .with(Arc::new(Endless(HERE, RestartRule::Resume, never)))
+            .with(Arc::new(Endless(STAYS, RestartRule::Fail, self.end.clone())));
         self.start_with(host, Gone::Unproven, registry).await
     }
 
@@ -121,6 +134,25 @@ impl Nodes {
     async fn runs_on(&self, id: JobId, node: NodeId) {
         self.until(id, |job| job.state == JobState::Running && job.node == Some(node)).await;
     }
+
+    /// Asserts that the attempt of now runs on at `node` for many heartbeats.
+    async fn stays_on(&self, id: JobId, node: &Arc<Engine>) {
+        let attempt = self.store.job(id).await.unwrap().unwrap().attempt;
+        let mut beats = node.lease.confirmations();
+        let begun = *beats.borrow_and_update();
+        beats.wait_for(|now| *now >= begun + BEATS).await.unwrap();
+        let job = self.store.job(id).await.unwrap().unwrap();
+        assert_eq!(
+            (job.state, job.node, job.attempt),
+            (JobState::Running, Some(node.node()), attempt),
+            "{job:?}"
+        );
+    }
+
+    async fn result(&self, id: JobId) -> (JobState, String) {
+        let job = self.store.job(id).await.unwrap().unwrap();
+        (job.state, job.job_result.unwrap_or_default())
+    }
 }
 
 #[tokio::test]
@@ -138,6 +170,95 @@ async fn a_drained_host_hands_over_what_another_node_can_go_on_with() {
     assert_eq!(first.attempts_here(), 1, "what would fail elsewhere runs on");
     let new = nodes.submit(&first, MOVES).await;
     nodes.runs_on(new, second.node()).await;
+}
+
+#[tokio::test]
+async fn a_drained_host_keeps_its_jobs_until_another_node_takes_jobs() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let moves = nodes.submit(&first, MOVES).await;
+    nodes.runs_on(moves, first.node()).await;
+    first.drain_node(first.node(), true).await.unwrap();
+    nodes.stays_on(moves, &first).await;
+    let second = nodes.start(2).await;
+    nodes.runs_on(moves, second.node()).await;
+    // Now the last one that takes jobs.
+    second.drain_node(second.node(), true).await.unwrap();
+    nodes.stays_on(moves, &second).await;
+    second.drain_node(first.node(), false).await.unwrap();
+    nodes.runs_on(moves, first.node()).await;
+    // One that has gone counts no more than a drained one.
+    second.drain_node(second.node(), false).await.unwrap();
+    second.drain(Duration::from_secs(5)).await;
+    first.drain_node(first.node(), true).await.unwrap();
+    nodes.stays_on(moves, &first).await;
+}
+
+#[tokio::test]
+async fn a_drained_host_keeps_what_it_alone_may_run() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let (here, moves) = (nodes.submit(&first, HERE).await, nodes.submit(&first, MOVES).await);
+    nodes.runs_on(here, first.node()).await;
+    let second = nodes.start(2).await;
+    second.drain_node(first.node(), true).await.unwrap();
+    nodes.runs_on(moves, second.node()).await;
+    nodes.stays_on(here, &first).await;
+    // A process that ends gives it back all the same, for the next one of its host.
+    first.drain(Duration::from_secs(5)).await;
+    nodes.until(here, |job| job.state == JobState::Running && job.node.is_none()).await;
+}
+
+#[tokio::test]
+async fn what_would_fail_elsewhere_may_end_while_its_process_ends_and_the_rest_is_handed_over_at_once() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let (stays, moves) = (nodes.submit(&first, STAYS).await, nodes.submit(&first, MOVES).await);
+    nodes.runs_on(stays, first.node()).await;
+    let second = nodes.start(2).await;
+    let patience = Duration::from_secs(600);
+    let begun = nodes.runtime.monotonic();
+    join(first.drain(patience), async {
+        nodes.runs_on(moves, second.node()).await;
+        nodes.stays_on(stays, &first).await;
+        assert!(!first.is_ready());
+        let new = nodes.submit(&first, MOVES).await;
+        nodes.runs_on(new, second.node()).await;
+        nodes.end.notify_one();
+    })
+    .await;
+    assert!(nodes.runtime.monotonic() < begun + patience / 2);
+    assert_eq!(nodes.result(stays).await.0, JobState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_job_that_does_not_end_while_its_process_ends_fails_and_says_why() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let stays = nodes.submit(&first, STAYS).await;
+    nodes.runs_on(stays, first.node()).await;
+    first.drain(Duration::from_secs(1)).await;
+    let (state, result) = nodes.result(stays).await;
+    assert_eq!(state, JobState::Failed);
+    assert!(result.contains("told to stop") && result.contains("drainSeconds"), "{result}");
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_twice_to_end_waits_for_no_job() {
+    let nodes = Nodes::new();
+    let first = nodes.start(1).await;
+    let stays = nodes.submit(&first, STAYS).await;
+    nodes.runs_on(stays, first.node()).await;
+    let patience = Duration::from_secs(600);
+    let begun = nodes.runtime.monotonic();
+    join(first.drain(patience), async {
+        nodes.stays_on(stays, &first).await;
+        first.hurry();
+    })
+    .await;
+    assert!(nodes.runtime.monotonic() < begun + patience / 2);
+    let (state, result) = nodes.result(stays).await;
+    assert!(state == JobState::Failed && result.contains("told twice"), "{state:?} {result}");
 }
 
 #[tokio::test]
