@@ -65,7 +65,7 @@ pub async fn job(client: &Client, text: &str) -> Result<String, ClientError> {
     uuid(&one("job", find(client, "longjobs", text).await?.0, text)?)
 }
 
-/// The uuid of the management node of that uuid, its first digits, or its host name.
+/// The uuid of the management node of that uuid, its first digits, its host name or its address.
 pub async fn node(client: &Client, text: &str) -> Result<String, ClientError> {
     let digits = digits(text);
     if is_uuid(&digits) {
@@ -135,8 +135,19 @@ pub fn fits_a_condition(text: &str) -> bool {
     !text.starts_with('=') && !["!=", ">=", "<=", "~=", "?="].iter().any(|op| text.contains(op))
 }
 
+/// Whether it may be meant as the beginning of a uuid, and is too short for that.
+fn is_short_prefix(text: &str) -> bool {
+    let digits = digits(text);
+    let of_a_uuid =
+        digits.bytes().all(|b| b.is_ascii_hexdigit()) && digits.bytes().any(|b| b.is_ascii_digit());
+    of_a_uuid && digits.len() < PREFIX_MIN
+}
+
 fn one(kind: &str, mut found: Vec<Value>, text: &str) -> Result<Value, ClientError> {
     match found.len() {
+        0 if is_short_prefix(text) => Err(ClientError::not_found(format!(
+            "no {kind} is `{text}`; of a uuid, the first {PREFIX_MIN} digits or more are taken"
+        ))),
         0 => Err(ClientError::not_found(format!("no {kind} is `{text}`"))),
         1 => Ok(found.remove(0)),
         count => {
@@ -144,7 +155,11 @@ fn one(kind: &str, mut found: Vec<Value>, text: &str) -> Result<Value, ClientErr
             for row in found.iter().take(CANDIDATES_MAX) {
                 let of = |key: &str| row[key].as_str().unwrap_or_default();
                 let state = if row["status"].is_string() { of("status") } else { of("state") };
-                told.push_str(&format!("\n{}  {}  {state}  {}", of("uuid"), of("name"), of("createDate")));
+                let known = match row["hostName"].as_str() {
+                    Some(host) => format!("{host}  {}", of("address")),
+                    None => format!("{}  {state}  {}", of("name"), of("createDate")),
+                };
+                told.push_str(&format!("\n{}  {known}", of("uuid")));
             }
             if count > CANDIDATES_MAX {
                 told.push_str(&format!("\nand {} more", count - CANDIDATES_MAX));

@@ -13,6 +13,7 @@ mod following;
 mod image_records;
 mod images;
 mod naming;
+mod nodes;
 mod pages;
 mod sessions;
 mod timelines;
