@@ -202,7 +202,7 @@ pub const ROWS: &[Row] = &[
         category: "longhaul",
         name: "drainSeconds",
         setting: Some("drainSeconds"),
-        meaning: "How long a stopping server waits for attempts to save a checkpoint.",
+        meaning: "How long a stopping server waits: for attempts to save a checkpoint, and for the end of jobs that could not go on from one.",
         bounds: Bounds::Number(0, 3600),
         read: |now| Some(now.drain_s),
         write: |now, value| now.drain_s = value.unwrap_or_default(),

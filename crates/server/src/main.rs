@@ -59,9 +59,17 @@ async fn serve(args: ServeArgs) -> Result<ExitCode> {
         println!("demo: account admin, password \"password\", session {}", longhaul_server::demo::SESSION);
     }
     stop_asked().await?;
-    eprintln!("stopping: attempts save a checkpoint and give their jobs back");
+    eprintln!(
+        "stopping: attempts save a checkpoint and give their jobs back; those that could only end here may end, unless it \
+         is told once more to stop"
+    );
     let app = node.app.clone();
-    let stopped = node.stop().await;
+    let again = async {
+        if stop_asked().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    let stopped = node.stop(again).await;
     let discarded = match temporary {
         Some(_) if demo => longhaul_server::demo::discard(&app).await,
         _ => Ok(()),

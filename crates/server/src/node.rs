@@ -1,5 +1,6 @@
 //! One management node from start to stop: everything is wired together here and nowhere else.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,13 +165,28 @@ impl Node {
         Ok(Self { address: app.settings.listen, app, password_file, serving, embedded, data_dir })
     }
 
-    /// Stops listening, lets attempts save a checkpoint and gives their jobs back. Its store is still to be closed.
-    pub async fn stop(self) -> Stopped {
-        self.app.waiting.close();
-        self.serving.stop().await;
-        self.app.engine.drain(Duration::from_secs(self.app.configs.in_force().drain_s)).await;
-        self.app.hooks.stop().await;
-        Stopped { embedded: self.embedded, runtime: self.app.runtime.clone(), data_dir: self.data_dir }
+    /// Ends in order: attempts save a checkpoint and give their jobs back, or end; all the while calls are answered, and
+    /// `/readyz` is 503. Then it stops listening. `again`: whoever stops it waits no more for jobs that could only end
+    /// here. Its store is still to be closed.
+    pub async fn stop(self, again: impl Future<Output = ()>) -> Stopped {
+        let Self { app, serving, embedded, data_dir, .. } = self;
+        let patience = Duration::from_secs(app.configs.in_force().drain_s);
+        let hurried = async {
+            again.await;
+            app.engine.hurry();
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = app.engine.give_back(patience) => {}
+            () = hurried => {}
+        }
+        // Those who wait for a job whose end this node could bring have been answered.
+        app.waiting.close();
+        serving.stop().await;
+        // Behind the last call: what a node that is gone has in hand is answered by others.
+        app.engine.leave().await;
+        app.hooks.stop().await;
+        Stopped { embedded, runtime: app.runtime.clone(), data_dir }
     }
 }
 

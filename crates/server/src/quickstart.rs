@@ -80,7 +80,8 @@ pub async fn run(args: QuickstartArgs) -> Result<ExitCode> {
         );
         let _ = tokio::signal::ctrl_c().await;
     }
-    node.stop().await.close().await;
+    let again = async { drop(tokio::signal::ctrl_c().await) };
+    node.stop(again).await.close().await;
     told.map(|()| ExitCode::SUCCESS)
 }
 

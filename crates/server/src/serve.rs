@@ -21,11 +21,12 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use futures::FutureExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use longhaul_wire::Reply;
 use longhaul_wire::decode::BODY_MAX_BYTES;
 use longhaul_wire::openapi;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
@@ -45,6 +46,11 @@ const BODY_WITHIN: Duration = Duration::from_secs(60);
 const SAID_EVERY: Duration = Duration::from_secs(1);
 /// Open connections may end their request within this time after the server was told to stop.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// The first request of a connection is waited for so long after the server was told to stop: it may be on its way.
+const FRESH_FOR: Duration = Duration::from_millis(100);
+/// So many connections that have been made and not taken when the server is told to stop are served: the system keeps no
+/// more of them.
+const LAST_CONNECTIONS: usize = 1024;
 
 /// The listening server.
 pub struct Serving {
@@ -53,7 +59,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Stops accepting and lets requests under way end.
+    /// Takes no more connections, closes those on which nothing is asked, and lets requests under way end.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         let _ = tokio::time::timeout(END_WITHIN, self.ended).await;
@@ -71,47 +77,65 @@ pub fn start(app: Arc<App>, listener: TcpListener, connections_max: usize) -> Se
         .fallback(api)
         .with_state(app.clone())
         .merge(uploads::routes(uploads::of_app(app)));
-    let accepting = async move { accept(router, &listener, connections_max, stopped).await };
+    let accepting = async move {
+        let places = accept(router, &listener, connections_max, stopped).await;
+        drop(listener); // whoever comes now is refused, and told so at once
+        // All places back: every connection has ended.
+        let _ = places.acquire_many(u32::try_from(connections_max).unwrap_or(u32::MAX)).await;
+    };
     Serving { stop, ended: tokio::spawn(accepting) }
 }
 
+/// Accepts until it is told to stop; answers the places of the connections.
 async fn accept(
     router: Router,
     listener: &TcpListener,
     connections_max: usize,
     mut stopped: watch::Receiver<bool>,
-) {
+) -> Arc<Semaphore> {
     let places = Arc::new(Semaphore::new(connections_max));
+    let told = stopped.clone();
+    let serve = |stream: TcpStream, place: OwnedSemaphorePermit| {
+        let _ = stream.set_nodelay(true); // an answer is one write: no reason to wait
+        let (router, told) = (router.clone(), told.clone());
+        tokio::spawn(async move {
+            connection(router, stream, told).await;
+            drop(place);
+        });
+    };
     let mut said: Option<tokio::time::Instant> = None;
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else { return places };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.changed() => break,
+            () = told_to(&mut stopped) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, _)) => serve(stream, place),
             Err(error) => {
                 if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
                     said = Some(tokio::time::Instant::now());
                     tracing::warn!(%error, "a connection could not be accepted");
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await; // no descriptors left, mostly
-                continue;
             }
-        };
-        let _ = stream.set_nodelay(true); // an answer is one write: no reason to wait
-        let (router, stopped) = (router.clone(), stopped.clone());
-        tokio::spawn(async move {
-            connection(router, stream, stopped).await;
-            drop(place);
-        });
+        }
     }
-    // All places back: every connection has ended.
-    let _ = places.acquire_many(u32::try_from(connections_max).unwrap_or(u32::MAX)).await;
+    // Who has connected by now is answered, too.
+    for _ in 0..LAST_CONNECTIONS {
+        let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
+        let Ok(place) = places.clone().try_acquire_owned() else { break };
+        serve(stream, place);
+    }
+    places
 }
 
-async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: watch::Receiver<bool>) {
+/// Ends when the server is told to stop, or is gone.
+async fn told_to(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn connection(router: Router, stream: TcpStream, mut stopped: watch::Receiver<bool>) {
     // A connection that is gone already has no address: its answer reaches nobody.
     let Ok(peer) = stream.peer_addr().map(|peer| Peer(peer.ip())) else { return };
     let stream = Socket::new(stream);
@@ -125,18 +149,22 @@ async fn connection(router: Router, stream: tokio::net::TcpStream, mut stopped: 
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).half_close(true);
     let first_line = tokio::time::timeout(HEAD_WITHIN, request_line::first_line(stream));
+    let none_comes = async {
+        told_to(&mut stopped).await;
+        tokio::time::sleep(FRESH_FOR).await;
+    };
     let stream = tokio::select! {
         read = first_line => match read {
             Ok(Ok(stream)) => stream,
             Ok(Err(_)) | Err(_) => return,
         },
-        _ = stopped.changed() => return,
+        () = none_comes => return,
     };
     let connection = http.serve_connection(TokioIo::new(unread::Unread::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+        () = told_to(&mut stopped) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }

@@ -47,6 +47,8 @@ mod rights;
 mod sharing;
 #[path = "cluster/start.rs"]
 mod start;
+#[path = "cluster/stops.rs"]
+mod stops;
 #[path = "cluster/takeover.rs"]
 mod takeover;
 #[path = "cluster/told.rs"]

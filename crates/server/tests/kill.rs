@@ -60,5 +60,7 @@ mod restarts;
 mod room;
 #[path = "kill/states.rs"]
 mod states;
+#[path = "kill/stops.rs"]
+mod stops;
 #[path = "kill/under_load.rs"]
 mod under_load;

@@ -154,7 +154,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "drainSeconds",
         "30",
-        "How long a stopping server waits for attempts to save a checkpoint, 0 to 3600.",
+        "How long a stopping server waits: for attempts to save a checkpoint, and for the end of jobs that could not go on from one, 0 to 3600.",
     ),
     setting(
         "storage.watchSeconds",

@@ -1,28 +1,38 @@
 //! A host that is drained until further notice, over the API and by the command line.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, SIMULATE};
+use crate::client::{Client, MIGRATE, SIMULATE, text};
 use crate::database::Database;
 use crate::nodes::Nodes;
-use crate::place::{PATIENCE, Place, until};
+use crate::place::{MIB, PATIENCE, Place, guest_sha256, raw_disk, shown, until};
 use crate::witness::Witness;
 
 /// From the moment when a node hears of it to the run elsewhere.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 
-fn longhaul(client: &Client, words: &[&str]) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_longhaul"))
+fn command(client: &Client, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
+    command
         .args(words)
         .env("LONGHAUL_URL", format!("http://{}", client.address()))
-        .env("LONGHAUL_TOKEN", client.session())
-        .output()
-        .unwrap();
+        .env("LONGHAUL_TOKEN", client.session());
+    command
+}
+
+fn longhaul(client: &Client, words: &[&str]) -> String {
+    let out = command(client, words).output().unwrap();
     assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn kinds(client: &Client, job: &str) -> Vec<String> {
+    client.timeline(job).iter().map(|row| text(&row["kind"])).collect()
 }
 
 /// What a node says of itself: the status, and why.
@@ -80,6 +90,65 @@ fn a_drained_node_hands_its_jobs_over_and_takes_none_until_it_is_undrained() {
         (nodes.client(0).job(&new)["managementNodeUuid"] == *uuid).then_some(())
     });
     assert_eq!(ready(nodes.client(0)).0, 200);
+}
+
+/// Moves the disk at `source` from a directory of the first node alone to another such one, slowly; the volume and the job,
+/// which is under way.
+fn bound_move(place: &Place, nodes: &Nodes, source: &Path) -> (String, String) {
+    let (from, to) = (place.dir("from"), place.dir("to"));
+    let client = nodes.client(0);
+    let (from, to) = (client.add_storage("from", &from), client.add_storage("to", &to));
+    let volume = client.adopt(&from, &shown(source));
+    let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to});
+    let job = client.submit(MIGRATE, &data, &[&format!("longhaul::throttle::{}", 4 * MIB)]);
+    until("the copy is under way", PATIENCE, || (client.progress(&client.job(&job)).1 > MIB).then_some(()));
+    (volume, job)
+}
+
+#[test]
+fn a_drained_node_ends_the_job_of_its_own_storage_itself_and_who_waits_is_told() {
+    let (place, database) = (Place::new("drained-bound"), Database::new("drainedbound"));
+    let nodes = Nodes::start(&place, &database, 2, |plan| plan);
+    let source = place.path("from/disk");
+    raw_disk(&source, 32 * MIB, 7);
+    let before = guest_sha256(&source, "raw");
+    let (volume, job) = bound_move(&place, &nodes, &source);
+    let node = nodes.uuid(0);
+    let mut waits = command(nodes.client(1), &["node", "drain", &node, "--wait"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains(&job) && line.contains("kill")), "its uuid and its name");
+    let ended = nodes.client(1).final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}\n{}", nodes.log());
+    let out = waits.wait_with_output().unwrap();
+    let out = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.contains("has no jobs"), "{out}");
+    assert_eq!(kinds(nodes.client(1), &job), ["submitted", "started", "succeeded"], "its first attempt");
+    let target = text(&nodes.client(1).volume(&volume)["installPath"]);
+    assert_eq!(guest_sha256(Path::new(&target), "raw"), before);
+}
+
+#[test]
+fn the_last_node_keeps_what_it_runs_when_it_is_drained_until_another_one_takes_jobs() {
+    let (place, database) = (Place::new("drained-last"), Database::new("drainedlast"));
+    let mut nodes = Nodes::start(&place, &database, 1, |plan| plan);
+    let data = json!({"durationMs": 600_000, "progressSteps": 6000});
+    let job = nodes.client(0).submit(SIMULATE, &data, &[]);
+    nodes.runs_on(&job);
+    let node = nodes.uuid(0);
+    let out = command(nodes.client(0), &["node", "drain", &node]).output().unwrap();
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(told.contains("no other node takes jobs"), "{told}");
+    let noted = |nodes: &Nodes| nodes.plans[0].journal().matches(&job).count();
+    let before = noted(&nodes);
+    // One checkpoint more could be its last.
+    until("it goes on where it is", PATIENCE, || (noted(&nodes) > before + 1).then_some(()));
+    assert_eq!(kinds(nodes.client(0), &job), ["submitted", "started"], "its first attempt");
+    nodes.add(&place, &database);
+    until("the other one has it", HANDED_OVER_WITHIN, || (nodes.runs_on(&job) == 1).then_some(()));
 }
 
 #[test]

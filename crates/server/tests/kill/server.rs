@@ -154,7 +154,12 @@ impl Server {
     /// Tells it to stop in order; its exit status.
     pub fn terminate(&mut self, patience: Duration) -> ExitStatus {
         process::signal(self.pid(), Signal::TERM);
-        let ended = until("the server stops in order", patience, || self.child.try_wait().unwrap());
+        self.stopped(patience)
+    }
+
+    /// Waits until it has ended, without telling it to; its exit status.
+    pub fn stopped(&mut self, patience: Duration) -> ExitStatus {
+        let ended = until("the server has stopped", patience, || self.child.try_wait().unwrap());
         self.ended = Some(ended);
         ended
     }
