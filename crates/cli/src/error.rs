@@ -24,7 +24,7 @@ pub const LOCAL: &str = "CLI.1005";
 pub const NO_SESSION: &str = "CLI.1006";
 /// The time given to a wait is over.
 pub const WAIT_OVER: &str = "CLI.1007";
-/// A job stays Suspended until somebody acts.
+/// A job stays Suspended, or held, until somebody acts.
 pub const STAYS_SUSPENDED: &str = "CLI.1008";
 /// What came is not what the server said it would be.
 pub const OTHER_BYTES: &str = "CLI.1009";

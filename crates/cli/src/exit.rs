@@ -23,7 +23,7 @@ pub enum Exit {
     TimedOut,
     /// The server can not be reached, or does not answer.
     Unreachable,
-    /// The job that was waited for stays Suspended until somebody acts.
+    /// The job that was waited for stays Suspended, or held, until somebody acts.
     JobSuspended,
     /// Ctrl-C ended the watching; the job goes on.
     Interrupted,
@@ -40,7 +40,7 @@ pub const EXITS: [(Exit, u8, &str); 11] = [
     (Exit::JobCanceled, 6, "the job that was waited for ended Canceled"),
     (Exit::TimedOut, 7, "the time given to a wait is over; the job goes on"),
     (Exit::Unreachable, 8, "the server can not be reached, or does not answer in time"),
-    (Exit::JobSuspended, 9, "the job that was waited for stays Suspended until somebody acts"),
+    (Exit::JobSuspended, 9, "the job that was waited for stays Suspended, or held, until somebody acts"),
     (Exit::Interrupted, 130, "Ctrl-C ended the watching; the job goes on"),
 ];
 

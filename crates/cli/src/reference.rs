@@ -120,7 +120,7 @@ fn codes(text: &mut String) {
         (error::LOCAL, "something on this machine failed"),
         (error::NO_SESSION, "nobody is logged in"),
         (error::WAIT_OVER, "the time given to a wait is over"),
-        (error::STAYS_SUSPENDED, "the job that was waited for stays Suspended until somebody acts"),
+        (error::STAYS_SUSPENDED, "the job that was waited for stays Suspended, or held, until somebody acts"),
         (error::OTHER_BYTES, "an exported image came with another MD5 than the server told"),
         ("HTTP.nnn", "the server answered that status with text instead of an error object"),
     ] {

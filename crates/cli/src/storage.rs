@@ -262,7 +262,7 @@ async fn list(context: &mut Context) -> Result<Exit, ClientError> {
     let views: Vec<Storage> = read_all(&storages)?;
     let mut bandwidths = bandwidth::all(context).await?;
     let rows = views.into_iter().map(|s| {
-        let (free, total) = (human::bytes(s.available_capacity), human::bytes(s.total_capacity));
+        let (free, total) = (s.free(), human::bytes(s.total_capacity));
         let bandwidth = bandwidths.remove(&s.uuid).map(|b| b.short()).unwrap_or_default();
         vec![s.uuid, s.name, s.kind, s.state, s.status, free, total, bandwidth, s.url]
     });

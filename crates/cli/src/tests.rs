@@ -121,13 +121,17 @@ impl Drop for Scratch {
     }
 }
 
-/// A job in a state.
+/// A job in a state, on a node where it has begun.
 pub fn job(state: &str) -> Value {
-    json!({
+    let mut job = json!({
         "uuid": JOB, "name": "nightly", "apiId": "5c1a0000000000000000000000000000", "jobName": "APISimulateJobMsg",
         "jobData": "{\"durationMs\":1}", "state": state, "createDate": "2026-01-02T03:04:05Z",
         "lastOpDate": "2026-01-02T03:04:05Z",
-    })
+    });
+    if matches!(state, "Running" | "Canceling") {
+        job["managementNodeUuid"] = Value::from("9e2b0c3d4e5f40718293a4b5c6d7e8f9");
+    }
+    job
 }
 
 /// One row of progress.

@@ -73,6 +73,16 @@ pub struct Why {
 }
 
 impl Job {
+    /// Whether it has begun and nobody works on it, as far as that is told.
+    pub fn is_left(&self) -> bool {
+        matches!(self.state, JobState::Running | JobState::Canceling) && self.management_node_uuid.is_empty()
+    }
+
+    /// Whether nothing but a resume lets it go on: somebody holds it, or it is Suspended.
+    pub fn is_stopped(&self) -> bool {
+        self.state == JobState::Suspended || self.why.reason == "held"
+    }
+
     /// Its result, decoded; a JSON text if it is no JSON.
     pub fn result(&self) -> Option<Value> {
         if self.job_result.is_empty() {
@@ -125,6 +135,14 @@ pub struct Progress {
     pub limit_bytes_per_second: Option<u64>,
     /// What limits it; empty = nothing.
     pub limited_by: String,
+}
+
+impl Storage {
+    /// How much is free, in words: what was seen last of one that nobody can reach is of the past.
+    pub fn free(&self) -> String {
+        let free = crate::human::bytes(self.available_capacity);
+        if self.status == "Disconnected" { format!("was {free}") } else { free }
+    }
 }
 
 impl Progress {

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::job::explain;
 use crate::pause::{Growing, moment, pause};
-use crate::view::{Job, Progress, Why, read};
+use crate::view::{Job, Progress, read};
 #[cfg(test)]
 pub(crate) use screen::Lines;
 pub(crate) use screen::{Screen, WITH_BAR, fit};
@@ -20,8 +20,10 @@ pub(crate) use screen::{Screen, WITH_BAR, fit};
 /// Pauses between two looks grow from the first to the last.
 const LOOK_FIRST: Duration = Duration::from_millis(50);
 const LOOK_LAST: Duration = Duration::from_millis(500);
-/// Longest time that a look lets the server wait.
-const LET_WAIT: Duration = Duration::from_secs(10);
+/// Longest time that a look lets the server wait: its end is told at once, and a job that stops on its way soon.
+const LET_WAIT: Duration = Duration::from_secs(3);
+/// A job that goes on only if somebody acts ends the following so soon. Not at once: somebody may be about to.
+const ACTED_UPON: Duration = Duration::from_secs(2);
 
 /// How progress is shown, always on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,10 +46,26 @@ pub struct Follow {
     pub label: Option<String>,
     /// Stop following after so long, the job goes on; `None`: never.
     pub timeout: Option<Duration>,
-    /// Stop following when the job has been Suspended for so long; `None`: never.
+    /// Stop following when the job has been Suspended for so long, and sooner if nothing but somebody's act lets it go
+    /// on; `None`: never.
     pub suspended: Option<Duration>,
     /// Give up when the server could not be reached for so long.
     pub away: Duration,
+}
+
+impl Follow {
+    /// For how long a job is followed that stands like this; `None`: it does not, or goes on by itself.
+    fn patience_with(&self, job: &Job) -> Option<Duration> {
+        let suspended = self.suspended?;
+        match (job.state, job.why.reason.as_str()) {
+            (JobState::Suspended, "retried") => None,
+            (JobState::Suspended, "suspendedByUser" | "interrupted") | (JobState::Waiting, "held") => {
+                Some(suspended.min(ACTED_UPON))
+            }
+            (JobState::Suspended, _) => Some(suspended),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Follow {
@@ -69,7 +87,7 @@ pub enum End {
     Final,
     /// The time is over.
     TimedOut,
-    /// The job stays Suspended.
+    /// The job stays Suspended, or held.
     Suspended,
 }
 
@@ -101,30 +119,29 @@ pub(crate) async fn follow(
     screen: &mut dyn Screen,
 ) -> Result<Followed, ClientError> {
     let began = moment();
-    let (mut reached, mut away_told, mut suspended_since) = (moment(), false, None);
+    let (mut reached, mut away_told) = (moment(), false);
+    let (mut stands_since, mut stands_for) = (None, how.suspended);
     let mut looks = Growing::new(LOOK_FIRST, LOOK_LAST);
     let mut last: Option<(Job, Value)> = None;
     loop {
-        // Somebody who sees nothing of it until its end lets the server wait.
-        let wait = (how.show == Show::Nothing).then(|| patience(client, how, began.elapsed()));
+        // Somebody who sees nothing of it until its end lets the server wait, once it is known how it stands.
+        let waits = how.show == Show::Nothing && last.is_some();
+        let wait = waits.then(|| patience(client, how, stands_for, began.elapsed()));
         match look(client, uuid, wait).await {
-            Ok((mut job, inventory, progress)) => {
+            Ok((job, inventory, progress)) => {
                 (reached, away_told) = (moment(), false);
                 let label = how.label.as_deref().unwrap_or(&job.name);
                 screen.show(label, &job, progress.as_ref());
-                let since = suspended_since.take().unwrap_or_else(moment);
-                let end = if job.state.is_final() {
-                    Some(End::Final)
-                } else if job.state == JobState::Suspended {
-                    suspended_since = Some(since);
-                    how.suspended.filter(|grace| since.elapsed() >= *grace).map(|_| End::Suspended)
-                } else {
-                    None
+                let patience = how.patience_with(&job);
+                let stood = patience.map(|_| stands_since.take().unwrap_or_else(moment));
+                stands_since = stood;
+                stands_for = patience.zip(stood).map(|(most, since)| most.saturating_sub(since.elapsed()));
+                let end = match stands_for {
+                    _ if job.state.is_final() => Some(End::Final),
+                    Some(Duration::ZERO) => Some(End::Suspended),
+                    _ => None,
                 };
                 if let Some(end) = end {
-                    if end == End::Suspended && job.why == Why::default() {
-                        job.why = explain::chief(client, uuid).await;
-                    }
                     screen.close();
                     return Ok(Followed { job, inventory, end });
                 }
@@ -157,8 +174,8 @@ pub(crate) async fn follow(
 
 /// How long one look lets the server wait for the job's end: well within the time of a request, and so that all
 /// else that ends the following is seen in time.
-fn patience(client: &Client, how: &Follow, passed: Duration) -> Duration {
-    let limits = [how.suspended, how.timeout.map(|timeout| timeout.saturating_sub(passed))];
+fn patience(client: &Client, how: &Follow, stands_for: Option<Duration>, passed: Duration) -> Duration {
+    let limits = [stands_for, how.timeout.map(|timeout| timeout.saturating_sub(passed))];
     limits.into_iter().flatten().fold(LET_WAIT.min(client.timeout() / 2), Duration::min)
 }
 
@@ -170,9 +187,6 @@ pub(crate) async fn look(
 ) -> Result<(Job, Value, Option<Progress>), ClientError> {
     let inventory = find_job_after(client, uuid, wait).await?;
     let mut job: Job = read(&inventory)?;
-    if wait.is_none() && matches!(job.state, JobState::Waiting | JobState::Suspended) {
-        job.why = explain::chief(client, uuid).await;
-    }
     // A final state says more than the last progress; and progress is no reason to fail.
     let progress = if job.state.is_final() || job.api_id.is_empty() {
         None
@@ -184,6 +198,10 @@ pub(crate) async fn look(
             Err(_) => None,
         }
     };
+    let stalled = progress.as_ref().is_some_and(|progress| progress.stalled);
+    if matches!(job.state, JobState::Waiting | JobState::Suspended) || job.is_left() || stalled {
+        job.why = explain::chief(client, uuid).await;
+    }
     Ok((job, inventory, progress))
 }
 

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use longhaul_model::explain::{Explanation, OnCancel, OnRestart, Reason, Work};
-use longhaul_model::resource::Node;
 use longhaul_model::timeline::{TimelineKind, TimelineRow};
-use longhaul_model::{Code, Fault, Job, JobState, SuspendReason};
+use longhaul_model::{Code, Fault, Job, JobState, SlotClass, SuspendReason};
 use serde_json::Value;
 
 use crate::engine::{Caller, Engine};
@@ -14,14 +13,14 @@ use crate::fault::from_store;
 use crate::handler::{JobType, RestartRule};
 use crate::progress::Limit;
 use crate::rules;
+use nodes::{all_drained, in_the_way};
 
+mod nodes;
 #[cfg(test)]
 mod tests;
 
 /// How often a job that changes meanwhile is looked at.
 const LOOKS: usize = 3;
-/// So many heartbeats of a node may be late before that is told.
-const SILENT_AFTER: i64 = 3;
 
 /// What holds the copy of a job back that another node runs, as far as it is known here.
 pub type LimitElsewhere<'l> = &'l (dyn Fn(&Job) -> Option<Limit> + Sync);
@@ -50,7 +49,7 @@ impl Engine {
         let job_type = self.registry.get(&job.job_name).map(|handler| handler.job_type());
         Ok(Explanation {
             on_cancel: self.on_cancel(&job, job_type.as_ref()),
-            on_restart: on_restart(&job, job_type.as_ref()),
+            on_restart: on_restart(&job, job_type.as_ref(), &reasons),
             lease_s: self.config.lease_ttl.as_secs(),
             job,
             reasons,
@@ -63,74 +62,64 @@ impl Engine {
                 let waits = self.waits(job).await?;
                 // It was claimed a moment ago.
                 if waits.is_empty() {
-                    vec![Reason::Slot { class: self.class_of(job), ahead: 0 }]
+                    vec![Reason::Slot { class: self.class_of(job), ahead: 0, free: true }]
                 } else {
                     waits
                 }
             }
             JobState::Suspended => vec![self.suspended(job)],
             JobState::Running => {
-                let waits = self.waits(job).await?;
+                let mut waits = self.waits(job).await?;
                 if waits.is_empty() {
-                    self.running(job, elsewhere).await?
-                } else {
-                    [Reason::BetweenAttempts { attempt: job.attempt }].into_iter().chain(waits).collect()
+                    return self.running(job, elsewhere).await;
                 }
+                // Behind what keeps it from going on by itself.
+                let at = waits.iter().position(|wait| matches!(wait, Reason::Slot { .. }));
+                let between = Reason::BetweenAttempts { attempt: job.attempt };
+                waits.insert(at.unwrap_or(waits.len()), between);
+                waits
             }
             JobState::Canceling => self.canceling(job).await?,
             JobState::Succeeded => vec![Reason::Succeeded],
-            JobState::Failed => vec![Reason::Failed { fault: result_of(job, "detail") }],
+            JobState::Failed => {
+                let (retried, retries) = (job.retried, job.terms.retries);
+                vec![Reason::Failed { fault: result_of(job, "detail"), retried, retries }]
+            }
             JobState::Canceled => vec![Reason::Canceled],
         })
     }
 
-    /// What it waits for; nothing if somebody holds it.
+    /// What it waits for, the chief thing first; nothing if somebody holds it.
     async fn waits(&self, job: &Job) -> Result<Vec<Reason>, Fault> {
         let waits = self.store.waits_for(job.id).await.map_err(|e| from_store(e, "the long job"))?;
         let mut waits: Vec<Reason> = waits.into_iter().map(Reason::from).collect();
-        if matches!(waits[..], [Reason::Slot { .. }]) && self.all_are_drained(job).await? {
-            waits = vec![Reason::Drained];
+        if waits.is_empty() {
+            return Ok(waits);
         }
+        // The store looks no further where somebody holds it.
+        let now_ms = self.runtime.now_ms();
+        if let Some(at_ms) =
+            job.terms.not_before_ms.filter(|at_ms| waits[0] == Reason::Held && *at_ms > now_ms)
+        {
+            waits.push(Reason::NotBefore(at_ms));
+        }
+        if all_drained(job, &self.inventory().nodes().await?) {
+            waits.retain(|wait| !matches!(wait, Reason::Slot { .. }));
+            waits.push(Reason::Drained);
+        }
+        for wait in &mut waits {
+            if let Reason::Slot { class, free, .. } = wait {
+                *free = self.has_room_for(job, *class);
+            }
+        }
+        waits.sort_by_key(needs_somebody);
         Ok(waits)
     }
 
-    /// Whether each node that could run it is drained.
-    async fn all_are_drained(&self, job: &Job) -> Result<bool, Fault> {
-        Ok(all_drained(job, &self.inventory().nodes().await?))
-    }
-
-    /// That nothing was heard of who holds the job, and whether somebody is there to take it.
-    fn silent(&self, job: &Job, nodes: &[Node]) -> Option<Vec<Reason>> {
-        // By the clock of the store, as heartbeats are: this node's own newest one is of now, or nearly.
-        let now_ms = nodes.iter().map(|node| node.heartbeat_ms).max()?;
-        let since = |node: &Node, span: i64| node.heartbeat_ms.saturating_add(span) <= now_ms;
-        let holder = nodes.iter().find(|node| Some(node.id) == job.node);
-        let (beat_ms, lease_ms) = (ms(self.config.heartbeat), ms(self.config.lease_ttl));
-        if holder.is_some_and(|node| !since(node, SILENT_AFTER * beat_ms)) {
-            return None;
-        }
-        // Whoever is free looks for jobs once in `poll`.
-        let ends_ms = holder.map_or(now_ms, |node| node.heartbeat_ms.saturating_add(lease_ms).max(now_ms));
-        let mut reasons = vec![Reason::NodeSilent {
-            node: holder.map(|node| node.id),
-            host_name: holder.map(|node| node.host_name.clone()),
-            heard_ms: holder.map(|node| node.heartbeat_ms),
-            taken_ms: ends_ms.saturating_add(ms(self.config.poll)),
-        }];
-        let others: Vec<Node> = nodes
-            .iter()
-            .filter(|node| Some(node.id) != job.node && !since(node, lease_ms))
-            .cloned()
-            .collect();
-        match job.terms.host {
-            _ if others.is_empty() => reasons.push(Reason::NoNode),
-            Some(host) if !others.iter().any(|node| node.host == host) => {
-                reasons.push(Reason::HostAway(host))
-            }
-            _ if all_drained(job, &others) => reasons.push(Reason::Drained),
-            _ => {}
-        }
-        Some(reasons)
+    /// Whether this node could start the job now, if no other is there that runs less.
+    fn has_room_for(&self, job: &Job, class: SlotClass) -> bool {
+        let here = job.terms.host.is_none_or(|host| host == self.host());
+        here && !self.is_drained() && !self.is_draining() && self.slots.has_room(class)
     }
 
     fn suspended(&self, job: &Job) -> Reason {
@@ -165,8 +154,7 @@ impl Engine {
         let stalled = self.progress.get(&job.api_id, &*self.runtime).is_some_and(|live| live.stalled);
         let mut reasons = vec![if stalled { Reason::Stalled { work, copies } } else { Reason::Works(work) }];
         if holder.is_some_and(|node| node.drained) {
-            let moves = handler.is_some_and(|handler| handler.job_type().restart == RestartRule::Resume);
-            reasons.push(Reason::NodeDrained { moves });
+            reasons.push(Reason::NodeDrained { moves: self.moves_on(job, &nodes) });
         }
         let here = self.progress.holds(&job.api_id);
         if let Some(limit) = if here { self.limit_of(job) } else { elsewhere(job) } {
@@ -192,22 +180,32 @@ impl Engine {
         let rows = self.timeline_of(job).await?;
         let asked = rows.iter().rev().find(|row| row.kind == TimelineKind::CancelRequested);
         let since_ms = asked.map_or(job.last_op_ms, |row| row.at_ms);
-        let held = match job.node {
-            Some(node) => {
-                let claims = self.store.canceling(node).await.map_err(|e| from_store(e, "the claims"))?;
-                claims.iter().any(|claim| claim.job == job.id)
-            }
-            None => false,
+        let nodes = self.inventory().nodes().await?;
+        let waits = if self.is_held(job).await? {
+            self.silent(job, &nodes)
+        } else {
+            Some(Vec::from_iter(in_the_way(job, &nodes)))
         };
-        if !held {
-            return Ok(vec![Reason::UndoWaits { since_ms }]);
-        }
-        if let Some(silent) = self.silent(job, &self.inventory().nodes().await?) {
-            return Ok([Reason::UndoWaits { since_ms }].into_iter().chain(silent).collect());
+        if let Some(waits) = waits {
+            let mut reasons: Vec<Reason> =
+                [Reason::UndoWaits { since_ms }].into_iter().chain(waits).collect();
+            reasons.sort_by_key(needs_somebody);
+            return Ok(reasons);
         }
         let deadline_ms = ms(self.cancel_deadline());
         let enforced_ms = since_ms.saturating_add(deadline_ms);
         Ok(vec![Reason::Undoing { node: job.node, since_ms, enforced_ms }])
+    }
+
+    /// Whether a node holds a job that has begun: of one that was given back, its record still says who held it last.
+    pub(crate) async fn is_held(&self, job: &Job) -> Result<bool, Fault> {
+        let Some(node) = job.node else { return Ok(false) };
+        if job.state == JobState::Canceling {
+            let claims = self.store.canceling(node).await.map_err(|e| from_store(e, "the claims"))?;
+            return Ok(claims.iter().any(|claim| claim.job == job.id));
+        }
+        let waits = self.store.waits_for(job.id).await.map_err(|e| from_store(e, "the long job"))?;
+        Ok(waits.is_empty())
     }
 
     async fn timeline_of(&self, job: &Job) -> Result<Vec<TimelineRow>, Fault> {
@@ -234,11 +232,13 @@ fn ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Whether each of `nodes` that could run the job is drained.
-fn all_drained(job: &Job, nodes: &[Node]) -> bool {
-    let could = |node: &&Node| job.terms.host.is_none_or(|host| host == node.host);
-    let mut could = nodes.iter().filter(could).peekable();
-    could.peek().is_some() && could.all(|node| node.drained)
+/// The order of what a job waits for: first what lasts until somebody acts.
+const fn needs_somebody(reason: &Reason) -> u8 {
+    match reason {
+        Reason::Held => 0,
+        Reason::HostAway(_) | Reason::NoNode | Reason::Drained => 1,
+        _ => 2,
+    }
 }
 
 /// Whether an attempt begins with such a row.
@@ -252,8 +252,11 @@ fn result_of(job: &Job, key: &str) -> String {
     result.and_then(|result| result[key].as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn on_restart(job: &Job, job_type: Option<&JobType>) -> OnRestart {
+fn on_restart(job: &Job, job_type: Option<&JobType>, reasons: &[Reason]) -> OnRestart {
+    let nobody_holds =
+        |reason: &Reason| matches!(reason, Reason::BetweenAttempts { .. } | Reason::UndoWaits { .. });
     match (job.state, job_type.map(|t| t.restart)) {
+        (JobState::Running | JobState::Canceling, _) if reasons.iter().any(nobody_holds) => OnRestart::Stays,
         (JobState::Running, Some(RestartRule::Resume)) => OnRestart::GoesOn,
         (JobState::Running, Some(RestartRule::StartAgain)) => OnRestart::BeginsAnew,
         (JobState::Running, Some(RestartRule::Fail) | None) => OnRestart::Fails,

@@ -90,7 +90,7 @@ impl Inventory {
     pub async fn storage(&self, id: StorageId, field: &str) -> Result<Storage, Fault> {
         let found = self.store.storage(id).await.map_err(|e| from_store(e, &storage_text(id)))?;
         let found = found.ok_or_else(|| not_found(field, &id.to_string(), "PrimaryStorageVO"))?;
-        Ok(Storage { elsewhere: self.elsewhere(found.host).await?, ..found })
+        self.seen_storage(found).await
     }
 
     /// Stores a new storage.
@@ -117,10 +117,11 @@ impl Inventory {
     /// # Errors
     /// There is no such storage.
     pub async fn update_storage(&self, id: StorageId, update: StorageUpdate) -> Result<Storage, Fault> {
-        self.store.update_storage(id, update).await.map_err(|error| match error {
+        let updated = self.store.update_storage(id, update).await.map_err(|error| match error {
             StoreError::NotFound => not_found("uuid", &id.to_string(), "PrimaryStorageVO"),
             other => from_store(other, &storage_text(id)),
-        })
+        })?;
+        self.seen_storage(updated).await
     }
 
     /// Removes a storage's record; no file is touched.
@@ -201,12 +202,7 @@ impl Inventory {
         let query = Query { page: Page { start: 0, limit: LIMIT_MAX }, ..all(Resource::Storage, Vec::new()) };
         let found = self.store.query(&query).await;
         match found.map_err(|e| from_store(e, "the primary storages"))?.rows {
-            Rows::Storages(mut storages) => {
-                for storage in &mut storages {
-                    storage.elsewhere = self.elsewhere(storage.host).await?;
-                }
-                Ok(storages)
-            }
+            Rows::Storages(storages) => self.seen_storages(storages).await,
             _ => Err(Fault::internal("asked for storages")),
         }
     }

@@ -82,6 +82,17 @@ struct Live {
     saved_at: Option<Duration>,
 }
 
+/// A job and its progress, as they are asked for.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The job.
+    pub job: Job,
+    /// How far it is.
+    pub progress: Progress,
+    /// Whether it has begun and nobody works on it now.
+    pub left: bool,
+}
+
 /// The live progress of all jobs held here.
 #[derive(Default)]
 pub struct Hub {
@@ -285,15 +296,29 @@ impl Engine {
     /// # Errors
     /// The store does not answer.
     pub async fn progress_of(&self, api: &ApiId) -> Result<Option<(Job, Progress)>, Fault> {
+        Ok(self.seen_progress_of(api).await?.map(|seen| (seen.job, seen.progress)))
+    }
+
+    /// The same, and whether anybody works on it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn seen_progress_of(&self, api: &ApiId) -> Result<Option<Seen>, Fault> {
         let known = self.store.progress(api).await.map_err(|e| from_store(e, "the progress"))?;
         let Some((job, stored)) = known else { return Ok(None) };
         let mut progress = stored.unwrap_or_else(|| Progress::none(job.create_ms));
+        let mut left = false;
         // How far it is, only as far as that is stored: whatever dies, nobody sees it go back.
         if let Some(live) = self.progress.get(api, &*self.runtime) {
             progress.rate_bytes_per_s = live.rate_bytes_per_s;
             progress.eta_s = live.eta_s;
             progress.stalled = live.stalled;
             progress.parts = live.parts;
+        } else if self.is_left(&job, &progress).await? {
+            left = true;
+            progress.rate_bytes_per_s = 0;
+            progress.eta_s = None;
+            progress.stalled = self.passed_ms(&progress) >= STALL_AFTER.as_millis() as i64;
         }
         if job.state == JobState::Succeeded {
             progress.percent = 100;
@@ -304,7 +329,22 @@ impl Engine {
             progress.eta_s = None;
             progress.stalled = false;
         }
-        Ok(Some((job, progress)))
+        Ok(Some(Seen { job, progress, left }))
+    }
+
+    /// Since when that was told, ms.
+    fn passed_ms(&self, told: &Progress) -> i64 {
+        self.runtime.now_ms().saturating_sub(told.at_ms)
+    }
+
+    /// Whether nobody works on a job that has begun, so that its pace is of the past.
+    async fn is_left(&self, job: &Job, told: &Progress) -> Result<bool, Fault> {
+        let begun = matches!(job.state, JobState::Running | JobState::Canceling);
+        // Who has told something of late is there.
+        if !begun || (job.node.is_some() && self.passed_ms(told) < self.silent_after_ms()) {
+            return Ok(false);
+        }
+        Ok(!self.is_held(job).await? || !self.is_holder_heard(job, &self.inventory().nodes().await?))
     }
 
     /// What holds a job back that runs on this node; `None` where nothing does.

@@ -81,7 +81,11 @@ pub fn may_suspend(job: &Job, job_type: &JobType) -> Result<(), Fault> {
         JobState::Running => Err(not_supported()),
         JobState::Suspended if job.retry_at_ms.is_some() => Err(not_supported()),
         JobState::Suspended if job.suspend == Some(SuspendReason::User) => Ok(()), // it is
-        _ => Err(Fault::invalid("can only suspend longjob that is Waiting or Running")),
+        state => {
+            let state = state.name();
+            let text = format!("can only suspend longjob that is Waiting or Running; this one is {state}");
+            Err(Fault::invalid(text))
+        }
     }
 }
 

@@ -163,6 +163,12 @@ impl Slots {
         SlotClass::ALL.into_iter().any(|class| counts.free(class) > 0)
     }
 
+    /// Whether one of `class` could begin here: what is only asked for takes no slot.
+    pub(crate) fn has_room(&self, class: SlotClass) -> bool {
+        let counts = self.counts();
+        counts.free(class) + counts.claiming[index(class)] > 0
+    }
+
     /// What runs here of `class`, without what is only asked for.
     pub(crate) fn mine(&self, class: SlotClass) -> Mine {
         let since = self.runtime.monotonic().saturating_sub(SHORT);

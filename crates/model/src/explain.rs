@@ -44,6 +44,8 @@ pub enum Reason {
         class: SlotClass,
         /// How many jobs go before it, `AHEAD_MAX` at most.
         ahead: u64,
+        /// Whether one is free: it waits for no more than the next look of a node.
+        free: bool,
     },
     /// It has begun and nobody holds it: the next attempt goes on. What that waits for is said besides.
     BetweenAttempts {
@@ -78,8 +80,8 @@ pub enum Reason {
         host_name: Option<String>,
         /// Its last heartbeat, ms since 1970, where it is known.
         heard_ms: Option<i64>,
-        /// When another node takes it at the latest, ms since 1970.
-        taken_ms: i64,
+        /// When another node takes it at the latest, ms since 1970; `None`: none could.
+        taken_ms: Option<i64>,
     },
     /// The host of its node is drained.
     NodeDrained {
@@ -132,6 +134,10 @@ pub enum Reason {
     Failed {
         /// Why.
         fault: String,
+        /// How many retries it has had.
+        retried: u32,
+        /// How many it might have had.
+        retries: u32,
     },
     /// A cancel ended it.
     Canceled,
@@ -183,7 +189,7 @@ impl From<Wait> for Reason {
             Wait::Limit { of, running, most } => Self::Limit { of, running, most },
             Wait::HostAway(host) => Self::HostAway(host),
             Wait::NoNode => Self::NoNode,
-            Wait::Slot { class, ahead } => Self::Slot { class, ahead },
+            Wait::Slot { class, ahead } => Self::Slot { class, ahead, free: false },
         }
     }
 }

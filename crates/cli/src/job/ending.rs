@@ -53,9 +53,22 @@ pub fn conclude(console: &mut Console, followed: &Followed) -> Result<Exit, Clie
 pub fn outcome(console: &mut Console, followed: &Followed) -> Exit {
     let job = &followed.job;
     let uuid = &job.uuid;
+    let acts = format!(
+        "`longhaul job explain {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
+    );
+    let stands = if job.state == JobState::Suspended { "Suspended" } else { "held" };
     let (exit, error, advice) = match (followed.end, job.state) {
         (End::Final, JobState::Succeeded) => return Exit::Ok,
         (End::Final, JobState::Canceled) => return Exit::JobCanceled,
+        (End::TimedOut, _) if job.is_stopped() => (
+            Exit::TimedOut,
+            ClientError::new(
+                WAIT_OVER,
+                &format!("the time is over, and the job is {stands}"),
+                &*job.why.sentence,
+            ),
+            acts,
+        ),
         (End::TimedOut, _) => (
             Exit::TimedOut,
             ClientError::new(WAIT_OVER, "the time is over, the job goes on", ""),
@@ -63,10 +76,8 @@ pub fn outcome(console: &mut Console, followed: &Followed) -> Exit {
         ),
         (End::Suspended, _) => (
             Exit::JobSuspended,
-            ClientError::new(STAYS_SUSPENDED, &format!("the job {uuid} stays Suspended"), &*job.why.sentence),
-            format!(
-                "`longhaul job explain {uuid}` says why; `longhaul job resume {uuid}` lets it go on, `longhaul job cancel {uuid}` undoes it"
-            ),
+            ClientError::new(STAYS_SUSPENDED, &format!("the job {uuid} stays {stands}"), &*job.why.sentence),
+            acts,
         ),
         (End::Final, _) => (
             Exit::JobFailed,

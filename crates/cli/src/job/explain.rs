@@ -1,5 +1,5 @@
 //! `job explain`: why a job is where it is, and what would become of it. The chief reason is shown in other
-//! places too, in one line.
+//! places too, in one line. Sentences name the API's calls; here they name the commands that make them.
 
 use serde_json::Value;
 
@@ -9,6 +9,27 @@ use crate::error::ClientError;
 use crate::exit::Exit;
 use crate::run::Context;
 use crate::view::Why;
+
+/// The API's calls as sentences name them, and the commands that make them.
+const COMMANDS: [(&str, &str); 6] = [
+    ("resumeLongJob", "`longhaul job resume`"),
+    ("suspendLongJob", "`longhaul job suspend`"),
+    ("cancelLongJob", "`longhaul job cancel`"),
+    ("rerunLongJob", "`longhaul job rerun`"),
+    ("throttleLongJob", "`longhaul job throttle`"),
+    ("undrainManagementNode", "`longhaul node undrain`"),
+];
+
+/// A sentence for whoever has this client.
+fn for_client(sentence: &str) -> String {
+    let words = sentence.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let command = |word: &str| {
+        let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let (_, command) = COMMANDS.iter().find(|(call, _)| *call == name)?;
+        Some(format!("{command}{}", &word[name.len()..]))
+    };
+    words.map(|word| command(word).unwrap_or_else(|| word.to_owned())).collect()
+}
 
 /// Explains a job.
 pub async fn explain(context: &mut Context, uuid: &str) -> Result<Exit, ClientError> {
@@ -20,7 +41,7 @@ pub async fn explain(context: &mut Context, uuid: &str) -> Result<Exit, ClientEr
     }
     context.console.line(&printable(&format!("job {} is {}", text("uuid"), text("state"))))?;
     for reason in answer["reasons"].as_array().into_iter().flatten() {
-        let sentence = reason["sentence"].as_str().unwrap_or_default();
+        let sentence = for_client(reason["sentence"].as_str().unwrap_or_default());
         context.console.line(&printable(&format!("  {sentence}")))?;
     }
     let facts = [
@@ -38,7 +59,7 @@ pub async fn explain(context: &mut Context, uuid: &str) -> Result<Exit, ClientEr
 pub async fn chief(client: &Client, uuid: &str) -> Why {
     let answer = ask(client, uuid).await.unwrap_or_default();
     let text = |key: &str| answer["reasons"][0][key].as_str().unwrap_or_default().to_owned();
-    Why { reason: text("reason"), sentence: text("sentence") }
+    Why { reason: text("reason"), sentence: for_client(&text("sentence")) }
 }
 
 async fn ask(client: &Client, uuid: &str) -> Result<Value, ClientError> {

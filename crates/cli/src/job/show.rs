@@ -37,6 +37,10 @@ pub async fn show(context: &mut Context, uuid: &str) -> Result<Exit, ClientError
         names.add(context, path, [job.target_resource_uuid.clone()]).await;
     }
     let target = names.long(&job.target_resource_uuid);
+    // One that never began took no time, though the API counts a second at least.
+    if !timeline.is_empty() && timeline.iter().all(|row| row["kind"] != "started") {
+        job.execute_time = None;
+    }
     facts(context, &inventory, &job, target, Progress::of_rows(&progress).as_ref())?;
     block(context, "data", &serde_json::from_str(&job.job_data).unwrap_or(Value::Null))?;
     block(context, "result", &job.result().unwrap_or(Value::Null))?;

@@ -76,6 +76,16 @@ pub async fn show(context: &mut Context, storage: &str) -> Result<Exit, ClientEr
         context.console.json(&json!({"inventory": inventory, "bandwidth": row}))?;
         return Ok(Exit::Ok);
     }
+    let why = match (view.status.as_str(), view.kind.as_str()) {
+        ("Disconnected", "LocalStorage") => {
+            "no node of its host is up, which `longhaul node list` shows, or its directory is not mounted there"
+        }
+        ("Disconnected", _) => {
+            "no node reaches it; look whether it is mounted, and whether its cluster answers"
+        }
+        _ => "",
+    };
+    let free = view.free();
     let bandwidth: Bandwidth = row.as_ref().map(read).transpose()?.unwrap_or_default();
     context.console.facts(
         &inventory,
@@ -85,7 +95,8 @@ pub async fn show(context: &mut Context, storage: &str) -> Result<Exit, ClientEr
             ("type", view.kind),
             ("state", view.state),
             ("status", view.status),
-            ("free", human::bytes(view.available_capacity)),
+            ("why", why.to_owned()),
+            ("free", free),
             ("total", human::bytes(view.total_capacity)),
             ("path", view.url),
             ("bandwidth", bandwidth.long()),

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::{Asked, Fake, JOB, Reply, failed, job, rows, run};
 use crate::exit::Exit;
 
+/// A storage's uuid.
+const STORAGE: &str = "70a0618804864b3dabe8be9824c8028c";
+
 fn explanation() -> Value {
     json!({
         "uuid": JOB, "state": "Waiting",
@@ -51,6 +54,77 @@ async fn a_job_that_waits_is_shown_with_why_and_one_that_has_ended_is_not_asked_
     let ran = run(&ended, &["job", "show", JOB]).await;
     assert!(!ran.out.contains("why"), "{}", ran.out);
     assert!(ended.asked().iter().all(|asked| !asked.path.ends_with("/explain")));
+}
+
+#[tokio::test]
+async fn calls_of_the_api_are_told_as_the_commands_that_make_them() {
+    let calls = [
+        ("resumeLongJob", "`longhaul job resume`"),
+        ("suspendLongJob", "`longhaul job suspend`"),
+        ("cancelLongJob", "`longhaul job cancel`"),
+        ("rerunLongJob", "`longhaul job rerun`"),
+        ("throttleLongJob", "`longhaul job throttle`"),
+        ("undrainManagementNode", "`longhaul node undrain`"),
+    ];
+    for (call, command) in calls {
+        let fake = Fake::start(move |asked: &Asked, _| match asked.path.ends_with("/explain") {
+            true => {
+                let sentence = format!("held; {call} lets it go on: {call}s, {call}");
+                Reply::Json(200, json!({"reasons": [{"reason": "held", "sentence": sentence}]}))
+            }
+            false if asked.path.contains("/longjobs/") && !asked.path.contains("timeline") => {
+                rows(vec![job("Waiting")])
+            }
+            false => rows(vec![]),
+        });
+        let told = format!("held; {command} lets it go on: {call}s, {command}\n");
+        for words in [["job", "explain", JOB], ["job", "show", JOB]] {
+            let ran = run(&fake, &words).await;
+            assert!(ran.out.contains(&told), "{words:?}: {}", ran.out);
+        }
+        let raw = run(&fake, &["-o", "json", "job", "explain", JOB]).await;
+        assert!(raw.out.contains(call) && !raw.out.contains("longhaul job"), "{}", raw.out);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_never_began_is_shown_without_a_time_that_it_took() {
+    for (kinds, took) in
+        [(vec!["submitted", "failed"], false), (vec!["submitted", "started", "failed"], true)]
+    {
+        let fake = Fake::start(move |asked: &Asked, _| {
+            if asked.path.contains("/timeline") {
+                return rows(kinds.iter().map(|kind| json!({"seq": 1, "kind": kind})).collect());
+            }
+            let mut job = job("Failed");
+            job["executeTime"] = Value::from(1);
+            rows(if asked.path.contains("/longjobs/") { vec![job] } else { vec![] })
+        });
+        let ran = run(&fake, &["job", "show", JOB]).await;
+        assert_eq!(ran.out.contains("took     1 s\n"), took, "{}", ran.out);
+    }
+}
+
+#[tokio::test]
+async fn the_free_space_of_a_storage_that_nobody_reaches_is_told_as_of_the_past() {
+    for (status, free, why) in
+        [("Connected", "free       1 GiB\n", false), ("Disconnected", "free       was 1 GiB\n", true)]
+    {
+        let fake = Fake::start(move |asked: &Asked, _| {
+            if asked.path.contains("bandwidths") {
+                return rows(vec![]);
+            }
+            rows(vec![json!({
+                "uuid": STORAGE, "name": "fast", "type": "LocalStorage", "state": "Enabled", "status": status,
+                "availableCapacity": 1_u64 << 30, "totalCapacity": 2_u64 << 30, "url": "/disks",
+            })])
+        });
+        let shown = run(&fake, &["storage", "show", STORAGE]).await;
+        assert!(shown.out.contains(free), "{}{}", shown.out, shown.err);
+        assert_eq!(shown.out.contains("no node of its host is up"), why, "{}", shown.out);
+        let listed = run(&fake, &["storage", "list"]).await.out;
+        assert_eq!((listed.contains("was 1 GiB"), listed.contains("2 GiB")), (why, true), "{listed}");
+    }
 }
 
 #[tokio::test]

@@ -8,20 +8,23 @@ use super::{Asked, Fake, JOB, Reply, TOKEN, failed, job, progress, rows, run, ru
 use crate::client::Client;
 use crate::config::Env;
 use crate::exit::Exit;
+use crate::pause::moment;
 use crate::watch::{End, Follow, Lines, Show, follow, follow_job};
 
 /// Answers the job in these states, one after the other, the last one for ever; `None` drops the connection.
 fn going_through(states: Vec<Option<Value>>) -> Fake {
+    explained("slot", "it waits for a slot", states)
+}
+
+/// The same, each time with this reason.
+fn explained(reason: &'static str, sentence: &'static str, states: Vec<Option<Value>>) -> Fake {
     let step = std::sync::atomic::AtomicUsize::new(0);
     Fake::start(move |asked: &Asked, _| {
         if asked.path.contains("/task-progresses/") {
             return Reply::Json(200, progress(35, "copying"));
         }
         if asked.path.ends_with("/explain") {
-            return Reply::Json(
-                200,
-                json!({"reasons": [{"reason": "slot", "sentence": "it waits for a slot"}]}),
-            );
+            return Reply::Json(200, json!({"reasons": [{"reason": reason, "sentence": sentence}]}));
         }
         let at = step.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(states.len() - 1);
         match &states[at] {
@@ -96,6 +99,75 @@ async fn a_job_that_stays_suspended_ends_the_following_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_job_that_only_somebody_lets_go_on_ends_the_wait_within_seconds_and_says_how() {
+    for (state, reason, told) in [
+        ("Suspended", "suspendedByUser", "stays Suspended"),
+        ("Suspended", "interrupted", "stays Suspended"),
+        ("Waiting", "held", "stays held"),
+    ] {
+        let fake = explained(reason, "somebody did it; resumeLongJob lets it go on", vec![Some(job(state))]);
+        let began = moment();
+        let ran = run(&fake, &["job", "wait", JOB]).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{reason}: {:?}", began.elapsed());
+        assert_eq!(ran.exit, Exit::JobSuspended, "{}", ran.err);
+        for part in [told, "`longhaul job resume` lets it go on", &format!("longhaul job resume {JOB}")] {
+            assert!(ran.err.contains(part), "{reason}, {part}: {}", ran.err);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_tried_again_by_itself_is_waited_for_and_so_is_one_that_only_waits() {
+    for (state, reason) in [("Suspended", "retried"), ("Waiting", "slot")] {
+        let fake = explained(reason, "it goes on by itself", vec![Some(job(state))]);
+        let how = Follow {
+            suspended: Some(Duration::from_millis(100)),
+            timeout: Some(Duration::from_secs(1)),
+            show: Show::Nothing,
+            ..Follow::default()
+        };
+        let followed = follow_job(&client(&fake), JOB, &how).await;
+        assert_eq!(followed.map(|f| f.end), Ok(End::TimedOut), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_whose_time_is_over_while_the_job_is_stopped_says_that_and_advises_a_resume() {
+    for (state, reason, told) in
+        [("Suspended", "storageAway", "the job is Suspended"), ("Waiting", "held", "the job is held")]
+    {
+        let fake = explained(reason, "it stands", vec![Some(job(state))]);
+        let ran = run(&fake, &["job", "wait", JOB, "--timeout", "1s"]).await;
+        assert_eq!(ran.exit, Exit::TimedOut, "{}", ran.err);
+        assert!(ran.err.contains(told) && ran.err.contains("it stands"), "{}", ran.err);
+        assert!(ran.err.contains(&format!("longhaul job resume {JOB}")), "{}", ran.err);
+        assert!(!ran.err.contains("the job goes on"), "{}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn a_running_job_that_nobody_works_on_is_watched_with_the_reason() {
+    for state in ["Running", "Canceling"] {
+        let mut left = job(state);
+        left["managementNodeUuid"] = Value::Null;
+        let states = vec![Some(left), Some(ended("Canceled", &json!({})))];
+        let fake = explained("hostAway", "its host has no node", states);
+        let ran = run(&fake, &["job", "watch", JOB]).await;
+        assert_eq!(ran.exit, Exit::JobCanceled, "{}", ran.err);
+        assert!(fake.asked().iter().any(|asked| asked.path.ends_with("/explain")), "{state}");
+    }
+    let mut left = job("Running");
+    left["managementNodeUuid"] = Value::Null;
+    let fake =
+        explained("hostAway", "its host has no node", vec![Some(left), Some(ended("Canceled", &json!({})))]);
+    let mut text = Vec::new();
+    let followed = follow(&client(&fake), JOB, &Follow::default(), &mut Lines::new(&mut text)).await;
+    assert!(followed.is_ok());
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(text.contains("copying") && text.contains("  its host has no node\n"), "{text}");
+}
+
+#[tokio::test]
 async fn each_end_has_its_exit_code() {
     let fake = going_through(vec![Some(job("Running")), Some(ended("Succeeded", &json!({})))]);
     assert_eq!(run(&fake, &["job", "wait", JOB]).await.exit, Exit::Ok);
@@ -145,10 +217,12 @@ async fn who_waits_silently_lets_the_server_wait_and_who_watches_does_not() {
             .filter(|path| !path.contains("task"))
             .collect::<Vec<_>>()
     };
-    let waited = format!("/zstack/v1/longjobs/{JOB}?wait=10000ms");
-    assert_eq!(of(&["job", "wait", JOB]).await, [waited.clone(), waited]);
+    // The first look is to know how it stands.
+    let looked = format!("/zstack/v1/longjobs/{JOB}");
+    let waited = format!("{looked}?wait=3000ms");
+    assert_eq!(of(&["job", "wait", JOB]).await, [looked, waited]);
     let short = of(&["--request-timeout", "4s", "job", "wait", JOB, "--timeout", "60s"]).await;
-    assert!(short[0].ends_with("?wait=2000ms"), "half of the time of a request: {short:?}");
+    assert!(short[1].ends_with("?wait=2000ms"), "half of the time of a request: {short:?}");
     assert!(of(&["job", "watch", JOB]).await.iter().all(|path| !path.contains("wait")));
 }
 

@@ -203,6 +203,7 @@ pub fn told(job: &Job, progress: Option<&Progress>) -> String {
         }
     }
     parts.extend(progress.limit());
+    parts.extend(Some(job.why.sentence.clone()).filter(|why| !why.is_empty()));
     parts.join("  ")
 }
 

@@ -20,6 +20,8 @@ use crate::handler::Ended;
 use crate::progress::{Limit, Report, STALL_AFTER};
 use crate::{CheckRequest, Checked, EngineConfig, JobHandler, Registry, Success};
 
+mod left;
+
 /// A type with these rules, whose bodies never run.
 struct Type {
     name: &'static str,
@@ -139,7 +141,10 @@ fn fault() -> String {
 fn a_waiting_job_tells_everything_that_the_store_says_it_waits_for() {
     let t = scene();
     let job = t.submit(t.bench.new_job());
-    assert!(matches!(t.reasons(job.id)[..], [Reason::Slot { class: SlotClass::Simulator, ahead: 0 }]));
+    assert!(matches!(
+        t.reasons(job.id)[..],
+        [Reason::Slot { class: SlotClass::Simulator, ahead: 0, free: false }]
+    ));
     let now_ms = t.bench.clock.now_ms();
     let terms = Terms { not_before_ms: Some(now_ms + SECOND), ..Terms::default() };
     let later = t.submit(NewJob { terms, ..t.bench.new_job() });
@@ -315,7 +320,7 @@ fn a_job_of_a_node_that_is_silent_tells_when_another_takes_it_and_whether_one_ca
         node: Some(claim.node),
         host_name: Some("here".to_owned()),
         heard_ms: Some(heard_ms),
-        taken_ms,
+        taken_ms: Some(taken_ms),
     };
     assert_eq!(t.reasons(claim.job), [silent]);
     // The lease is over, and nobody has taken it.
@@ -400,7 +405,7 @@ fn a_canceling_job_tells_since_when_and_when_it_is_enforced() {
 fn a_job_that_has_ended_tells_how() {
     for (event, reason) in [
         (JobEvent::Succeed, Reason::Succeeded),
-        (JobEvent::Fail, Reason::Failed { fault: fault() }),
+        (JobEvent::Fail, Reason::Failed { fault: fault(), retried: 0, retries: 0 }),
         (JobEvent::Stopped, Reason::Canceled),
     ] {
         let t = scene();

@@ -1,7 +1,7 @@
 //! Which directories are of another host, and where that is reached.
 
 use longhaul_model::query::{Resource, Rows};
-use longhaul_model::resource::Node;
+use longhaul_model::resource::{BackupStorage, Node, Storage};
 use longhaul_model::{Fault, HostId, NodeId};
 
 use super::{Inventory, all};
@@ -28,17 +28,70 @@ impl Inventory {
         Ok(self.nodes().await?.into_iter().find(|known| known.id == node).and_then(|known| known.address))
     }
 
-    /// What is to be said of a directory of `host`; `None` where it can be reached from here.
+    /// The storages as seen from here: which are elsewhere, and `Disconnected` where no node of their host is up,
+    /// whatever was seen of them last.
     ///
     /// # Errors
     /// The store does not answer.
-    pub(super) async fn elsewhere(&self, host: Option<HostId>) -> Result<Option<String>, Fault> {
-        let (Some(host), Some(here)) = (host, self.here) else { return Ok(None) };
-        if host == here {
-            return Ok(None);
+    pub async fn seen_storages(&self, mut rows: Vec<Storage>) -> Result<Vec<Storage>, Fault> {
+        let hosts = self.hosts(rows.iter().map(|row| row.host)).await?;
+        for row in &mut rows {
+            hosts.see(row.host, &mut row.elsewhere, &mut row.status);
         }
-        let node = self.nodes().await?.into_iter().find(|node| node.host == host);
-        Ok(Some(match node {
+        Ok(rows)
+    }
+
+    /// The same of backup storages.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn seen_backup_storages(
+        &self,
+        mut rows: Vec<BackupStorage>,
+    ) -> Result<Vec<BackupStorage>, Fault> {
+        let hosts = self.hosts(rows.iter().map(|row| row.host)).await?;
+        for row in &mut rows {
+            hosts.see(row.host, &mut row.elsewhere, &mut row.status);
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn seen_storage(&self, mut row: Storage) -> Result<Storage, Fault> {
+        self.hosts([row.host]).await?.see(row.host, &mut row.elsewhere, &mut row.status);
+        Ok(row)
+    }
+
+    pub(super) async fn seen_backup_storage(&self, mut row: BackupStorage) -> Result<BackupStorage, Fault> {
+        self.hosts([row.host]).await?.see(row.host, &mut row.elsewhere, &mut row.status);
+        Ok(row)
+    }
+
+    /// What there is to know of the hosts of directories. Nobody is asked where none of them is elsewhere.
+    async fn hosts(&self, of: impl IntoIterator<Item = Option<HostId>>) -> Result<Hosts, Fault> {
+        let Some(here) = self.here else { return Ok(Hosts::default()) };
+        let some_elsewhere = of.into_iter().flatten().any(|host| host != here);
+        let nodes = if some_elsewhere { self.nodes().await? } else { Vec::new() };
+        Ok(Hosts { here: Some(here), nodes })
+    }
+}
+
+/// The hosts as they are at one moment.
+#[derive(Default)]
+struct Hosts {
+    /// Where we are; `None`: every directory can be reached.
+    here: Option<HostId>,
+    nodes: Vec<Node>,
+}
+
+impl Hosts {
+    /// What is to be said of a directory of `host`, if it can not be reached from here; if nobody can reach it, it is
+    /// Disconnected.
+    fn see(&self, host: Option<HostId>, elsewhere: &mut Option<String>, status: &mut String) {
+        let Some(host) = host.filter(|host| self.here.is_some_and(|here| here != *host)) else {
+            *elsewhere = None;
+            return;
+        };
+        *elsewhere = Some(match self.nodes.iter().find(|node| node.host == host) {
             Some(Node { host_name, address: Some(address), .. }) => {
                 format!(
                     "it is a directory of another host, {host_name}[uuid:{host}]; send this to its node at {address}"
@@ -47,9 +100,12 @@ impl Inventory {
             Some(Node { host_name, .. }) => {
                 format!("it is a directory of another host, {host_name}[uuid:{host}]; send this to its node")
             }
-            None => format!(
-                "it is a directory of another host[uuid:{host}], which has no node up; start its node and send this there"
-            ),
-        }))
+            None => {
+                "Disconnected".clone_into(status);
+                format!(
+                    "it is a directory of another host[uuid:{host}], which has no node up; start its node and send this there"
+                )
+            }
+        });
     }
 }

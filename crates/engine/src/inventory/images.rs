@@ -25,7 +25,7 @@ impl Inventory {
     pub async fn backup_storage(&self, id: BackupStorageId, field: &str) -> Result<BackupStorage, Fault> {
         let found = self.store.backup_storage(id).await.map_err(|e| from_store(e, &place_text(id)))?;
         let found = found.ok_or_else(|| not_found(field, &id.to_string(), "BackupStorageVO"))?;
-        Ok(BackupStorage { elsewhere: self.elsewhere(found.host).await?, ..found })
+        self.seen_backup_storage(found).await
     }
 
     /// All backup storages.
@@ -35,12 +35,7 @@ impl Inventory {
     pub async fn backup_storages(&self) -> Result<Vec<BackupStorage>, Fault> {
         let answer = self.store.query(&all(Resource::BackupStorage, Vec::new())).await;
         match answer.map_err(|e| from_store(e, "the backup storages"))?.rows {
-            Rows::BackupStorages(mut rows) => {
-                for place in &mut rows {
-                    place.elsewhere = self.elsewhere(place.host).await?;
-                }
-                Ok(rows)
-            }
+            Rows::BackupStorages(rows) => self.seen_backup_storages(rows).await,
             _ => Err(Fault::internal("asked for backup storages")),
         }
     }
@@ -68,10 +63,11 @@ impl Inventory {
         id: BackupStorageId,
         update: BackupStorageUpdate,
     ) -> Result<BackupStorage, Fault> {
-        self.store.update_backup_storage(id, update).await.map_err(|error| match error {
+        let updated = self.store.update_backup_storage(id, update).await.map_err(|error| match error {
             StoreError::NotFound => not_found("uuid", &id.to_string(), "BackupStorageVO"),
             other => from_store(other, &place_text(id)),
-        })
+        })?;
+        self.seen_backup_storage(updated).await
     }
 
     /// Removes a backup storage's record; no file is touched. An unknown one is no error.

@@ -206,7 +206,9 @@ pub fn connected(storage: &Storage) -> Result<(), Fault> {
     if storage.status == "Connected" {
         return Ok(());
     }
-    Err(Fault::new(Code::StorageAway, format!("primary storage[uuid:{}] is {}", storage.id, storage.status)))
+    let why = storage.elsewhere.as_deref().map(|said| format!("; {said}")).unwrap_or_default();
+    let told = format!("primary storage[uuid:{}] is {}{why}", storage.id, storage.status);
+    Err(Fault::new(Code::StorageAway, told))
 }
 
 /// Whether the volume has bytes that can be moved.

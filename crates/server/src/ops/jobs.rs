@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use longhaul_engine::progress::Seen;
 use longhaul_engine::{SubmitAnswer, SubmitRequest};
 use longhaul_jobs::carry::limit_elsewhere;
 use longhaul_model::{ApiId, Fault, JobState, Progress};
@@ -90,13 +91,13 @@ pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
     }
     let all = called.call.params.flag("all");
     let known = match ApiId::chosen(text) {
-        Some(api) => app.engine.progress_of(&api).await?,
+        Some(api) => app.engine.seen_progress_of(&api).await?,
         None => None,
     };
-    let seen = known.filter(|(job, _)| called.identity.admin || job.account == called.identity.account);
+    let seen = known.filter(|seen| called.identity.admin || seen.job.account == called.identity.account);
     let rows = match seen {
         None => Vec::new(),
-        Some((job, now)) => {
+        Some(Seen { job, progress: now, left }) => {
             let mut rows: Vec<Progress> =
                 if all { app.engine.progress_history(job.id).await? } else { Vec::new() };
             rows.retain(|row| row.at_ms < now.at_ms);
@@ -104,7 +105,7 @@ pub async fn progress(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> 
             let of = |row| TaskProgressInventory::of(&job.api_id, &job.job_name, row, all);
             let mut told: Vec<_> = rows.iter().map(of).collect();
             let elsewhere = || limit_elsewhere(&app.pacer, &job, app.runtime.now_ms());
-            let running = job.state == JobState::Running;
+            let running = job.state == JobState::Running && !left;
             if let Some(limit) = app.engine.limit_of(&job).or_else(|| elsewhere().filter(|_| running))
                 && let Some(newest) = told.pop()
             {

@@ -59,6 +59,13 @@ pub async fn query(app: &Arc<App>, called: &Called) -> Result<Answer, Fault> {
     if let Rows::Jobs(jobs) = &mut answer.rows {
         uploads::show(app, &called.host, jobs).await;
     }
+    // Stored is what was seen of them last; what nobody can reach at this moment is told as such.
+    let known = app.engine.inventory();
+    answer.rows = match answer.rows {
+        Rows::Storages(rows) => Rows::Storages(known.seen_storages(rows).await?),
+        Rows::BackupStorages(rows) => Rows::BackupStorages(known.seen_backup_storages(rows).await?),
+        rows => rows,
+    };
     let (total, fields, format) = (answer.total, resolved.fields.as_deref(), &app.format);
     macro_rules! body {
         ($rows:expr, $inventory:ident) => {{

@@ -62,6 +62,13 @@ fn a_job_that_is_held_delayed_or_drained_away_says_so() {
     admin.act(&id, "suspendLongJob", &json!({})).ok();
     assert_eq!(chief(&explain(&admin, &id)).0, "held");
     let mut body = submission(&uuid(), &json!({}));
+    body["systemTags"] = json!(["longhaul::notBefore::2999-01-01T00:00:00Z"]);
+    let both = admin.post("/longjobs", &body).inventory()["uuid"].as_str().expect("a uuid").to_owned();
+    admin.act(&both, "suspendLongJob", &json!({})).ok();
+    let answer = explain(&admin, &both);
+    let told = [&answer["reasons"][0]["reason"], &answer["reasons"][1]["reason"]];
+    assert_eq!(told, [&json!("held"), &json!("notBefore")], "{answer}");
+    let mut body = submission(&uuid(), &json!({}));
     body["systemTags"] = json!(["longhaul::notBefore::2999-01-01T00:00:00Z", "longhaul::deadline::60"]);
     let later = admin.post("/longjobs", &body).inventory()["uuid"].as_str().expect("a uuid").to_owned();
     let answer = explain(&admin, &later);

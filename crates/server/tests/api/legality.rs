@@ -30,7 +30,15 @@ const NOT_FINAL_RERUN: Cell =
 const NOT_SUSPENDED: Cell = Refused("SYS.1007", "can only resume longjob that is Suspended");
 const NOT_CLEANABLE: Cell = Refused("LONG_JOB.1003", "not supported or state is not Canceling");
 
-const NOT_SUSPENDABLE: Cell = Refused("SYS.1007", "can only suspend longjob that is Waiting or Running");
+/// The refusal of a suspend, which is ours, says in which state the job is.
+macro_rules! not_suspendable {
+    ($state:literal) => {
+        Refused(
+            "SYS.1007",
+            concat!("can only suspend longjob that is Waiting or Running; this one is ", $state),
+        )
+    };
+}
 
 const ACTIONS: [&str; 9] = [
     "update",
@@ -66,7 +74,11 @@ fn expected(state: &str, action: &str) -> Cell {
         ("resume", _) => NOT_SUSPENDED,
         ("suspend", "Waiting") => Inventory("Waiting"), // held there
         ("suspend", "Running") => Inventory("Suspended"),
-        ("suspend", _) => NOT_SUSPENDABLE,
+        ("suspend", "Suspended") => not_suspendable!("Suspended"), // by a fault
+        ("suspend", "Canceling") => not_suspendable!("Canceling"),
+        ("suspend", "Canceled") => not_suspendable!("Canceled"),
+        ("suspend", "Succeeded") => not_suspendable!("Succeeded"),
+        ("suspend", "Failed") => not_suspendable!("Failed"),
         ("clean", "Canceling") => Empty("Canceled"),
         ("clean", _) => NOT_CLEANABLE,
         _ => panic!("{state} × {action}"),

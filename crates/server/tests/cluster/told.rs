@@ -68,7 +68,8 @@ fn a_job_of_a_node_that_died_says_so_and_who_could_take_it() {
     let client = nodes.client(1);
     let silent = until("its node is silent", PATIENCE, || reason(client, &job, "nodeSilent"));
     assert_eq!(reasons(client, &job)[0]["reason"], "nodeSilent");
-    assert!(silent["managementNodeUuid"] == *dead && silent["until"].is_string(), "{silent}");
+    assert!(silent["managementNodeUuid"] == *dead, "{silent}");
+    assert!(silent["until"].is_null(), "nobody would take it, the other is drained: {silent}");
     // Also when its lease is over: the other one is drained.
     until("its node is forgotten", PATIENCE, || {
         client.many("/management-nodes").iter().all(|node| node["uuid"] != *dead).then_some(())
@@ -76,12 +77,56 @@ fn a_job_of_a_node_that_died_says_so_and_who_could_take_it() {
     let now = reasons(client, &job);
     assert_eq!(
         (&now[0]["reason"], &now[1]["reason"]),
-        (&json!("betweenAttempts"), &json!("drained")),
+        (&json!("drained"), &json!("betweenAttempts")),
         "{now:?}"
     );
-    assert!(now[0]["sentence"].as_str().expect("a text").contains("its node is gone"), "{now:?}");
+    assert!(now[1]["sentence"].as_str().expect("a text").contains("its node is gone"), "{now:?}");
     client.ok("PUT", &path, &json!({"undrainManagementNode": {}}));
     until("it is taken", PATIENCE, || (reasons(client, &job)[0]["reason"] == "works").then_some(()));
+}
+
+/// How a node tells a storage.
+fn status(client: &Client, storage: &str) -> Value {
+    client.one(&format!("/primary-storage/{storage}"))["status"].clone()
+}
+
+#[test]
+fn what_lies_on_a_host_without_a_node_is_told_as_away_and_nothing_is_told_to_move_there() {
+    let (place, database) = (Place::new("lost_host"), Database::new("lost_host"));
+    let mut nodes = Nodes::start(&place, &database, 2, |plan| plan);
+    let (from, to) = (place.dir("from"), place.dir("to"));
+    let source = place.path("from/disk");
+    raw_disk(&source, 32 * MIB, 42);
+    let owner = nodes.client(0);
+    let (from_uuid, to_uuid) = (owner.add_storage("from", &from), owner.add_storage("to", &to));
+    let volume = owner.adopt(&from_uuid, &shown(&source));
+    let data = json!({"volumeUuid": volume, "dstPrimaryStorageUuid": to_uuid});
+    let job = owner.submit(MIGRATE, &data, &["longhaul::throttle::65536"]);
+    let pace = |client: &Client| {
+        let api = client.job(&job)["apiId"].as_str().expect("an id").to_owned();
+        client.many(&format!("/task-progresses/{api}"))[0]["opaque"].clone()
+    };
+    until("its pace is told", PATIENCE, || pace(nodes.client(1))["etaSeconds"].is_u64().then_some(()));
+    assert_eq!(status(nodes.client(1), &to_uuid), "Connected");
+    nodes.servers[0].kill();
+    let client = nodes.client(1);
+    until("the storage is away", PATIENCE, || (status(client, &to_uuid) == "Disconnected").then_some(()));
+    let chief = || reasons(client, &job)[0].clone();
+    until("it is told why", PATIENCE, || (chief()["reason"] == "hostAway").then_some(()));
+    let explained = client.ok("GET", &format!("/longjobs/{job}/explain"), &Value::Null);
+    for key in ["onRestart", "onNodeLoss"] {
+        let told = explained[key].as_str().expect("a text");
+        assert!(told.starts_with("changes nothing: nothing runs it"), "{key}: {told}");
+    }
+    let now = pace(client);
+    assert_eq!((&now["rateBytesPerSecond"], &now["etaSeconds"]), (&json!(0), &Value::Null), "{now}");
+    assert_eq!(now["limitBytesPerSecond"], Value::Null, "{now}");
+    client.cancel(&job);
+    assert_eq!((chief()["reason"].clone(), client.state(&job)), (json!("hostAway"), "Canceling".to_owned()));
+    nodes.restart(0);
+    let client = nodes.client(1);
+    until("the storage is back", PATIENCE, || (status(client, &to_uuid) == "Connected").then_some(()));
+    assert_eq!(client.final_job(&job, PATIENCE)["state"], "Canceled");
 }
 
 #[test]

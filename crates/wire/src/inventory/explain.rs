@@ -2,7 +2,7 @@
 //! elsewhere: here is only how it reads.
 
 use longhaul_model::SlotClass;
-use longhaul_model::explain::{Explanation, HeldBy, Reason, Work};
+use longhaul_model::explain::{Explanation, Reason, Work};
 use longhaul_model::limits::LimitOf;
 use longhaul_model::wait::AHEAD_MAX;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,10 @@ use super::LongJobState;
 use crate::error::cut;
 use crate::time::TimeFormat;
 use becomes::{cancel, loss, restart};
+use held::held_back;
 
 mod becomes;
+mod held;
 #[cfg(test)]
 mod tests;
 
@@ -160,8 +162,8 @@ impl ExplainAnswer {
             state: job.state.into(),
             reasons: reasons.iter().map(|reason| ExplainedReason::of(reason, format)).collect(),
             on_cancel: cut(&cancel(on_cancel)),
-            on_restart: restart(*on_restart, job.state).to_owned(),
-            on_node_loss: loss(*on_restart, job.state, *lease_s),
+            on_restart: restart(*on_restart, job.state, job.terms.host.is_some()).to_owned(),
+            on_node_loss: loss(*on_restart, job.state, job.terms.host.is_some(), *lease_s),
             deadline: job.deadline_ms().filter(|_| !job.state.is_final()).map(|ms| format.text(ms)),
         }
     }
@@ -237,21 +239,8 @@ impl ExplainedReason {
                 E::Drained,
                 "every management node that could run it is drained; undrainManagementNode lets one take jobs again",
             ),
-            Reason::Slot { class, ahead } => {
-                let setting = match class {
-                    SlotClass::BuiltIn => "engine.maxRunning",
-                    SlotClass::Simulator => "engine.maxRunningSimulator",
-                    SlotClass::Parent => "the number of jobs that submit others",
-                };
-                let before = match ahead {
-                    0 => "it is the next".to_owned(),
-                    n => format!("{} go before it", jobs(*n, *n)),
-                };
-                let sentence = format!(
-                    "it waits for a free slot, and {before}; it starts when running jobs end ({setting} says how many a node \
-                     runs at a time)"
-                );
-                Self { ahead: Some(*ahead), ..Self::new(E::Slot, sentence) }
+            Reason::Slot { class, ahead, free } => {
+                Self { ahead: Some(*ahead), ..Self::new(E::Slot, slot(*class, *ahead, *free)) }
             }
             Reason::BetweenAttempts { attempt } => Self::new(
                 E::BetweenAttempts,
@@ -273,7 +262,6 @@ impl ExplainedReason {
                 held_back(*bytes_per_s, by, *moves, *left_s)
             }
             Reason::NodeSilent { node, host_name, heard_ms, taken_ms } => {
-                let until = format.text(*taken_ms);
                 let name = host_name.as_deref().map(|name| format!(" on {name}")).unwrap_or_default();
                 let silent = match heard_ms {
                     Some(ms) => {
@@ -281,13 +269,14 @@ impl ExplainedReason {
                     }
                     None => "its node is gone".to_owned(),
                 };
-                let sentence = format!(
-                    "{silent}, so maybe nobody works on it; if it stays so, a node with a free slot takes it over at about \
-                     {until}"
-                );
+                let until = taken_ms.map(|ms| format.text(ms));
+                let taken = until.as_deref().map(|until| {
+                    format!("; if it stays so, a node with a free slot takes it over at about {until}")
+                });
+                let sentence = format!("{silent}, so maybe nobody works on it{}", taken.unwrap_or_default());
                 Self {
                     since: heard_ms.map(|ms| format.text(ms)),
-                    until: Some(until),
+                    until,
                     management_node_uuid: node.map(|node| node.to_string()),
                     ..Self::new(E::NodeSilent, sentence)
                 }
@@ -362,10 +351,21 @@ impl ExplainedReason {
             Reason::Succeeded => {
                 Self::new(E::Succeeded, "it has ended well; jobResult tells what came of it")
             }
-            Reason::Failed { fault } => Self::new(
-                E::Failed,
-                format!("it has failed; mend that, then rerunLongJob runs it afresh{}", because(fault)),
-            ),
+            Reason::Failed { fault, retried, retries } => {
+                let tried = match (retried, retries) {
+                    (_, 0) => String::new(),
+                    (1, 1) => ", and its retry is used up".to_owned(),
+                    (retried, of) if retried >= of => format!(", and its {of} retries are used up"),
+                    (retried, of) => {
+                        format!(" after {retried} of its {of} retries, since no other would help")
+                    }
+                };
+                let sentence = format!(
+                    "it has failed{tried}; mend that, then rerunLongJob runs it afresh{}",
+                    because(fault)
+                );
+                Self::new(E::Failed, sentence)
+            }
             Reason::Canceled => Self::new(
                 E::Canceled,
                 "it was canceled; jobResult tells what was undone, rerunLongJob runs it afresh",
@@ -389,42 +389,27 @@ impl ExplainedReason {
     }
 }
 
-/// What holds a copy back, how fast it is all the same, and what changes that.
-fn held_back(bytes_per_s: u64, by: &HeldBy, moves: u64, left_s: Option<u64>) -> ExplainedReason {
-    let change = match by {
-        HeldBy::OwnRate => "throttleLongJob gives it another rate",
-        HeldBy::DefaultRate => "throttleLongJob gives it a rate of its own",
-        HeldBy::Storage(_) => "the table [storage.NAME] of the configuration file changes that",
+/// What a job waits for that nothing else keeps from starting.
+fn slot(class: SlotClass, ahead: u64, free: bool) -> String {
+    let before = match ahead {
+        0 => "it is the next".to_owned(),
+        n => format!("{} go before it", jobs(n, n)),
     };
-    let words = by.words();
-    let left = left_s.map(|seconds| format!(" and has about {} left", span(seconds))).unwrap_or_default();
-    let pace = match (bytes_per_s, moves) {
-        (0, _) => String::new(),
-        (_, 0) => {
-            left_s.map(|seconds| format!(" and has about {} left at that", span(seconds))).unwrap_or_default()
-        }
-        (_, rate) => format!(", moves {rate} bytes per second{left}"),
-    };
-    let sentence = match bytes_per_s {
-        0 => format!("its copy is paused by {words}; {change}"),
-        _ => format!("its copy is held to {bytes_per_s} bytes per second by {words}{pace}; {change}"),
-    };
-    ExplainedReason {
-        limit_bytes_per_second: Some(bytes_per_s),
-        rate_bytes_per_second: Some(moves).filter(|rate| *rate > 0),
-        eta_seconds: left_s,
-        ..ExplainedReason::new(ExplainReason::HeldBack, sentence)
+    if free {
+        return format!(
+            "a slot is free, and {before}; a node takes it at its next look, within half a second: where there are several, \
+             the one that runs least"
+        );
     }
-}
-
-/// A span of time in its two largest units.
-fn span(seconds: u64) -> String {
-    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, s) => format!("{s} s"),
-        (0, 0, min, s) => format!("{min} min {s} s"),
-        (0, h, min, _) => format!("{h} h {min} min"),
-        (d, h, ..) => format!("{d} d {h} h"),
-    }
+    let setting = match class {
+        SlotClass::BuiltIn => "engine.maxRunning",
+        SlotClass::Simulator => "engine.maxRunningSimulator",
+        SlotClass::Parent => "the number of jobs that submit others",
+    };
+    format!(
+        "it waits for a free slot, and {before}; it starts when running jobs end ({setting} says how many a node runs at a \
+         time)"
+    )
 }
 
 /// `count` jobs, of which `counted` were counted: there may be more than were.

@@ -21,28 +21,43 @@ pub(super) fn cancel(on_cancel: &OnCancel) -> String {
     }
 }
 
-/// What a restart that is asked for does; the state says why nothing does.
-pub(super) fn restart(on_restart: OnRestart, state: JobState) -> &'static str {
-    match on_restart {
-        OnRestart::Stays if state.is_final() => "changes nothing: it has ended",
-        OnRestart::Stays => "changes nothing: nothing runs it now, and it keeps its place",
-        OnRestart::GoesOn => "saves a checkpoint first; the next attempt goes on from there, on any node",
-        OnRestart::BeginsAnew => "ends its attempt; the next one begins anew, on any node",
-        OnRestart::Fails => {
+/// What a restart that is asked for does; the state says why nothing does. `bound`: to the nodes of its host.
+pub(super) fn restart(on_restart: OnRestart, state: JobState, bound: bool) -> &'static str {
+    match (on_restart, bound) {
+        (OnRestart::Stays, _) if state.is_final() => "changes nothing: it has ended",
+        (OnRestart::Stays, _) => "changes nothing: nothing runs it now, and it keeps its place",
+        (OnRestart::GoesOn, false) => {
+            "saves a checkpoint first; the next attempt goes on from there, on any node"
+        }
+        (OnRestart::GoesOn, true) => {
+            "saves a checkpoint first; the next attempt goes on from there, on a node of its host"
+        }
+        (OnRestart::BeginsAnew, false) => "ends its attempt; the next one begins anew, on any node",
+        (OnRestart::BeginsAnew, true) => "ends its attempt; the next one begins anew, on a node of its host",
+        (OnRestart::Fails, _) => {
             "waits a moment for its end; if it has not ended by then, what it made is undone and it fails: rerun it"
         }
-        OnRestart::UndoGoesOn => "interrupts the undoing; another attempt goes on with it",
+        (OnRestart::UndoGoesOn, false) => "interrupts the undoing; another attempt goes on with it",
+        (OnRestart::UndoGoesOn, true) => {
+            "interrupts the undoing; another attempt goes on with it, on a node of its host"
+        }
     }
 }
 
-/// What the death of its node does.
-pub(super) fn loss(on_restart: OnRestart, state: JobState, lease_s: u64) -> String {
-    let within = format!("within about {} s of its node's last heartbeat another takes it over", lease_s + 1);
+/// What the death of its node does. `bound`: no other host's nodes can take it.
+pub(super) fn loss(on_restart: OnRestart, state: JobState, bound: bool, lease_s: u64) -> String {
+    let next = match bound {
+        false => format!("within about {} s of its node's last heartbeat another takes it over", lease_s + 1),
+        true => {
+            "it waits for a node of its host, since no other reaches what it works on; that one takes it over"
+                .to_owned()
+        }
+    };
     match on_restart {
-        OnRestart::Stays => restart(OnRestart::Stays, state).to_owned(),
-        OnRestart::GoesOn => format!("{within} and goes on from its last checkpoint"),
-        OnRestart::BeginsAnew => format!("{within} and begins anew"),
-        OnRestart::Fails => format!("{within}, undoes what it made, and it fails: rerun it"),
-        OnRestart::UndoGoesOn => format!("{within} and goes on with the undoing"),
+        OnRestart::Stays => restart(OnRestart::Stays, state, bound).to_owned(),
+        OnRestart::GoesOn => format!("{next} and goes on from its last checkpoint"),
+        OnRestart::BeginsAnew => format!("{next} and begins anew"),
+        OnRestart::Fails => format!("{next}, undoes what it made, and it fails: rerun it"),
+        OnRestart::UndoGoesOn => format!("{next} and goes on with the undoing"),
     }
 }

@@ -1,7 +1,7 @@
 //! A test per reason: its name, its numbers, and that its sentence says what to do.
 
 use jiff::tz::TimeZone;
-use longhaul_model::explain::{OnCancel, OnRestart};
+use longhaul_model::explain::{HeldBy, OnCancel, OnRestart};
 use longhaul_model::{AccountId, HostId, JobId, JobState, NodeId};
 
 use super::*;
@@ -75,11 +75,18 @@ fn a_host_that_is_away_is_named_and_a_drain_is_told() {
 
 #[test]
 fn a_job_that_waits_for_a_slot_says_how_many_go_before_it_and_the_setting() {
-    let slot = |class, ahead| Reason::Slot { class, ahead };
+    let slot = |class, ahead| Reason::Slot { class, ahead, free: false };
     let told = says(&slot(SlotClass::BuiltIn, 2), "slot", &["2 jobs go before it", "engine.maxRunning "]);
     assert_eq!(told.ahead, Some(2));
     says(&slot(SlotClass::Simulator, 0), "slot", &["it is the next", "engine.maxRunningSimulator"]);
     says(&slot(SlotClass::Parent, AHEAD_MAX), "slot", &["1000 or more jobs"]);
+}
+
+#[test]
+fn a_job_that_a_slot_is_free_for_is_told_to_be_left_to_who_runs_least() {
+    let free = Reason::Slot { class: SlotClass::Simulator, ahead: 2, free: true };
+    let told = says(&free, "slot", &["a slot is free", "2 jobs go before it", "half a second", "runs least"]);
+    assert!(!told.sentence.contains("engine.maxRunning"), "{}", told.sentence);
 }
 
 #[test]
@@ -111,14 +118,17 @@ fn a_job_whose_node_is_silent_or_drained_says_who_goes_on_and_when() {
         node: Some(NodeId::v4(7)),
         host_name,
         heard_ms: Some(heard_ms),
-        taken_ms: heard_ms + 4000,
+        taken_ms: Some(heard_ms + 4000),
     };
     let until = "2017-11-14T22:21:01+00:00";
     let told = says(&silent, "nodeSilent", &["host-1", SINCE, "maybe nobody works on it", until]);
     assert_eq!((told.since.as_deref(), told.until.as_deref()), (Some(SINCE), Some(until)));
     assert_eq!(told.management_node_uuid, Some(NodeId::v4(7).to_string()));
-    let gone = Reason::NodeSilent { node: None, host_name: None, heard_ms: None, taken_ms: heard_ms };
+    let gone = Reason::NodeSilent { node: None, host_name: None, heard_ms: None, taken_ms: Some(heard_ms) };
     says(&gone, "nodeSilent", &["its node is gone", SINCE]);
+    let left = Reason::NodeSilent { node: None, host_name: None, heard_ms: None, taken_ms: None };
+    let told = says(&left, "nodeSilent", &["maybe nobody works on it"]);
+    assert!(told.until.is_none() && !told.sentence.contains("takes it over"), "{}", told.sentence);
     says(&Reason::NodeDrained { moves: true }, "nodeDrained", &["not drained goes on with it", "a second"]);
     says(&Reason::NodeDrained { moves: false }, "nodeDrained", &["to its end there"]);
 }
@@ -134,7 +144,7 @@ fn a_copy_that_is_held_back_says_by_what() {
     );
     assert_eq!((told.limit_bytes_per_second, told.rate_bytes_per_second), (Some(0), None));
     let parts = [
-        "1024 bytes per second by the budget of storage ssd, shared by 2 copies, moves 1000 bytes per second and has about 2 min 5 s left;",
+        "held to 1 KiB/s by the budget of storage ssd, shared by 2 copies, moves 1000 B/s and has about 2 min 5 s left;",
     ];
     let told = says(&held(1024, of_ssd(), 1000, Some(125)), "heldBack", &parts);
     assert_eq!((told.limit_bytes_per_second, told.rate_bytes_per_second), (Some(1024), Some(1000)));
@@ -142,6 +152,9 @@ fn a_copy_that_is_held_back_says_by_what() {
     let own = held(1024, HeldBy::OwnRate, 0, Some(90_061));
     says(&own, "heldBack", &["by its own rate and has about 1 d 1 h left at that; throttleLongJob"]);
     says(&held(1024, HeldBy::DefaultRate, 0, None), "heldBack", &["by copy.bytesPerSecond; throttleLongJob"]);
+    for (rate, told) in [(1023, " 1023 B/s"), (2 << 20, " 2 MiB/s"), (3 << 29, " 1.5 GiB/s")] {
+        says(&held(rate, HeldBy::OwnRate, 0, None), "heldBack", &[told]);
+    }
 }
 
 #[test]
@@ -174,9 +187,12 @@ fn a_canceled_job_says_what_is_undone_and_until_when() {
 #[test]
 fn a_job_that_has_ended_says_how_it_runs_afresh() {
     says(&Reason::Succeeded, "succeeded", &["jobResult"]);
-    says(&Reason::Failed { fault: "no space".to_owned() }, "failed", &["rerunLongJob", "no space"]);
+    let failed = |fault: &str, retried, retries| Reason::Failed { fault: fault.to_owned(), retried, retries };
+    says(&failed("no space", 0, 0), "failed", &["has failed; mend that, then rerunLongJob", "no space"]);
+    says(&failed("no space", 3, 3), "failed", &["its 3 retries are used up"]);
+    says(&failed("no space", 1, 3), "failed", &["after 1 of its 3 retries"]);
     says(&Reason::Canceled, "canceled", &["rerunLongJob"]);
-    assert!(of(&Reason::Failed { fault: String::new() }).sentence.ends_with("afresh"));
+    assert!(of(&failed("", 0, 0)).sentence.ends_with("afresh"));
 }
 
 #[test]
@@ -203,7 +219,21 @@ fn what_a_restart_and_a_loss_would_do_is_told_for_every_case() {
         (OnRestart::Fails, JobState::Running, "it fails: rerun it", "it fails: rerun it"),
         (OnRestart::UndoGoesOn, JobState::Canceling, "goes on with it", "goes on with the undoing"),
     ] {
-        assert!(restart(on_restart, state).contains(asked), "{asked}");
-        assert!(loss(on_restart, state, 4).contains(lost), "{lost}");
+        assert!(restart(on_restart, state, false).contains(asked), "{asked}");
+        assert!(loss(on_restart, state, false, 4).contains(lost), "{lost}");
+    }
+}
+
+#[test]
+fn of_a_job_that_one_host_alone_can_run_no_other_node_is_told_to_take_it() {
+    for (on_restart, state) in [
+        (OnRestart::GoesOn, JobState::Running),
+        (OnRestart::BeginsAnew, JobState::Running),
+        (OnRestart::UndoGoesOn, JobState::Canceling),
+    ] {
+        for told in [restart(on_restart, state, true).to_owned(), loss(on_restart, state, true, 4)] {
+            assert!(told.contains("a node of its host") && !told.contains("any node"), "{told}");
+            assert!(!told.contains("within about"), "{told}");
+        }
     }
 }
