@@ -62,7 +62,8 @@ impl Engine {
                 let waits = self.waits(job).await?;
                 // It was claimed a moment ago.
                 if waits.is_empty() {
-                    vec![Reason::Slot { class: self.class_of(job), ahead: 0, free: true }]
+                    let bound = job.terms.host.is_some();
+                    vec![Reason::Slot { class: self.class_of(job), ahead: 0, free: true, bound }]
                 } else {
                     waits
                 }
@@ -108,8 +109,9 @@ impl Engine {
             waits.push(Reason::Drained);
         }
         for wait in &mut waits {
-            if let Reason::Slot { class, free, .. } = wait {
+            if let Reason::Slot { class, free, bound, .. } = wait {
                 *free = self.has_room_for(job, *class);
+                *bound = job.terms.host.is_some();
             }
         }
         waits.sort_by_key(needs_somebody);

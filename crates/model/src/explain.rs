@@ -46,6 +46,8 @@ pub enum Reason {
         ahead: u64,
         /// Whether one is free: it waits for no more than the next look of a node.
         free: bool,
+        /// Whether only the slots of one host count: what it works on lies there.
+        bound: bool,
     },
     /// It has begun and nobody holds it: the next attempt goes on. What that waits for is said besides.
     BetweenAttempts {
@@ -189,7 +191,7 @@ impl From<Wait> for Reason {
             Wait::Limit { of, running, most } => Self::Limit { of, running, most },
             Wait::HostAway(host) => Self::HostAway(host),
             Wait::NoNode => Self::NoNode,
-            Wait::Slot { class, ahead } => Self::Slot { class, ahead, free: false },
+            Wait::Slot { class, ahead } => Self::Slot { class, ahead, free: false, bound: false },
         }
     }
 }

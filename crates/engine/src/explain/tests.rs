@@ -143,7 +143,7 @@ fn a_waiting_job_tells_everything_that_the_store_says_it_waits_for() {
     let job = t.submit(t.bench.new_job());
     assert!(matches!(
         t.reasons(job.id)[..],
-        [Reason::Slot { class: SlotClass::Simulator, ahead: 0, free: false }]
+        [Reason::Slot { class: SlotClass::Simulator, ahead: 0, free: false, bound: false }]
     ));
     let now_ms = t.bench.clock.now_ms();
     let terms = Terms { not_before_ms: Some(now_ms + SECOND), ..Terms::default() };
@@ -196,6 +196,7 @@ fn a_job_tells_that_no_node_is_there_for_it_or_that_all_are_drained() {
     let free = t.submit(t.bench.new_job());
     assert_eq!(t.reasons(bound.id), [Reason::HostAway(host)]);
     let node = block_on(t.bench.node_joined(host, Gone::Unproven));
+    assert!(matches!(t.reasons(bound.id)[..], [Reason::Slot { bound: true, .. }]));
     block_on(t.bench.store.drain(node, true)).unwrap();
     assert_eq!(t.reasons(bound.id), [Reason::Drained]);
     assert!(matches!(t.reasons(free.id)[..], [Reason::Slot { .. }]), "another host could run it");

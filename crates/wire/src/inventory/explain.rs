@@ -239,8 +239,8 @@ impl ExplainedReason {
                 E::Drained,
                 "every management node that could run it is drained; undrainManagementNode lets one take jobs again",
             ),
-            Reason::Slot { class, ahead, free } => {
-                Self { ahead: Some(*ahead), ..Self::new(E::Slot, slot(*class, *ahead, *free)) }
+            Reason::Slot { class, ahead, free, bound } => {
+                Self { ahead: Some(*ahead), ..Self::new(E::Slot, slot(*class, *ahead, *free, *bound)) }
             }
             Reason::BetweenAttempts { attempt } => Self::new(
                 E::BetweenAttempts,
@@ -390,11 +390,17 @@ impl ExplainedReason {
 }
 
 /// What a job waits for that nothing else keeps from starting.
-fn slot(class: SlotClass, ahead: u64, free: bool) -> String {
+fn slot(class: SlotClass, ahead: u64, free: bool, bound: bool) -> String {
     let before = match ahead {
         0 => "it is the next".to_owned(),
+        1 => "1 job goes before it".to_owned(),
         n => format!("{} go before it", jobs(n, n)),
     };
+    if free && bound {
+        return format!(
+            "a slot is free, and {before}; it starts at the next look of its host's node, within half a second"
+        );
+    }
     if free {
         return format!(
             "a slot is free, and {before}; a node takes it at its next look, within half a second: where there are several, \
@@ -407,8 +413,9 @@ fn slot(class: SlotClass, ahead: u64, free: bool) -> String {
         SlotClass::Parent => "the number of jobs that submit others",
     };
     format!(
-        "it waits for a free slot, and {before}; it starts when running jobs end ({setting} says how many a node runs at a \
-         time)"
+        "it waits for a free slot{}, and {before}; it starts when running jobs end ({setting} says how many a node runs at a \
+         time)",
+        if bound { " of the host on which what it works on lies: those of others do not help" } else { "" }
     )
 }
 

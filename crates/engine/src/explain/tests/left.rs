@@ -100,7 +100,7 @@ fn a_held_job_tells_its_moment_too() {
 fn a_job_that_a_slot_is_free_for_does_not_wait_for_running_ones_to_end() {
     let t = scene();
     let job = t.submit(t.bench.new_job());
-    let of = |free| Reason::Slot { class: SlotClass::Simulator, ahead: 0, free };
+    let of = |free| Reason::Slot { class: SlotClass::Simulator, ahead: 0, free, bound: false };
     assert_eq!(t.reasons(job.id), [of(false)]);
     t.engine.slots.limit(SlotClass::Simulator, 1);
     assert_eq!(t.reasons(job.id), [of(true)]);

@@ -75,7 +75,7 @@ fn a_host_that_is_away_is_named_and_a_drain_is_told() {
 
 #[test]
 fn a_job_that_waits_for_a_slot_says_how_many_go_before_it_and_the_setting() {
-    let slot = |class, ahead| Reason::Slot { class, ahead, free: false };
+    let slot = |class, ahead| Reason::Slot { class, ahead, free: false, bound: false };
     let told = says(&slot(SlotClass::BuiltIn, 2), "slot", &["2 jobs go before it", "engine.maxRunning "]);
     assert_eq!(told.ahead, Some(2));
     says(&slot(SlotClass::Simulator, 0), "slot", &["it is the next", "engine.maxRunningSimulator"]);
@@ -84,7 +84,9 @@ fn a_job_that_waits_for_a_slot_says_how_many_go_before_it_and_the_setting() {
 
 #[test]
 fn a_job_that_a_slot_is_free_for_is_told_to_be_left_to_who_runs_least() {
-    let free = Reason::Slot { class: SlotClass::Simulator, ahead: 2, free: true };
+    let bound = Reason::Slot { class: SlotClass::BuiltIn, ahead: 1, free: false, bound: true };
+    says(&bound, "slot", &["1 job goes before it", "of the host on which", "those of others do not help"]);
+    let free = Reason::Slot { class: SlotClass::Simulator, ahead: 2, free: true, bound: false };
     let told = says(&free, "slot", &["a slot is free", "2 jobs go before it", "half a second", "runs least"]);
     assert!(!told.sentence.contains("engine.maxRunning"), "{}", told.sentence);
 }
