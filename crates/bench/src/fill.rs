@@ -163,7 +163,7 @@ async fn fill(filled: &Filled, clock: &Arc<Shifted>, accounts: &[AccountId]) -> 
 /// Starts all that waits; most of it succeeds.
 async fn run(store: &SqliteStore, node: NodeId) -> Result<()> {
     loop {
-        let claimed = store.claim(node, &[FreeSlots::new(SlotClass::Simulator, 256)]).await?;
+        let claimed = store.claim(node, &[FreeSlots::new(SlotClass::Simulator, 256)], &[]).await?;
         if claimed.is_empty() {
             return Ok(());
         }

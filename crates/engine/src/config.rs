@@ -8,6 +8,7 @@ use longhaul_store::Gone;
 use serde_json::Value;
 
 use crate::pauses::Pauses;
+use crate::registry::Registry;
 
 /// Heartbeat interval, ms. Four in a row may fail, or one take 2 s, before attempts pause: that is `LEASE_TTL_MS` less
 /// `heartbeat::SAFETY` less one interval.
@@ -95,9 +96,10 @@ impl EngineConfig {
     }
 
     /// What the node `id` says of itself to the others, and that its host was told of `joins_before` joins.
-    pub fn node(&self, id: NodeId, joins_before: u64) -> NewNode {
+    pub fn node(&self, id: NodeId, joins_before: u64, registry: &Registry) -> NewNode {
         let Self { host, host_name, address, version, .. } = self.clone();
-        NewNode { id, host, host_name, address, version, joins_before }
+        let types = registry.known().map(str::to_owned).collect();
+        NewNode { id, host, host_name, address, version, types, joins_before }
     }
 
     /// How many jobs of `class` run here at a time.

@@ -123,11 +123,11 @@ impl Engine {
         registry: Registry,
         config: EngineConfig,
     ) -> Result<Arc<Self>, Fault> {
-        let joined = join(&*store, &*runtime, &config, config.gone).await;
+        let joined = join(&*store, &*runtime, (&config, &registry), config.gone).await;
         let Joined { node, sent, lease } = joined.map_err(not_joined)?;
         let engine = Arc::new(Self {
             slots: Slots::new(&config, runtime.clone()),
-            placement: Mutex::new(Placement::new(lease.alone, config.poll)),
+            placement: Mutex::new(Placement::new(registry.known(), lease.alone, config.poll)),
             cancel_deadline_ms: AtomicU64::default(),
             lease: Lease::new(config.lease_ttl),
             store,

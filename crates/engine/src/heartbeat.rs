@@ -13,6 +13,7 @@ use crate::config::EngineConfig;
 use crate::context::Told;
 use crate::engine::Engine;
 use crate::fault::from_store;
+use crate::registry::Registry;
 use crate::troubles::Asked;
 
 /// So long before its end a lease is no longer relied on.
@@ -39,7 +40,7 @@ pub(crate) struct Joined {
 pub(crate) async fn join(
     store: &dyn Store,
     runtime: &dyn Runtime,
-    config: &EngineConfig,
+    (config, registry): (&EngineConfig, &Registry),
     gone: Gone,
 ) -> Result<Joined, StoreError> {
     let mut tries = 0;
@@ -48,7 +49,7 @@ pub(crate) async fn join(
         let node = NodeId::random(runtime);
         let sent = runtime.monotonic();
         tries += 1;
-        match store.join(config.node(node, joins), gone).await {
+        match store.join(config.node(node, joins, registry), gone).await {
             Err(StoreError::Stale) if tries < JOIN_TRIES => {}
             answer => return Ok(Joined { node, sent, lease: answer? }),
         }
@@ -138,7 +139,7 @@ impl Engine {
         }
         let drains = self.drains();
         // Nothing is proven: another process may have been started under this host by mistake.
-        match join(&*self.store, &*self.runtime, &self.config, Gone::Unproven).await {
+        match join(&*self.store, &*self.runtime, (&self.config, &self.registry), Gone::Unproven).await {
             Ok(Joined { node, sent, lease }) => {
                 self.set_node(node);
                 self.lease.confirm(sent);

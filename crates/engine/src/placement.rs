@@ -2,11 +2,13 @@
 //! for a node that does not come. Pure: who asks the store, and how often, is in `takeover`.
 //!
 //! The rule is that of water in vessels: what waits is poured where the least runs, and a node takes what would fall to
-//! it. Three things keep it cheap and safe. A node that runs no more than any other asks nobody. Attempts that ended at
-//! once are taken off what runs, so that short jobs stay where they are asked for. What is left to others is taken all
-//! the same when it has waited for so long; who left it then counts as full.
+//! it. Three things keep it cheap and safe. A node that runs no more than any other asks nobody. Where attempts end at
+//! once, those that have just begun do not count, so that short jobs stay where they are asked for. What is left to
+//! others is taken all the same when it has waited for so long; who left it then counts as full.
+//!
+//! A node takes no job of a type that another one knows and it does not; jobs of a type are shared by those that know it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use longhaul_model::{NodeId, SlotClass};
@@ -23,6 +25,11 @@ const NOTES_APART: Duration = Duration::from_millis(20);
 /// A node that has more running than another by one part in so many may start what it is asked for all the same: it is not
 /// worth a wait until the other one looks.
 const NEAR: i64 = 4;
+/// A node whose attempts end at once may take so many more than the others, if nothing of it lasts: what comes is likely
+/// to be as short, and ends before another node looks.
+const AHEAD: u32 = 32;
+/// The same for one that runs what lasts. Where little is so short, it is mostly that which would pile up here.
+const AHEAD_BESIDE: u32 = 16;
 
 /// What a node runs itself, of a class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,12 +38,22 @@ pub(crate) struct Mine {
     pub running: u32,
     /// Those that have ended within the last second, as fast as that.
     pub short: u32,
+    /// Of `running`: those that began so lately that they may yet be as short.
+    pub young: u32,
+    /// Of `running`: those that began within the last second and are not.
+    pub lasting: u32,
 }
 
 impl Mine {
-    /// What counts: less than nothing where jobs end faster than they come.
+    /// What counts: less than nothing where jobs end at once. What outlasts the short ones counts, however many of these
+    /// there are.
     fn weight(self) -> i64 {
-        i64::from(self.running.min(COUNTED_MAX)) - i64::from(self.short)
+        let counted = self.running.saturating_sub(self.short.min(self.young)).min(COUNTED_MAX);
+        let ahead = match self.running > self.young {
+            false => self.short.min(AHEAD),
+            true => self.short.min(AHEAD_BESIDE).saturating_sub(self.lasting),
+        };
+        i64::from(counted) - i64::from(ahead)
     }
 
     /// Whether all that it is asked for can be expected to end at once.
@@ -63,6 +80,25 @@ fn share(mine: i64, others: &[i64], waiting: u32) -> u32 {
     u32::try_from(level.max(least).saturating_sub(mine).max(0)).unwrap_or(u32::MAX)
 }
 
+/// Pours `waiting` jobs into those of `levels` that know their type, the nodes of `who`.
+fn pour(levels: &mut [i64], who: &[usize], waiting: u32) {
+    let mut left = i64::from(waiting);
+    let mut order: Vec<usize> = who.to_vec();
+    order.sort_unstable_by_key(|at| levels[*at]);
+    for nth in 1..=order.len() {
+        let height = levels[order[nth - 1]];
+        let next = order.get(nth).map_or(i64::MAX, |at| levels[*at]);
+        let wanted = next.saturating_sub(height).saturating_mul(nth as i64);
+        let rises = left.min(wanted);
+        let each = (rises + nth as i64 - 1).div_euclid(nth as i64);
+        order[..nth].iter().for_each(|at| levels[*at] = height + each);
+        left -= rises;
+        if left <= 0 {
+            return;
+        }
+    }
+}
+
 /// A look that left jobs to others.
 #[derive(Debug)]
 struct Left {
@@ -87,6 +123,10 @@ struct Line {
 /// What a node knows of the others.
 #[derive(Debug)]
 pub(crate) struct Placement {
+    /// The job types that this node knows.
+    types: BTreeSet<&'static str>,
+    /// Those that it does not and others do.
+    foreign: Vec<String>,
     alone: bool,
     /// For so long jobs are left to others.
     patience: Duration,
@@ -98,9 +138,11 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// Of a node that looks every `poll`.
-    pub(crate) fn new(alone: bool, poll: Duration) -> Self {
+    /// Of a node that looks every `poll` and knows these job types.
+    pub(crate) fn new(types: impl Iterator<Item = &'static str>, alone: bool, poll: Duration) -> Self {
         Self {
+            types: types.collect(),
+            foreign: Vec::new(),
             alone,
             patience: poll * 2,
             told_at: Duration::ZERO,
@@ -113,6 +155,14 @@ impl Placement {
     /// With its newest heartbeat the node was told whether there are others.
     pub(crate) fn heard(&mut self, alone: bool) {
         self.alone = alone;
+        if alone {
+            self.foreign.clear(); // those who knew them are gone
+        }
+    }
+
+    /// The job types that are left to other nodes, which know them.
+    pub(crate) fn foreign(&self) -> &[String] {
+        &self.foreign
     }
 
     /// How many others take jobs, as far as it is known.
@@ -137,26 +187,52 @@ impl Placement {
                 now < *until && spread.others.get(node).is_some_and(|runs| runs[class] >= *ran)
             });
         }
+        let known: BTreeSet<&String> = spread.types.values().flatten().collect();
+        let foreign = known.into_iter().filter(|name| !self.types.contains(name.as_str()));
+        self.foreign = foreign.cloned().collect();
         (self.told_at, self.took, self.told) = (now, now.saturating_sub(asked), Some(spread));
     }
 
     /// What others run that may take jobs of `class`; `None`: nobody is there to leave any to.
-    fn others(&self, class: SlotClass, now: Duration) -> Option<Vec<i64>> {
+    fn others(&self, class: SlotClass, now: Duration) -> Option<Vec<(NodeId, i64)>> {
         if self.alone || self.age(now).is_none_or(|age| age > OLD_AFTER) {
             return None;
         }
         let full = &self.lines[class as usize].full;
         let others = self.told.iter().flat_map(|told| &told.others);
         let others = others.filter(|(node, _)| !full.contains_key(node));
-        let others: Vec<i64> = others.map(|(_, runs)| i64::from(runs[class as usize])).collect();
+        let others: Vec<_> = others.map(|(node, runs)| (*node, i64::from(runs[class as usize]))).collect();
         (!others.is_empty()).then_some(others)
     }
 
-    /// Whether a job that is about to be stored may be started here in the same commit.
-    pub(crate) fn may_start(&self, class: SlotClass, mine: Mine, now: Duration) -> bool {
+    /// Whether another node knows a job type. One that does not tell is of an earlier release, and taken to know all.
+    fn knows(&self, node: NodeId, job_name: &str) -> bool {
+        let types = self.told.as_ref().and_then(|told| told.types.get(&node));
+        types.is_none_or(|types| types.contains(job_name))
+    }
+
+    /// Whether a job of this type that is about to be stored may be started here in the same commit.
+    pub(crate) fn may_start(&self, class: SlotClass, job_name: &str, mine: Mine, now: Duration) -> bool {
         let Some(others) = self.others(class, now) else { return true };
-        let least = others.into_iter().min().unwrap_or(0);
+        let others = others.into_iter().filter(|(node, _)| self.knows(*node, job_name));
+        let Some(least) = others.map(|(_, runs)| runs).min() else { return true };
         mine.weight() <= least + least / NEAR
+    }
+
+    /// Whether this node has nothing to look for in `class`, since it knows none of what waits there. `knows_any`: it knows
+    /// a type of that class.
+    pub(crate) fn looks_in_vain(&self, class: SlotClass, knows_any: bool, now: Duration) -> bool {
+        !knows_any
+            && !self.foreign.is_empty()
+            && self.others(class, now).is_some()
+            && self.waiting(class) == 0
+    }
+
+    /// How many wait that this node may take, as far as is known.
+    fn waiting(&self, class: SlotClass) -> u32 {
+        let Some(told) = &self.told else { return 0 };
+        let foreign = self.foreign.iter().filter_map(|name| told.uneven.get(name));
+        told.waiting[class as usize].saturating_sub(foreign.map(|waiting| waiting[class as usize]).sum())
     }
 
     /// How many jobs of `class` that any host may run a look takes that has `free` slots.
@@ -167,7 +243,36 @@ impl Placement {
         if waiting >= COUNTED_MAX {
             return free; // there is enough for everybody, and nobody knows how much
         }
-        share(mine.weight(), &others, waiting).max(overdue).min(free)
+        let (poured, levels, rest) = self.poured(class, mine.weight(), &others, waiting);
+        (poured + share(levels[0], &levels[1..], rest)).max(overdue).min(free)
+    }
+
+    /// What falls here of the types that some node does not know, those first that the fewest know; what all run then, this
+    /// node first; and how many wait of the rest.
+    fn poured(
+        &self,
+        class: SlotClass,
+        mine: i64,
+        others: &[(NodeId, i64)],
+        waiting: u32,
+    ) -> (u32, Vec<i64>, u32) {
+        let mut levels: Vec<i64> = [mine].into_iter().chain(others.iter().map(|(_, runs)| *runs)).collect();
+        let mut rest = waiting;
+        let uneven = self.told.iter().flat_map(|told| &told.uneven);
+        let mut uneven: Vec<(Vec<usize>, u32)> = uneven
+            .map(|(name, waiting)| {
+                let here = self.types.contains(name.as_str()).then_some(0);
+                let there = (1..).zip(others).filter(|(_, (node, _))| self.knows(*node, name));
+                (here.into_iter().chain(there.map(|(at, _)| at)).collect(), waiting[class as usize])
+            })
+            .collect();
+        uneven.sort_by_key(|(who, _)| who.len());
+        for (who, waiting) in uneven {
+            let waiting = waiting.min(rest);
+            rest -= waiting;
+            pour(&mut levels, &who, waiting);
+        }
+        (u32::try_from(levels[0] - mine).unwrap_or(0), levels, rest)
     }
 
     /// How many jobs were left to others so long ago that nobody is waited for any more. Others that took none since
@@ -205,16 +310,27 @@ impl Placement {
         fresh: bool,
         now: Duration,
     ) {
+        self.lines[class as usize].taken += u64::from(taken);
+        if let Some(told) = &mut self.told {
+            let waiting = &mut told.waiting[class as usize];
+            *waiting = waiting.saturating_sub(taken);
+        }
+        let waiting = self.waiting(class);
         let line = &mut self.lines[class as usize];
-        line.taken += u64::from(taken);
-        let Some(told) = &mut self.told else { return line.left.clear() };
-        let waiting = &mut told.waiting[class as usize];
-        *waiting = waiting.saturating_sub(taken);
-        if share >= free || taken < share || (fresh && *waiting == 0) {
+        let Some(told) = &self.told else { return line.left.clear() };
+        if share >= free || taken < share || (fresh && waiting == 0) {
             line.left.clear(); // nothing was left, or nothing for the others' sake
-        } else if *waiting > 0 && line.left.back().is_none_or(|left| now >= left.at + NOTES_APART) {
+        } else if waiting > 0 && line.left.back().is_none_or(|left| now >= left.at + NOTES_APART) {
             let others = told.others.iter().map(|(node, runs)| (*node, runs[class as usize])).collect();
-            line.left.push_back(Left { at: now, jobs: *waiting, taken: line.taken, others });
+            line.left.push_back(Left { at: now, jobs: waiting, taken: line.taken, others });
+        }
+    }
+
+    /// A look took a job of this type that any host may run.
+    pub(crate) fn took(&mut self, class: SlotClass, job_name: &str) {
+        let uneven = self.told.as_mut().and_then(|told| told.uneven.get_mut(job_name));
+        if let Some(waiting) = uneven {
+            waiting[class as usize] = waiting[class as usize].saturating_sub(1);
         }
     }
 }

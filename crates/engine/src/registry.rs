@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use longhaul_model::SlotClass;
+
 use crate::handler::{JobHandler, JobType};
 
 /// Job types by `jobName`.
@@ -35,6 +37,16 @@ impl Registry {
     /// The job type of that name.
     pub fn get(&self, job_name: &str) -> Option<Arc<dyn JobHandler>> {
         self.handlers.get(job_name).cloned()
+    }
+
+    /// The names of all that are here.
+    pub fn known(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.keys().copied()
+    }
+
+    /// Whether a job type of that class is here.
+    pub(crate) fn knows_any(&self, class: SlotClass) -> bool {
+        self.handlers.values().any(|handler| handler.job_type().class == class)
     }
 
     /// The names of all that are here, and of those of which is known why they are not.

@@ -37,7 +37,7 @@ impl Engine {
                     dry_run: false,
                 })
                 .await?;
-            let slot = self.slot_for_new(handler.job_type().class, &job.terms);
+            let slot = self.slot_for_new(handler.job_type().class, &job.job_name, &job.terms);
             let mut change = Change::new(caller.actor(), TimelineKind::Rerun);
             change.event = Some(JobEvent::Rerun);
             change.api_id = Some(api_id.clone());

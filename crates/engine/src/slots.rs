@@ -14,6 +14,10 @@ use crate::placement::Mine;
 const SHORT: Duration = Duration::from_secs(1);
 /// Ends within this time are kept as one.
 const SHORT_STEP: Duration = Duration::from_millis(100);
+/// So are begins.
+const BEGIN_STEP: Duration = Duration::from_millis(10);
+/// An attempt may yet be a short one for twice as long as the longest of those that ended lately took, within these.
+const YOUNG: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
 
 /// Counts of running jobs.
 pub struct Slots {
@@ -26,8 +30,20 @@ struct Counts {
     used: [u32; SlotClass::ALL.len()],
     /// Those of `used` that wait for the answer to a claim.
     claiming: [u32; SlotClass::ALL.len()],
-    /// When short attempts ended, and how many, within `SHORT`.
-    short: [VecDeque<(Duration, u32)>; SlotClass::ALL.len()],
+    /// Those of `used` that are attempts; what else is neither may yet become a short one.
+    attempts: [u32; SlotClass::ALL.len()],
+    /// The ends of short attempts within `SHORT`.
+    short: [VecDeque<Ends>; SlotClass::ALL.len()],
+    /// When attempts began that run, and how many, within `SHORT`.
+    begun: [VecDeque<(Duration, u32)>; SlotClass::ALL.len()],
+}
+
+/// Short attempts that ended within a step.
+struct Ends {
+    at: Duration,
+    many: u32,
+    /// How long the longest of them took.
+    longest: Duration,
 }
 
 impl Counts {
@@ -35,14 +51,38 @@ impl Counts {
         self.limits[index(class)].saturating_sub(self.used[index(class)])
     }
 
-    /// A short attempt ended at `now`.
-    fn ended_short(&mut self, class: SlotClass, now: Duration) {
-        let ends = &mut self.short[index(class)];
-        match ends.back_mut().filter(|(at, _)| now < *at + SHORT_STEP) {
+    /// An attempt began at `now`.
+    fn began(&mut self, class: SlotClass, now: Duration) {
+        self.attempts[index(class)] += 1;
+        let begun = &mut self.begun[index(class)];
+        match begun.back_mut().filter(|(at, _)| now < *at + BEGIN_STEP) {
             Some((_, many)) => *many += 1,
             None => {
-                ends.push_back((now, 1));
-                while ends.front().is_some_and(|(at, _)| *at + SHORT <= now) {
+                begun.push_back((now, 1));
+                while begun.front().is_some_and(|(at, _)| *at + SHORT <= now) {
+                    begun.pop_front();
+                }
+            }
+        }
+    }
+
+    /// An attempt ended at `now` that had begun at `since`.
+    fn ended(&mut self, class: SlotClass, since: Duration, now: Duration) {
+        self.attempts[index(class)] = self.attempts[index(class)].saturating_sub(1);
+        if now >= since + SHORT {
+            return;
+        }
+        let begun = &mut self.begun[index(class)];
+        let behind = begun.partition_point(|(at, _)| *at <= since);
+        if let Some((_, many)) = behind.checked_sub(1).and_then(|at| begun.get_mut(at)) {
+            *many = many.saturating_sub(1);
+        }
+        let (ends, took) = (&mut self.short[index(class)], now.saturating_sub(since));
+        match ends.back_mut().filter(|ends| now < ends.at + SHORT_STEP) {
+            Some(ends) => (ends.many, ends.longest) = (ends.many + 1, ends.longest.max(took)),
+            None => {
+                ends.push_back(Ends { at: now, many: 1, longest: took });
+                while ends.front().is_some_and(|ends| ends.at + SHORT <= now) {
                     ends.pop_front();
                 }
             }
@@ -72,11 +112,14 @@ impl Slot {
     /// An attempt begins.
     #[must_use]
     pub fn begin(mut self) -> Self {
+        let (mut counts, at) = (self.slots.counts(), index(self.class));
         if self.used == Use::Claim {
-            let (mut counts, at) = (self.slots.counts(), index(self.class));
             counts.claiming[at] = counts.claiming[at].saturating_sub(1);
         }
-        self.used = Use::Attempt(self.slots.runtime.monotonic());
+        let now = self.slots.runtime.monotonic();
+        counts.began(self.class, now);
+        drop(counts);
+        self.used = Use::Attempt(now);
         self
     }
 }
@@ -112,7 +155,9 @@ impl Slots {
             limits: SlotClass::ALL.map(|class| config.limit(class)),
             used: [0; SlotClass::ALL.len()],
             claiming: [0; SlotClass::ALL.len()],
+            attempts: [0; SlotClass::ALL.len()],
             short: Default::default(),
+            begun: Default::default(),
         };
         Arc::new(Self { runtime, counts: Mutex::new(counts) })
     }
@@ -171,13 +216,21 @@ impl Slots {
 
     /// What runs here of `class`, without what is only asked for.
     pub(crate) fn mine(&self, class: SlotClass) -> Mine {
-        let since = self.runtime.monotonic().saturating_sub(SHORT);
         let counts = self.counts();
-        let at = index(class);
-        let ends = counts.short[at].iter().filter(|(ended, _)| *ended >= since);
+        let (at, now) = (index(class), self.runtime.monotonic());
+        let lately = || counts.short[at].iter().filter(|ends| now <= ends.at + SHORT);
+        let longest = lately().map(|ends| ends.longest).max().unwrap_or_default();
+        let young_for = (longest * 2).clamp(YOUNG[0], YOUNG[1]);
+        let begun = |within: Duration| -> u32 {
+            let begun = counts.begun[at].iter().filter(|(at, _)| now < *at + within);
+            begun.map(|(_, many)| many).sum()
+        };
+        let running = counts.used[at].saturating_sub(counts.claiming[at]);
         Mine {
-            running: counts.used[at].saturating_sub(counts.claiming[at]),
-            short: ends.map(|(_, many)| many).sum(),
+            running,
+            short: lately().map(|ends| ends.many).sum(),
+            young: begun(young_for) + running.saturating_sub(counts.attempts[at]),
+            lasting: begun(SHORT) - begun(young_for),
         }
     }
 
@@ -195,8 +248,8 @@ impl Drop for Slot {
         counts.used[at] = counts.used[at].saturating_sub(1);
         match self.used {
             Use::Claim => counts.claiming[at] = counts.claiming[at].saturating_sub(1),
-            Use::Attempt(since) if now < since + SHORT => counts.ended_short(self.class, now),
-            Use::Attempt(_) | Use::Start => {}
+            Use::Attempt(since) => counts.ended(self.class, since, now),
+            Use::Start => {}
         }
     }
 }
@@ -256,5 +309,32 @@ mod tests {
         assert_eq!(short(&slots), 2, "it took longer");
         clock.advance(501);
         assert_eq!(short(&slots), 0);
+    }
+
+    #[test]
+    fn an_attempt_is_young_for_twice_as_long_as_short_ones_take_and_then_it_lasts() {
+        let clock = HandClock::new();
+        let slots = Slots::new(&config(64), clock.clone());
+        let told = |slots: &Slots| {
+            let mine = slots.mine(SlotClass::BuiltIn);
+            (mine.young, mine.lasting)
+        };
+        let begin = || slots.reserve(SlotClass::BuiltIn).map(Slot::begin);
+        let (_first, short) = (begin(), begin());
+        clock.advance(60);
+        let _second = begin();
+        assert_eq!(told(&slots), (3, 0));
+        drop(short);
+        assert_eq!(told(&slots), (2, 0));
+        clock.advance(59);
+        assert_eq!(told(&slots), (2, 0), "twice as long is 120 ms");
+        clock.advance(1);
+        assert_eq!(told(&slots), (1, 1));
+        clock.advance(60);
+        assert_eq!(told(&slots), (0, 2));
+        clock.advance(820);
+        assert_eq!(told(&slots), (0, 1), "what began a second ago tells nothing of what comes");
+        let _asked = slots.reserve(SlotClass::BuiltIn);
+        assert_eq!(told(&slots), (1, 1), "it has not begun");
     }
 }

@@ -81,7 +81,7 @@ impl Engine {
             Prepared::Answer(answer) => return Ok(answer),
             Prepared::New(new) => new,
         };
-        let slot = self.slot_for_new(new.class, &new.terms);
+        let slot = self.slot_for_new(new.class, &new.job_name, &new.terms);
         new.claim_for = slot.as_ref().map(|_| self.node());
         let sealed_data = new.sealed_data.clone();
         let job = self.store_and_launch(caller, *new, slot, sealed_data).await?;
@@ -235,10 +235,15 @@ impl Engine {
 
     /// A slot for a job that is about to be stored, if the node may start it now; what would fall to another node is left to
     /// that, unless this host alone may run it.
-    pub(crate) fn slot_for_new(self: &Arc<Self>, class: SlotClass, terms: &Terms) -> Option<Slot> {
+    pub(crate) fn slot_for_new(
+        self: &Arc<Self>,
+        class: SlotClass,
+        job_name: &str,
+        terms: &Terms,
+    ) -> Option<Slot> {
         let falls_here = || {
             let (mine, now) = (self.slots.mine(class), self.runtime.monotonic());
-            self.placement().may_start(class, mine, now)
+            self.placement().may_start(class, job_name, mine, now)
         };
         let starts = self.is_ready() && (terms.host == Some(self.host()) || falls_here());
         if starts { self.slots.reserve(class) } else { None }

@@ -1,5 +1,6 @@
 //! The claim loop: what waits, what a dead node left, what is to be undone, all through the same path. A
-//! claim whose answer was lost is found again and given back.
+//! claim whose answer was lost is found again and given back. Job types that this node does not know are left to others
+//! that do.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,6 +22,10 @@ use crate::troubles::Asked;
 const CALM: Duration = Duration::from_millis(10);
 /// What is known of the other nodes is no older when a look leaves something to them. Else it is as old as a poll.
 const KNOWN_FOR: Duration = Duration::from_millis(50);
+/// Looks that pass over job types of others, and take nothing, take one part in so many of the time: there may be a long line
+/// of such jobs. No more time is between two of them than `APART_LONGEST`.
+const PARTS: u32 = 20;
+const APART_LONGEST: Duration = Duration::from_secs(2);
 /// While so many attempts wait for their end to be stored, no more jobs are claimed.
 pub const ENDING_MAX: usize = 1024;
 
@@ -28,7 +33,7 @@ impl Engine {
     /// Claims jobs while there are free slots, four times a second or when woken, until the node drains.
     pub(crate) async fn claim_jobs(self: Arc<Self>) {
         let mut look_at = self.runtime.monotonic();
-        let mut ended_at = look_at;
+        let (mut ended_at, mut claim_at) = (look_at, look_at);
         while !self.is_over() && !self.is_draining() {
             if self.ending.load(Ordering::Relaxed) == 0 {
                 self.troubles.forget(Asked::Ends);
@@ -48,8 +53,12 @@ impl Engine {
                 }
                 if self.is_drained() {
                     self.hand_over().await;
-                } else if !self.claim_while_free().await {
-                    self.runtime.sleep(CALM).await;
+                } else if self.runtime.monotonic() >= claim_at {
+                    let calm = self.claim_while_free().await;
+                    claim_at = self.runtime.monotonic() + calm;
+                    if !calm.is_zero() {
+                        self.runtime.sleep(calm.min(CALM)).await;
+                    }
                 }
             }
             let woken = std::pin::pin!(self.wake.notified());
@@ -62,34 +71,38 @@ impl Engine {
         }
     }
 
-    /// Whether what ends here lets more begin; else nothing more was there to be claimed.
-    async fn claim_while_free(self: &Arc<Self>) -> bool {
+    /// How long until the next look is worth it: at once where what ends here lets more begin, else nothing more was there
+    /// to be claimed.
+    async fn claim_while_free(self: &Arc<Self>) -> Duration {
         while !self.is_draining() && !self.is_drained() {
-            if self.ending.load(Ordering::Relaxed) >= ENDING_MAX {
-                return true;
-            }
-            if !self.slots.has_free() {
-                return true;
+            if self.ending.load(Ordering::Relaxed) >= ENDING_MAX || !self.slots.has_free() {
+                return Duration::ZERO;
             }
             let fresh = self.see_others().await;
             let mut reserved = self.slots.reserve_free();
             let mut free = slots::count(&reserved);
             if free.is_empty() {
-                return true;
+                return Duration::ZERO;
             }
             self.leave_to_others(&mut free);
-            let claimed = match self.store.claim(self.node(), &free).await {
+            let (except, asked) = (self.placement().foreign().to_vec(), self.runtime.monotonic());
+            let claimed = match self.store.claim(self.node(), &free, &except).await {
                 Ok(claimed) => {
                     self.troubles.answered(Asked::Claims, &*self.runtime);
                     claimed
                 }
-                Err(StoreError::LeaseLost) => return false, // the next heartbeat sees it too and joins again
+                Err(StoreError::LeaseLost) => return CALM, // the next heartbeat sees it too and joins again
                 Err(error) => {
                     self.troubles.failed(Asked::Claims, &error, &*self.runtime);
                     self.lost_answer.store(true, Ordering::SeqCst);
-                    return false;
+                    return CALM;
                 }
             };
+            let took = self.runtime.monotonic().saturating_sub(asked);
+            if claimed.iter().any(|claimed| self.registry.get(&claimed.job.job_name).is_none()) {
+                self.ask_others().await; // who has just come may know it
+            }
+            let in_vain = claimed.is_empty() && !except.is_empty();
             let full = self.note_taken(&free, &claimed, fresh);
             for claimed in claimed {
                 let class = self.class_of(&claimed.job);
@@ -97,10 +110,10 @@ impl Engine {
                 self.launch(claimed, slot.begin());
             }
             if !full {
-                return false;
+                return if in_vain { (took * PARTS).clamp(CALM, APART_LONGEST) } else { CALM };
             }
         }
-        false
+        CALM
     }
 
     /// Asks how jobs are spread, unless this node is alone or it is known well enough; whether it was told now.
@@ -108,9 +121,12 @@ impl Engine {
         let asked = self.runtime.monotonic();
         let is_short = SlotClass::ALL.into_iter().any(|class| self.slots.mine(class).is_short());
         let known_for = if is_short { self.config.poll } else { KNOWN_FOR.min(self.config.poll) };
-        if !self.placement().asks(known_for, asked) {
-            return false;
-        }
+        self.placement().asks(known_for, asked) && self.ask_others().await
+    }
+
+    /// Asks how jobs are spread and which types others know; whether it was told.
+    async fn ask_others(&self) -> bool {
+        let asked = self.runtime.monotonic();
         match self.store.spread(self.node()).await {
             Ok(spread) => self.placement().told(spread, asked, self.runtime.monotonic()),
             Err(error) => {
@@ -122,8 +138,12 @@ impl Engine {
     }
 
     /// Limits what is claimed to what falls to this node.
-    fn leave_to_others(&self, free: &mut [FreeSlots]) {
+    fn leave_to_others(&self, free: &mut Vec<FreeSlots>) {
         let now = self.runtime.monotonic();
+        if !self.placement().foreign().is_empty() {
+            let knows_any = |slots: &FreeSlots| self.registry.knows_any(slots.class);
+            free.retain(|slots| !self.placement().looks_in_vain(slots.class, knows_any(slots), now));
+        }
         for slots in free {
             let mine = self.slots.mine(slots.class);
             slots.shared = self.placement().share(slots.class, mine, slots.free, now);
@@ -137,7 +157,9 @@ impl Engine {
         for slots in free {
             let of_class = || claimed.iter().filter(|c| self.class_of(&c.job) == slots.class);
             let count = |all: usize| u32::try_from(all).unwrap_or(u32::MAX);
-            let shared = count(of_class().filter(|c| c.job.terms.host.is_none()).count());
+            let shared: Vec<_> = of_class().filter(|c| c.job.terms.host.is_none()).collect();
+            shared.iter().for_each(|c| self.placement().took(slots.class, &c.job.job_name));
+            let shared = count(shared.len());
             self.placement().looked(slots.class, (slots.free, slots.shared, shared), fresh, now);
             full |= count(of_class().count()) >= slots.free;
         }

@@ -1,6 +1,8 @@
 //! Everything stored beside jobs: accounts, sessions, nodes, storages, volumes, trash, the intent ledger,
 //! asynchronous answers, tags; and the effects that must be true at the same moment as a transition.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
@@ -103,14 +105,24 @@ pub struct NewNode {
     pub address: Option<String>,
     /// The release that it runs.
     pub version: Option<String>,
+    /// The job types that it knows; none: it does not tell.
+    pub types: BTreeSet<String>,
     /// How many joins of its host the store had taken when it was asked, before this one was sent.
     pub joins_before: u64,
 }
 
 impl NewNode {
-    /// The first node of that host; it tells neither its address nor its release.
+    /// The first node of that host; it tells neither its address nor its release, nor which job types it knows.
     pub fn new(id: NodeId, host: HostId, host_name: &str) -> Self {
-        Self { id, host, host_name: host_name.to_owned(), address: None, version: None, joins_before: 0 }
+        Self {
+            id,
+            host,
+            host_name: host_name.to_owned(),
+            address: None,
+            version: None,
+            types: BTreeSet::new(),
+            joins_before: 0,
+        }
     }
 }
 

@@ -222,11 +222,16 @@ impl Jobs for Network {
     async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>, StoreError> {
         self.send("request_hash".to_owned(), move |store| async move { store.request_hash(id).await }).await
     }
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
-        let (slots, journal) = (slots.to_vec(), self.journal.clone());
+    async fn claim(
+        &self,
+        node: NodeId,
+        slots: &[FreeSlots],
+        except: &[String],
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let (slots, except, journal) = (slots.to_vec(), except.to_vec(), self.journal.clone());
         self.send(format!("claim {slots:?}"), move |store| async move {
             let since = journal.moment();
-            let done = store.claim(node, &slots).await;
+            let done = store.claim(node, &slots, &except).await;
             done.inspect(|claimed| claimed.iter().for_each(|c| journal.gave(&c.claim, since)))
         })
         .await

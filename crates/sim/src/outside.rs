@@ -46,7 +46,7 @@ delegate! { Outside, Jobs {
     submit(job: NewJob, record: Option<ApiRecord>) -> Submitted;
     job(id: JobId) -> Option<Job>;
     request_hash(id: JobId) -> Option<[u8; 32]>;
-    claim(node: NodeId, slots: &[FreeSlots]) -> Vec<Claimed>;
+    claim(node: NodeId, slots: &[FreeSlots], except: &[String]) -> Vec<Claimed>;
     apply(claim: &Claim, transition: Transition) -> Job;
     release(claim: &Claim, detail: &str) -> ();
     change(id: JobId, version: u64, change: Change, record: Option<ApiRecord>) -> (Job, Option<Claim>);

@@ -171,7 +171,7 @@ async fn work_off(store: &(impl Jobs + Nodes)) -> usize {
     let (mut drained, mut beat) = (0, Machine.monotonic());
     let slots = [FreeSlots::new(SlotClass::Simulator, BATCH)];
     let mut ends = FuturesUnordered::new();
-    let mut claims = Some(store.claim(node, &slots));
+    let mut claims = Some(store.claim(node, &slots, &[]));
     loop {
         if Machine.monotonic() - beat > Duration::from_millis(lease.ttl_ms as u64 / 8) {
             store.heartbeat(node).await.expect("renewed");
@@ -213,7 +213,7 @@ async fn work_off(store: &(impl Jobs + Nodes)) -> usize {
             }
         }
         if claims.is_none() && ends.len() <= IN_HAND_MAX {
-            claims = Some(store.claim(node, &slots));
+            claims = Some(store.claim(node, &slots, &[]));
         }
     }
 }

@@ -117,7 +117,7 @@ faulty! {
         fn submit(job: NewJob, record: Option<ApiRecord>) -> Submitted;
         fn job(id: JobId) -> Option<Job>;
         fn request_hash(id: JobId) -> Option<[u8; 32]>;
-        fn claim(node: NodeId, slots: &[FreeSlots]) -> Vec<Claimed>;
+        fn claim(node: NodeId, slots: &[FreeSlots], except: &[String]) -> Vec<Claimed>;
         fn apply(claim: &Claim, transition: Transition) -> Job;
         fn release(claim: &Claim, detail: &str) -> ();
         fn change(id: JobId, version: u64, change: Change, record: Option<ApiRecord>) -> (Job, Option<Claim>);

@@ -1,7 +1,7 @@
 //! The store's promises about management nodes: a family of `crate::traits`. Each has its case in
 //! `conformance::nodes`, `conformance::joins` and `conformance::lease`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use longhaul_model::resource::NewNode;
@@ -50,6 +50,11 @@ pub struct Spread {
     pub others: BTreeMap<NodeId, PerClass>,
     /// What a node of any host could claim, with what those hold whose leases are over.
     pub waiting: PerClass,
+    /// The job types that each other node knows whose lease lives and whose host is not drained, silent ones too; without
+    /// those that do not tell.
+    pub types: BTreeMap<NodeId, BTreeSet<String>>,
+    /// Of `waiting`: those of job types that one node knows and another does not, where both tell.
+    pub uneven: BTreeMap<String, PerClass>,
 }
 
 /// Another node, as a store that tells the spread finds it.
@@ -58,21 +63,45 @@ pub(crate) struct Other {
     pub heartbeat_ms: i64,
     pub until_ms: i64,
     pub drained: bool,
+    /// The job types that it knows, if it tells.
+    pub types: Option<BTreeSet<String>>,
 }
 
 impl Spread {
-    /// Counts what `other` holds.
-    pub(crate) fn add_other(&mut self, other: &Other, holds: PerClass, now_ms: i64, ttl_ms: i64) {
+    /// Counts what `other` holds, and notes what it knows.
+    pub(crate) fn add_other(&mut self, other: Other, holds: PerClass, now_ms: i64, ttl_ms: i64) {
         if other.until_ms <= now_ms {
             self.waiting.iter_mut().zip(holds).for_each(|(waiting, held)| *waiting += held);
-        } else if !other.drained && other.heartbeat_ms.saturating_add(ttl_ms / 2) >= now_ms {
+            return;
+        }
+        if other.drained {
+            return;
+        }
+        if let Some(types) = other.types {
+            self.types.insert(other.id, types);
+        }
+        if other.heartbeat_ms.saturating_add(ttl_ms / 2) >= now_ms {
             self.others.insert(other.id, holds);
         }
     }
 
+    /// The job types that one node knows and another does not; `own`: those that the node knows which asks, if it tells.
+    pub(crate) fn uneven_types(&self, own: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+        let told = || self.types.values().chain(own);
+        let all: BTreeSet<&String> = told().flatten().collect();
+        all.into_iter().filter(|name| !told().all(|types| types.contains(*name))).cloned().collect()
+    }
+
+    /// Adds what waits for a node of any host, all of it and that of uneven types.
+    pub(crate) fn add_waiting(&mut self, waiting: PerClass, uneven: BTreeMap<String, PerClass>) {
+        self.waiting.iter_mut().zip(waiting).for_each(|(sum, waiting)| *sum += waiting);
+        self.uneven = uneven;
+    }
+
     /// With no number larger than is said.
     pub(crate) fn bounded(mut self) -> Self {
-        let numbers = self.others.values_mut().flatten().chain(&mut self.waiting);
+        let uneven = self.uneven.values_mut().flatten();
+        let numbers = self.others.values_mut().flatten().chain(&mut self.waiting).chain(uneven);
         numbers.for_each(|number| *number = COUNTED_MAX.min(*number));
         self
     }
@@ -81,6 +110,23 @@ impl Spread {
 /// Under which name the joins of a host are counted.
 pub(crate) fn joins_key(host: HostId) -> String {
     format!("joins {host}")
+}
+
+/// Under which name it is kept which job types the node knows that joined last of a host. As the joins themselves, it says
+/// nothing in another place, and no backup has it.
+pub(crate) fn types_key(host: HostId) -> String {
+    format!("joins {host} types")
+}
+
+/// What is kept there: with the node's id, so that it says nothing of another node of that host.
+pub(crate) fn types_text(node: &NewNode) -> String {
+    serde_json::json!([node.id.to_string(), node.types]).to_string()
+}
+
+/// The job types of `node`, of the text that is kept for its host; `None`: it does not tell.
+pub(crate) fn types_of(node: NodeId, text: Option<&str>) -> Option<BTreeSet<String>> {
+    let (of, types): (String, BTreeSet<String>) = serde_json::from_str(text?).ok()?;
+    (of == node.to_string() && !types.is_empty()).then_some(types)
 }
 
 /// Management nodes and their leases.
@@ -134,7 +180,7 @@ pub trait Nodes: Send + Sync {
     /// `LeaseLost`: `node` holds no live lease; `TooLarge`: more than `TOLD_MAX_BYTES`.
     async fn tell(&self, node: NodeId, text: &str) -> Result<Vec<String>>;
 
-    /// How jobs are spread over the nodes beside `node`, which shares them by it. Asked four times a second where there
+    /// How jobs are spread over the nodes beside `node`, which shares them by it, and which job types those know. Asked four times a second where there
     /// are several; it costs some index entries per job that is held, and takes no locks that others wait for.
     async fn spread(&self, node: NodeId) -> Result<Spread>;
 

@@ -51,14 +51,15 @@ pub trait Jobs: Send + Sync {
     /// Start), Running (Resume: released or its node's lease expired), Suspended with its retry time or its
     /// deadline come (Resume), or Canceling (stays so; to be undone). A Waiting ordered job waits for every
     /// earlier non-final ordered job on its target. A job whose terms name a host is claimable by nodes of
-    /// that host alone. A job that is not counted yet waits for room in each of its `Limits`; what waits for
+    /// that host alone. None of the job types `except` is given, to whatever it is to be claimed: they are left to nodes that
+    /// know them. A job that is not counted yet waits for room in each of its `Limits`; what waits for
     /// room is passed over. Each gets a larger fencing token; `attempt` grows except for Canceling ones. One timeline row
     /// each (`Started`, `Resumed` or, of a Running job, `TakenOver`; none for Canceling). One that cannot be read is ended, Failed with
     /// the reason, and holds up no other. One that has begun comes with its checkpoint and its newest stored progress.
     ///
     /// # Errors
     /// `LeaseLost`: `node` holds no live lease.
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>>;
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots], except: &[String]) -> Result<Vec<Claimed>>;
 
     /// Makes the transition, with its effects and timeline row, in one transaction, while `claim` is the
     /// newest on its job and its node's lease lives. The state machine decides the new state on the

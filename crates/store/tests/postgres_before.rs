@@ -139,7 +139,7 @@ fn a_node_of_the_release_before_is_answered_as_before_and_what_it_writes_is_read
         block_on(store.heartbeat(node)).expect("renewed");
     }
     let slots = [FreeSlots::new(SlotClass::Simulator, 100)];
-    let claimed = block_on(store.claim(node, &slots)).expect("claimed");
+    let claimed = block_on(store.claim(node, &slots, &[])).expect("claimed");
     assert!(claimed.iter().any(|claimed| claimed.taken_over && !claimed.checkpoint.is_empty()));
     for claimed in &claimed {
         let event = match claimed.job.state {

@@ -66,7 +66,7 @@ fn one_by_one(bench: &Bench, node: NodeId, claims: u32) -> Vec<JobId> {
     let mut claimed = Vec::new();
     for _ in 0..claims {
         let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
-        let given = block_on(bench.store.claim(node, &slots)).expect("claimed");
+        let given = block_on(bench.store.claim(node, &slots, &[])).expect("claimed");
         claimed.extend(given.into_iter().map(|claimed| claimed.job.id));
     }
     claimed

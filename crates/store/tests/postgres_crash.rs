@@ -146,7 +146,7 @@ fn a_database_that_was_away_for_longer_than_a_lease_takes_nobodys_job() {
         second.join(NewNode::new(other, HostId::v4(2), "second"), Gone::Unproven).await.expect("joined");
         first.submit(job(1), None).await.expect("stored");
         first.heartbeat(node).await.expect("renewed");
-        first.claim(node, &slots).await.expect("claimed").pop().expect("the job").claim
+        first.claim(node, &slots, &[]).await.expect("claimed").pop().expect("the job").claim
     });
     server.kill();
     let away = block_on(first.heartbeat(node));
@@ -155,9 +155,15 @@ fn a_database_that_was_away_for_longer_than_a_lease_takes_nobodys_job() {
     server.start_again();
     block_on(async {
         // The other one is back first, and both leases ended long ago.
-        assert!(persist(async || second.claim(other, &slots).await).await.is_empty(), "a job was taken over");
+        assert!(
+            persist(async || second.claim(other, &slots, &[]).await).await.is_empty(),
+            "a job was taken over"
+        );
         persist(async || second.heartbeat(other).await).await;
-        assert!(persist(async || second.claim(other, &slots).await).await.is_empty(), "a job was taken over");
+        assert!(
+            persist(async || second.claim(other, &slots, &[]).await).await.is_empty(),
+            "a job was taken over"
+        );
         persist(async || first.heartbeat(node).await).await;
         let done = persist(async || first.apply(&claim, Transition::plain(JobEvent::Succeed)).await).await;
         assert_eq!(done.state, JobState::Succeeded);

@@ -123,7 +123,7 @@ fn a_node_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
         first.join(NewNode::new(node, host, "first"), Gone::Unproven).await.expect("joined");
         submit(&first, 1).await;
         let slots = [FreeSlots::new(SlotClass::Simulator, 10)];
-        assert_eq!(first.claim(node, &slots).await.expect("claimed").len(), 1);
+        assert_eq!(first.claim(node, &slots, &[]).await.expect("claimed").len(), 1);
     });
     // As a process that is stopped between two statements: the node's row and the job's are locked.
     let lock = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 2000;
@@ -135,7 +135,7 @@ fn a_node_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
     let slots = [FreeSlots::new(SlotClass::Simulator, 10)];
     loop {
         block_on(second.heartbeat(other)).expect("the lease is renewed");
-        let taken = block_on(second.claim(other, &slots)).expect("asked");
+        let taken = block_on(second.claim(other, &slots, &[])).expect("asked");
         if let Some(claimed) = taken.first() {
             assert!(claimed.taken_over);
             assert_eq!(claimed.job.state, JobState::Running);

@@ -103,7 +103,10 @@ impl Stage {
     /// Claims for one free slot.
     fn claim(&self) -> Option<Claim> {
         let one = [FreeSlots::new(SlotClass::Simulator, 1)];
-        block_on(self.bench.store.claim(self.node, &one)).expect("claimed").first().map(|given| given.claim)
+        block_on(self.bench.store.claim(self.node, &one, &[]))
+            .expect("claimed")
+            .first()
+            .map(|given| given.claim)
     }
 
     /// Claims until `id` is given: how often there was another or none before. Leases are kept, since hand-moved time

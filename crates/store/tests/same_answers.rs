@@ -25,7 +25,7 @@ async fn fill(store: &dyn Store, clock: &HandClock, jobs: &[(NewJob, Option<JobE
         store.submit(new.clone(), None).await.expect("stored");
         if let Some(event) = fate {
             let slots = [FreeSlots::new(SlotClass::Simulator, 1000)];
-            let claimed = store.claim(node, &slots).await.expect("claimed");
+            let claimed = store.claim(node, &slots, &[]).await.expect("claimed");
             let claim = claimed.iter().find(|c| c.job.id == new.id).expect("given").claim;
             let result = Some(format!("m{}", new.name));
             let transition = Transition { result, ..Transition::plain(*event) };

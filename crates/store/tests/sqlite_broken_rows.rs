@@ -102,7 +102,7 @@ fn a_place_in_the_queue_without_its_job_holds_up_no_other() {
     let mut claimed = Vec::new();
     for _ in 0..3 {
         let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
-        let given = block_on(bench.store.claim(node, &slots)).expect("claimed");
+        let given = block_on(bench.store.claim(node, &slots, &[])).expect("claimed");
         claimed.extend(given.into_iter().map(|claimed| claimed.job.id));
     }
     assert_eq!(claimed, [ids[1], ids[2]], "the next on its target goes, and the rest");

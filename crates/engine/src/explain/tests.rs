@@ -117,7 +117,7 @@ impl Scene {
         self.submit(new);
         let node = block_on(self.bench.node());
         let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
-        let claimed = block_on(self.bench.store.claim(node, &slots)).unwrap().remove(0);
+        let claimed = block_on(self.bench.store.claim(node, &slots, &[])).unwrap().remove(0);
         assert_eq!(claimed.purpose, ClaimedFor::Start);
         claimed.claim
     }

@@ -12,7 +12,7 @@ use longhaul_store::faulty::Fate;
 use longhaul_store::{FaultyStore, Gone, MemoryStore, Nodes, StoreError, StoreOptions};
 
 use super::{JOIN_TRIES, join};
-use crate::EngineConfig;
+use crate::{EngineConfig, Registry};
 
 const HOST: HostId = HostId::v4(1);
 
@@ -46,7 +46,8 @@ fn config() -> EngineConfig {
 fn a_join_that_is_overtaken_is_sent_again() {
     let clock = HandClock::new();
     let store = overtaking(&clock, JOIN_TRIES - 1);
-    let joined = block_on(join(&*store, &*clock, &config(), Gone::Host(HOST))).unwrap();
+    let joined =
+        block_on(join(&*store, &*clock, (&config(), &Registry::default()), Gone::Host(HOST))).unwrap();
     assert!(block_on(store.heartbeat(joined.node)).is_ok());
     assert_eq!(block_on(store.joins(HOST)), Ok(u64::from(JOIN_TRIES)), "the others', and this one");
 }
@@ -55,7 +56,7 @@ fn a_join_that_is_overtaken_is_sent_again() {
 fn a_join_that_is_overtaken_every_time_is_given_up() {
     let clock = HandClock::new();
     let store = overtaking(&clock, u32::MAX);
-    let refused = block_on(join(&*store, &*clock, &config(), Gone::Host(HOST)));
+    let refused = block_on(join(&*store, &*clock, (&config(), &Registry::default()), Gone::Host(HOST)));
     assert_eq!(refused.err(), Some(StoreError::Stale));
     assert_eq!(block_on(store.joins(HOST)), Ok(u64::from(JOIN_TRIES)), "so often it was tried");
 }

@@ -1,5 +1,5 @@
-//! A claimed job of a type that this node does not know: what it leaves, where another node may know it, as during a
-//! rolling upgrade.
+//! A claimed job of a type that this node does not know: what it leaves. Such are claimed where no living node says that
+//! it knows the type, unless its host is drained; or where one joined a moment ago.
 
 use longhaul_model::{Claimed, ClaimedFor, Fault, SuspendReason};
 use longhaul_store::Gone;
@@ -12,10 +12,16 @@ use crate::engine::Engine;
 pub(crate) const UNKNOWN_TYPE_TRIES_MAX: u32 = 20;
 
 impl Engine {
-    /// Put off, so that a node that knows the type may take it; Failed where nobody else is on the store, or nobody took
-    /// it. Undoing ends at once: who cancels is not kept waiting.
+    /// Given back, if another node knows the type. Else put off, since one may come that does; Failed where nobody else is
+    /// on the store, or nobody took it. Undoing ends at once: who cancels is not kept waiting.
     pub(super) fn unknown_type(&self, claimed: &Claimed) -> Outcome {
         let job = &claimed.job;
+        if self.placement().foreign().contains(&job.job_name) {
+            return Outcome::GiveBack(format!(
+                "{} is not known on this node; another one knows it",
+                job.job_name
+            ));
+        }
         let fault = Fault::failed(format!("{} has no corresponding longjob on this node", job.job_name));
         let alone = self.config.gone == Gone::All;
         let last = job.retried >= UNKNOWN_TYPE_TRIES_MAX || self.is_past_deadline(job);

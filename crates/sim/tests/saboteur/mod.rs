@@ -123,12 +123,17 @@ impl Jobs for Saboteur {
     async fn request_hash(&self, id: JobId) -> Result<Option<[u8; 32]>, StoreError> {
         self.inner.request_hash(id).await
     }
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(
+        &self,
+        node: NodeId,
+        slots: &[FreeSlots],
+        except: &[String],
+    ) -> Result<Vec<Claimed>, StoreError> {
         let mut slots = slots.to_vec();
         if self.is(&[Breaks::Slots]) {
             slots.iter_mut().for_each(|s| (s.free, s.shared) = (s.free + 1, s.free + 1));
         }
-        let mut claimed = self.inner.claim(node, &slots).await?;
+        let mut claimed = self.inner.claim(node, &slots, except).await?;
         if self.is(&[Breaks::GrowingTokens]) {
             claimed.iter_mut().filter(|c| c.claim.token > 1).for_each(|c| c.claim.token -= 1);
         }

@@ -121,7 +121,7 @@ impl Bench {
     /// Claims as `node` whatever can be claimed.
     pub async fn claim_all(&self, node: NodeId) -> Vec<Claimed> {
         let slots = SlotClass::ALL.map(|class| FreeSlots::new(class, 1000));
-        self.store.claim(node, &slots).await.expect("claimed")
+        self.store.claim(node, &slots, &[]).await.expect("claimed")
     }
 
     /// Claims the one job there is to be claimed.

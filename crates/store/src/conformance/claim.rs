@@ -17,8 +17,10 @@ pub async fn jobs_are_claimed_first_come_first(t: &Bench) {
     }
     let node = t.node().await;
     let slots = [FreeSlots::new(SlotClass::Simulator, 3)];
-    let first: Vec<_> = t.store.claim(node, &slots).await.unwrap().into_iter().map(|c| c.job.id).collect();
-    let then: Vec<_> = t.store.claim(node, &slots).await.unwrap().into_iter().map(|c| c.job.id).collect();
+    let first: Vec<_> =
+        t.store.claim(node, &slots, &[]).await.unwrap().into_iter().map(|c| c.job.id).collect();
+    let then: Vec<_> =
+        t.store.claim(node, &slots, &[]).await.unwrap().into_iter().map(|c| c.job.id).collect();
     assert_eq!(first, submitted[..3]);
     assert_eq!(then, submitted[3..]);
 }
@@ -32,9 +34,9 @@ pub async fn a_claim_respects_the_free_slots_of_each_class(t: &Bench) {
     }
     let node = t.node().await;
     let slots = [FreeSlots::new(SlotClass::BuiltIn, 1), FreeSlots::new(SlotClass::Simulator, 2)];
-    assert_eq!(t.store.claim(node, &slots).await.unwrap().len(), 3);
+    assert_eq!(t.store.claim(node, &slots, &[]).await.unwrap().len(), 3);
     let none = [FreeSlots::new(SlotClass::BuiltIn, 0)];
-    assert!(t.store.claim(node, &none).await.unwrap().is_empty());
+    assert!(t.store.claim(node, &none, &[]).await.unwrap().is_empty());
 }
 
 /// A Waiting job starts.
@@ -218,10 +220,10 @@ pub async fn a_claim_without_a_live_lease_is_lease_lost(t: &Bench) {
     t.submit(t.new_job()).await;
     let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
     let unknown = NodeId::random(&*t.clock);
-    assert_eq!(t.store.claim(unknown, &slots).await.unwrap_err(), StoreError::LeaseLost);
+    assert_eq!(t.store.claim(unknown, &slots, &[]).await.unwrap_err(), StoreError::LeaseLost);
     let (silent, other) = (t.node().await, t.node().await);
     t.advance_while_heartbeating(other, t.lease_ttl() + SECOND).await;
-    assert_eq!(t.store.claim(silent, &slots).await.unwrap_err(), StoreError::LeaseLost);
+    assert_eq!(t.store.claim(silent, &slots, &[]).await.unwrap_err(), StoreError::LeaseLost);
 }
 
 /// All claims of a node, and those whose jobs are to be canceled.
@@ -248,7 +250,7 @@ pub async fn no_job_is_given_to_two_nodes(t: &Bench) {
     }
     let (a, b) = (t.node().await, t.node().await);
     let slots = [FreeSlots::new(SlotClass::Simulator, 15)];
-    let (of_a, of_b) = futures::join!(t.store.claim(a, &slots), t.store.claim(b, &slots));
+    let (of_a, of_b) = futures::join!(t.store.claim(a, &slots, &[]), t.store.claim(b, &slots, &[]));
     let mut ids: Vec<_> = of_a.unwrap().into_iter().chain(of_b.unwrap()).map(|c| c.job.id).collect();
     ids.sort_unstable();
     ids.dedup();

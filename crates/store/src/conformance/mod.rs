@@ -191,6 +191,10 @@ macro_rules! conformance_suite {
             what_is_told_is_bounded,
             a_claim_leaves_to_others_what_is_not_its_share,
             a_share_changes_neither_limits_nor_the_order,
+            the_job_types_that_others_know_are_told,
+            what_waits_of_types_that_not_all_know_is_told_by_type,
+            a_claim_passes_over_the_types_that_it_leaves_to_others,
+            no_job_of_a_type_that_is_left_to_others_is_given_for_whatever_reason,
         ]);
         $crate::conformance_family!($open, apply: [
             success_ends_the_job_and_its_claim,

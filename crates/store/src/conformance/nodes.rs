@@ -152,7 +152,7 @@ pub async fn a_drained_node_without_lease_is_lease_lost(t: &Bench) {
     let other = t.node().await;
     t.advance_while_heartbeating(other, t.lease_ttl() + SECOND).await;
     let slots = [FreeSlots::new(SlotClass::Simulator, 1)];
-    assert_eq!(t.store.claim(node, &slots).await.unwrap_err(), StoreError::LeaseLost);
+    assert_eq!(t.store.claim(node, &slots, &[]).await.unwrap_err(), StoreError::LeaseLost);
 }
 
 /// One node of all, for as long as it lives.

@@ -20,7 +20,7 @@ impl Bench {
     /// Claims one job as `node`.
     pub(super) async fn claim_one(&self, node: NodeId) -> Option<JobId> {
         let one = [FreeSlots::new(SlotClass::Simulator, 1)];
-        self.store.claim(node, &one).await.unwrap().first().map(|claimed| claimed.job.id)
+        self.store.claim(node, &one, &[]).await.unwrap().first().map(|claimed| claimed.job.id)
     }
 
     async fn node_of(&self, host: HostId) -> NodeId {

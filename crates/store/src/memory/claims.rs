@@ -1,7 +1,7 @@
 //! How claims are given: what has begun first, then by priority, then by place, per class up to the free slots
 //! and to the room in the limits. The trait's methods are in `jobs`, `waits_for` in `queue`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_model::timeline::Actor;
 use longhaul_model::{Claim, Claimed, FreeSlots, HostId, JobId, JobState, LimitOf, NodeId};
@@ -62,20 +62,28 @@ impl Db {
         told.filter(|(used, _, most)| used >= most).map(|(used, of, most)| (of, used, most)).collect()
     }
 
-    /// How many jobs a node of any host could claim, in each class.
-    pub(super) fn waiting_for_any_host(&self, now_ms: i64) -> PerClass {
+    /// How many jobs a node of any host could claim, in each class; and of these, those of some job types, by these.
+    pub(super) fn waiting_for_any_host(
+        &self,
+        of_types: &BTreeSet<String>,
+        now_ms: i64,
+    ) -> (PerClass, BTreeMap<String, PerClass>) {
         let (mut used, mut waiting) = (self.used(), PerClass::default());
+        let mut by_type: BTreeMap<String, PerClass> = BTreeMap::new();
         let live = self.live.values().filter_map(|id| self.jobs.get(id));
         for entry in live.filter(|e| e.job.terms.host.is_none() && self.is_claimable(e, now_ms)) {
             if self.full(entry, &used).is_empty() {
                 waiting[entry.class as usize] += 1;
+                if of_types.contains(&entry.job.job_name) {
+                    by_type.entry(entry.job.job_name.clone()).or_default()[entry.class as usize] += 1;
+                }
                 if !entry.counted {
                     let on = self.limits.on(entry.job.account, &entry.job.job_name).into_iter();
                     on.for_each(|(of, _)| *used.entry(of).or_default() += 1);
                 }
             }
         }
-        waiting
+        (waiting, by_type)
     }
 
     /// Jobs that may be claimed on `host`, first of all those that go first.
@@ -91,6 +99,7 @@ impl Db {
         &mut self,
         node: NodeId,
         slots: &[FreeSlots],
+        except: &[String],
         now_ms: i64,
     ) -> Result<Vec<Claimed>, StoreError> {
         let Some(host) = self.nodes.get(&node).map(|member| member.node.host) else { return Ok(Vec::new()) };
@@ -99,7 +108,7 @@ impl Db {
             let line: Vec<(JobId, bool)> = self
                 .line(host, now_ms)
                 .into_iter()
-                .filter(|e| e.class == slot.class)
+                .filter(|e| e.class == slot.class && !except.contains(&e.job.job_name))
                 .map(|e| (e.job.id, e.job.terms.host.is_none()))
                 .collect();
             let (mut free, mut shared) = (slot.free, slot.shared);

@@ -77,7 +77,7 @@ impl Jobs for MemoryStore {
         Ok(self.lock().jobs.get(&id).map(|e| e.hash))
     }
 
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots], except: &[String]) -> Result<Vec<Claimed>> {
         let now_ms = self.now_ms();
         let mut db = self.lock();
         db.end_expired_leases(now_ms, self.options.lease_ttl_ms);
@@ -87,7 +87,7 @@ impl Jobs for MemoryStore {
         if db.is_drained(node) {
             return Ok(Vec::new());
         }
-        db.claim_free(node, slots, now_ms)
+        db.claim_free(node, slots, except, now_ms)
     }
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {

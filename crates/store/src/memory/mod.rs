@@ -72,6 +72,8 @@ struct Member {
     until_ms: i64,
     /// What it tells the others.
     told: Option<String>,
+    /// The job types that it knows, if it tells.
+    types: Option<BTreeSet<String>>,
 }
 
 #[derive(Default)]

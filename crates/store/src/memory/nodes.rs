@@ -35,7 +35,7 @@ impl Nodes for MemoryStore {
             Gone::Host(_) | Gone::Unproven => db.leases(now_ms, ttl_ms).grace_after_heartbeat(),
         };
         let until_ms = now_ms.saturating_add(ttl_ms);
-        let NewNode { id, host, host_name, address, version, .. } = node;
+        let NewNode { id, host, host_name, address, version, types, .. } = node;
         let member = Member {
             node: Node {
                 id,
@@ -49,6 +49,7 @@ impl Nodes for MemoryStore {
             },
             until_ms,
             told: None,
+            types: (!types.is_empty()).then_some(types),
         };
         db.nodes.insert(id, member);
         Ok(NodeLease { until_ms, ttl_ms, drained: db.drained.contains(&host), alone: db.nodes.len() == 1 })
@@ -114,16 +115,21 @@ impl Nodes for MemoryStore {
     async fn spread(&self, node: NodeId) -> Result<Spread> {
         let (now_ms, ttl_ms) = (self.now_ms(), self.options.lease_ttl_ms);
         let db = self.lock();
-        let mut spread = Spread { waiting: db.waiting_for_any_host(now_ms), ..Spread::default() };
+        let mut spread = Spread::default();
         for member in db.nodes.values().filter(|member| member.node.id != node) {
             let other = Other {
                 id: member.node.id,
                 heartbeat_ms: member.node.heartbeat_ms,
                 until_ms: member.until_ms,
                 drained: db.drained.contains(&member.node.host),
+                types: member.types.clone(),
             };
-            spread.add_other(&other, db.held_by(other.id), now_ms, ttl_ms);
+            let held = db.held_by(other.id);
+            spread.add_other(other, held, now_ms, ttl_ms);
         }
+        let own = db.nodes.get(&node).and_then(|member| member.types.as_ref());
+        let (waiting, uneven) = db.waiting_for_any_host(&spread.uneven_types(own), now_ms);
+        spread.add_waiting(waiting, uneven);
         Ok(spread.bounded())
     }
 

@@ -83,7 +83,12 @@ impl Tx {
         );
     }
 
-    pub(super) async fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
+    pub(super) async fn claim_free(
+        &self,
+        node: NodeId,
+        slots: &[FreeSlots],
+        except: &[String],
+    ) -> Result<Vec<Claimed>> {
         let taker = self.taker(node).await?.ok_or(StoreError::LeaseLost)?;
         if taker.is_drained {
             return Ok(Vec::new());
@@ -96,7 +101,7 @@ impl Tx {
         let mut given = Vec::new();
         for slot in slots.iter().filter(|slot| slot.free > 0) {
             let at = Counter { class: rows::class_number(slot.class), host: &taker.host };
-            let runs = self.next_runs(at, *slot, &mut rooms).await?;
+            let runs = self.next_runs(at, *slot, except, &mut rooms).await?;
             for (place, candidate) in self.candidates(runs).await? {
                 match candidate {
                     Ok(candidate) => given.push(self.give(candidate, node)?),

@@ -44,8 +44,11 @@ impl Jobs for PostgresStore {
         .await
     }
 
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
-        self.write((node, slots.to_vec()), |tx, (node, slots)| Box::pin(tx.claim_free(*node, slots))).await
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots], except: &[String]) -> Result<Vec<Claimed>> {
+        self.write((node, slots.to_vec(), except.to_vec()), |tx, (node, slots, except)| {
+            Box::pin(tx.claim_free(*node, slots, except))
+        })
+        .await
     }
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {

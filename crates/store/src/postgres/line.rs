@@ -7,6 +7,7 @@
 //! limits wait for that. Who takes room holds `Hold::Rooms`, so that it counts what others took. Without limits nobody
 //! waits here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use longhaul_model::{FreeSlots, Limits, NodeId};
@@ -107,25 +108,34 @@ impl Tx {
     }
 
     /// The jobs of the rows that go first, as many as there are slots, locked, and takes their room. What another
-    /// transaction has in hand is passed over.
+    /// transaction has in hand is passed over, and so are the job types `except`.
     pub(super) async fn next_runs(
         &self,
         at: Counter<'_>,
         slots: FreeSlots,
+        except: &[String],
         rooms: &mut Rooms<'_>,
     ) -> Result<Vec<i64>> {
         let (begin, began) = self.line_begin(at, rooms);
         let most = [slots.free.min(slots.shared), slots.free];
         let lines = self.lines(at, most, rooms, begin).await?;
-        let sql = "SELECT r.job, l.gate, r.rank, r.place, l.host = ''
+        let passed_over = match except {
+            [] => "",
+            _ => {
+                "AND COALESCE((SELECT j.job_name FROM job AS j WHERE j.id = job_run.job), '') <> ALL ($8::TEXT[])"
+            }
+        };
+        let sql = format!(
+            "SELECT r.job, l.gate, r.rank, r.place, l.host = ''
              FROM unnest($2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[])
                 AS l(host, gate, most, rank, place, below)
              CROSS JOIN LATERAL (
                 SELECT job, rank, place FROM job_run
                 WHERE class = $1 AND host = l.host AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
-                    AND (rank, place) > (l.rank, l.place) AND rank < l.below
+                    AND (rank, place) > (l.rank, l.place) AND rank < l.below {passed_over}
                 ORDER BY rank, place LIMIT l.most FOR UPDATE SKIP LOCKED) AS r
-             ORDER BY r.rank, r.place";
+             ORDER BY r.rank, r.place"
+        );
         let mut values = params![
             at.class,
             column(lines.iter().map(|line| line.host)),
@@ -134,9 +144,12 @@ impl Tx {
         ]
         .to_vec();
         values.extend(bounds(&lines));
+        if !except.is_empty() {
+            values.push(column(except.iter().map(String::as_str)));
+        }
         let (mut runs, mut last, mut shared) = (Vec::new(), None, slots.shared);
         // Another transaction may have made rows claimable since this one asked for the time: the starts are after that.
-        for row in self.all_locked(sql, &values).await? {
+        for row in self.all_locked(&sql, &values).await? {
             let gate: &str = get(&row, 1)?;
             let is_shared: bool = get(&row, 4)?;
             let left = if is_shared { shared } else { u32::MAX };
@@ -233,8 +246,11 @@ impl Tx {
         Ok(gates)
     }
 
-    /// How many rows a node of any host could claim, in each class.
-    pub(super) async fn waiting_for_any_host(&self) -> Result<PerClass> {
+    /// How many rows a node of any host could claim, in each class; and of these, those of some job types, by these.
+    pub(super) async fn waiting_for_any_host(
+        &self,
+        of_types: &BTreeSet<String>,
+    ) -> Result<(PerClass, BTreeMap<String, PerClass>)> {
         self.wake_due();
         let limits = self.limits().await?;
         let mut rooms = self.rooms(&limits).await?;
@@ -251,13 +267,41 @@ impl Tx {
                     AND node IS NULL AND ready_at_ms = 0 LIMIT $3) AS r)
              FROM unnest($1::BIGINT[], $2::TEXT[]) AS l(class, gate)";
         let values = params![column(classes), column(gates), COUNTED_MAX];
+        let by_type = match of_types.is_empty() {
+            true => BTreeMap::new(), // nearly always
+            false => self.waiting_of_types(&values, of_types, &rooms).await?,
+        };
         for row in self.rows(sql, &values).await? {
             let (class, gate): (_, &str) = (rows::small(&row, 0)?, get(&row, 1)?);
             let count = rows::small(&row, 2)?.min(rooms.left(gate));
             rooms.add(gate, count);
             waiting[class as usize] += count;
         }
-        Ok(waiting)
+        Ok((waiting, by_type))
+    }
+
+    /// Those of some job types among the first rows of lines, each line up to its room.
+    async fn waiting_of_types(
+        &self,
+        lines: &[Value<'_>],
+        of_types: &BTreeSet<String>,
+        rooms: &Rooms<'_>,
+    ) -> Result<BTreeMap<String, PerClass>> {
+        let sql = "SELECT l.class, l.gate, r.job_name, count(*) FROM unnest($1::BIGINT[], $2::TEXT[]) AS l(class, gate)
+             CROSS JOIN LATERAL (
+                SELECT (SELECT j.job_name FROM job AS j WHERE j.id = job_run.job) AS job_name FROM job_run
+                WHERE class = l.class AND host = '' AND gate = l.gate AND node IS NULL AND ready_at_ms = 0
+                ORDER BY rank, place LIMIT $3) AS r
+             WHERE r.job_name = ANY ($4::TEXT[]) GROUP BY l.class, l.gate, r.job_name";
+        let mut values = lines.to_vec();
+        values.push(column(of_types.iter().map(String::as_str)));
+        let mut by_type: BTreeMap<String, PerClass> = BTreeMap::new();
+        for row in self.rows(sql, &values).await? {
+            let (class, count): (u32, u32) = (rows::small(&row, 0)?, rows::small(&row, 3)?);
+            let (gate, job_name): (&str, String) = (get(&row, 1)?, get(&row, 2)?);
+            by_type.entry(job_name).or_default()[class as usize] += count.min(rooms.left(gate));
+        }
+        Ok(by_type)
     }
 
     /// A node, if its lease lives, after the leases that have expired were ended. It is kept from being removed, and the

@@ -8,7 +8,9 @@ use super::rows::{count, get, id, small};
 use super::tx::{Hold, Tx};
 use super::value::params;
 use super::{PostgresStore, Result};
-use crate::nodes::{COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key};
+use crate::nodes::{
+    COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key, types_key, types_of, types_text,
+};
 use crate::{Gone, Nodes, Spread, StoreError};
 
 /// Of a row of `node`: whether its host is drained, and whether there is another one.
@@ -114,6 +116,10 @@ impl Nodes for PostgresStore {
 impl Tx {
     async fn join(&self, node: &NewNode, gone: Gone) -> Result<NodeLease> {
         self.count_join(node).await?;
+        self.post(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            &params![types_key(node.host), types_text(node)],
+        );
         self.remove_gone(gone).await?;
         match gone {
             Gone::All => self.set_grace(i64::MIN),
@@ -147,19 +153,27 @@ impl Tx {
     }
 
     async fn spread(&self, node: NodeId) -> Result<Spread> {
-        let mut spread = Spread { waiting: self.waiting_for_any_host().await?, ..Spread::default() };
         let sql = "SELECT n.uuid, n.heartbeat_ms, n.until_ms,
-                EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host), c.class, c.held
+                EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host), c.class, c.held,
+                (SELECT m.value FROM meta AS m WHERE m.key = 'joins ' || n.host || ' types')
              FROM node AS n LEFT JOIN LATERAL (
-                SELECT r.class, count(*) AS held FROM (SELECT class FROM job_run WHERE node = n.uuid LIMIT $2) AS r
+                SELECT r.class, count(*) AS held
+                FROM (SELECT class FROM job_run WHERE node = n.uuid AND n.uuid <> $1 LIMIT $2) AS r
                 GROUP BY r.class) AS c ON TRUE
-             WHERE n.uuid <> $1 ORDER BY n.uuid";
+             ORDER BY n.uuid";
+        let (mut spread, mut own) = (Spread::default(), None);
         let mut others: Vec<(Other, PerClass)> = Vec::new();
         for row in self.rows(sql, &params![node, COUNTED_MAX]).await? {
             let id = id(&row, 0)?;
+            let types = || Ok::<_, StoreError>(types_of(id, get(&row, 6)?));
+            if id == node {
+                own = types()?;
+                continue;
+            }
             if others.last().is_none_or(|(other, _)| other.id != id) {
                 let (heartbeat_ms, until_ms, drained) = (get(&row, 1)?, get(&row, 2)?, get(&row, 3)?);
-                others.push((Other { id, heartbeat_ms, until_ms, drained }, PerClass::default()));
+                let other = Other { id, heartbeat_ms, until_ms, drained, types: types()? };
+                others.push((other, PerClass::default()));
             }
             let class = get::<Option<i64>>(&row, 4)?.and_then(|class| usize::try_from(class).ok());
             let held = others.last_mut().and_then(|(_, held)| held.get_mut(class?));
@@ -168,8 +182,10 @@ impl Tx {
             }
         }
         for (other, held) in others {
-            spread.add_other(&other, held, self.now_ms(), self.ttl_ms);
+            spread.add_other(other, held, self.now_ms(), self.ttl_ms);
         }
+        let (waiting, uneven) = self.waiting_for_any_host(&spread.uneven_types(own.as_ref())).await?;
+        spread.add_waiting(waiting, uneven);
         Ok(spread.bounded())
     }
 

@@ -67,7 +67,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    pub(super) fn claim_free(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
+    pub(super) fn claim_free(
+        &self,
+        node: NodeId,
+        slots: &[FreeSlots],
+        except: &[String],
+    ) -> Result<Vec<Claimed>> {
         self.end_expired_leases()?;
         let host = self.live_host(node)?.ok_or(StoreError::LeaseLost)?;
         if self.is_drained(node)? {
@@ -78,7 +83,7 @@ impl Tx<'_> {
         let mut rooms = self.rooms(&limits)?;
         let mut taken = Vec::new();
         for slot in slots.iter().filter(|slot| slot.free > 0) {
-            let at = Counter { class: rows::class_number(slot.class), host: &host };
+            let at = Counter { class: rows::class_number(slot.class), host: &host, except };
             for place in self.next_places(at, *slot, &mut rooms)? {
                 match self.candidate(place) {
                     Ok(candidate) => taken.push(self.give(candidate, node)?),
@@ -156,7 +161,7 @@ impl Tx<'_> {
         }
         self.wake_due()?;
         let rooms = self.rooms(of.limits)?;
-        let at = Counter { class: of.class, host: &host };
+        let at = Counter { class: of.class, host: &host, except: &[] };
         Ok(rooms.has_room(&lane(of.limits, job.account, &job.job_name))
             && !self.someone_goes_before(at, job.rank(), &rooms)?)
     }

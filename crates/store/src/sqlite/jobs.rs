@@ -37,9 +37,9 @@ impl Jobs for SqliteStore {
         .await
     }
 
-    async fn claim(&self, node: NodeId, slots: &[FreeSlots]) -> Result<Vec<Claimed>> {
-        let slots = slots.to_vec();
-        self.write_again(move |tx| tx.claim_free(node, &slots)).await
+    async fn claim(&self, node: NodeId, slots: &[FreeSlots], except: &[String]) -> Result<Vec<Claimed>> {
+        let (slots, except) = (slots.to_vec(), except.to_vec());
+        self.write_again(move |tx| tx.claim_free(node, &slots, &except)).await
     }
 
     async fn apply(&self, claim: &Claim, transition: Transition) -> Result<Job> {

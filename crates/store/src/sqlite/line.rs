@@ -4,7 +4,7 @@
 //! that waits for room; one without room is passed over as a whole, however long it is.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use longhaul_model::{FreeSlots, Limits, NodeId};
 use rusqlite::params;
@@ -27,6 +27,8 @@ pub(super) struct Counter<'a> {
     pub class: i64,
     /// The host's uuid.
     pub host: &'a str,
+    /// Rows of these job types are passed over.
+    pub except: &'a [String],
 }
 
 struct Line {
@@ -111,7 +113,7 @@ impl Tx<'_> {
             }
             line.read.pop_front();
             if line.read.is_empty() {
-                line.read = self.read_line(at.class, &line.host, &line.gate, head, READ_GATED)?;
+                line.read = self.read_line(at, &line.host, &line.gate, head, READ_GATED)?;
             }
             heads.extend(line.read.front().map(|head| Reverse((*head, n))));
         }
@@ -130,7 +132,7 @@ impl Tx<'_> {
         for host in ["", at.host] {
             for gate in self.gates(at.class, host, rooms)? {
                 let most = if gate.is_empty() { free } else { free.min(READ_GATED) };
-                let read = self.read_line(at.class, host, &gate, (-1, 0), most)?;
+                let read = self.read_line(at, host, &gate, (-1, 0), most)?;
                 lines.push(Line { host: host.to_owned(), gate, read });
             }
         }
@@ -159,13 +161,18 @@ impl Tx<'_> {
         }
     }
 
-    /// How many rows a node of any host could claim, in each class.
-    pub(super) fn waiting_for_any_host(&self) -> Result<PerClass> {
+    /// How many rows a node of any host could claim, in each class; and of these, those of some job types, by these.
+    pub(super) fn waiting_for_any_host(
+        &self,
+        of_types: &BTreeSet<String>,
+    ) -> Result<(PerClass, BTreeMap<String, PerClass>)> {
         self.wake_due()?;
+        let mut by_type: BTreeMap<String, PerClass> = BTreeMap::new();
         let limits = self.limits()?;
         let mut rooms = self.rooms(&limits)?;
         let mut waiting = PerClass::default();
-        for (class, waiting) in (0..).zip(&mut waiting) {
+        for (class_at, waiting) in waiting.iter_mut().enumerate() {
+            let class = class_at as i64;
             for gate in self.gates(class, "", &rooms)? {
                 let most = COUNTED_MAX.min(rooms.left(&gate));
                 let sql =
@@ -174,26 +181,66 @@ impl Tx<'_> {
                 let count = self.first(sql, params![class, gate, most], |row| row.get(0))?.unwrap_or(0);
                 rooms.add(&gate, count);
                 *waiting += count;
+                for (job_name, count) in self.waiting_of_types(class, &gate, most, of_types)? {
+                    by_type.entry(job_name).or_default()[class_at] += count;
+                }
             }
         }
-        Ok(waiting)
+        Ok((waiting, by_type))
+    }
+
+    /// Those of some job types among the first rows of a line.
+    fn waiting_of_types(
+        &self,
+        class: i64,
+        gate: &str,
+        most: u32,
+        of_types: &BTreeSet<String>,
+    ) -> Result<Vec<(String, u32)>> {
+        if of_types.is_empty() {
+            return Ok(Vec::new()); // nearly always
+        }
+        let mut found = self.prepare(
+            "SELECT job_name, count(*) FROM (
+                SELECT (SELECT j.job_name FROM job AS j WHERE j.id = job_run.job) AS job_name FROM job_run
+                WHERE class = ?1 AND host = '' AND gate = ?2 AND node IS NULL AND ready_at_ms = 0
+                ORDER BY rank, place LIMIT ?3)
+             WHERE job_name IN (SELECT value FROM json_each(?4)) GROUP BY job_name",
+        )?;
+        let of_types = serde_json::json!(of_types).to_string();
+        let found =
+            found.query_map(params![class, gate, most, of_types], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     fn read_line(
         &self,
-        class: i64,
+        at: Counter<'_>,
         host: &str,
         gate: &str,
         after: Head,
         most: u32,
     ) -> Result<VecDeque<Head>> {
-        let mut line = self.prepare(
+        let passed_over = match at.except {
+            [] => "",
+            _ => {
+                "AND coalesce((SELECT j.job_name FROM job AS j WHERE j.id = job_run.job), '')
+                    NOT IN (SELECT value FROM json_each(?7))"
+            }
+        };
+        let mut line = self.prepare(&format!(
             "SELECT rank, place FROM job_run WHERE class = ?1 AND host = ?2 AND gate = ?3
-                AND (rank, place) > (?4, ?5) AND node IS NULL AND ready_at_ms = 0 ORDER BY rank, place LIMIT ?6",
-        )?;
-        let read = line.query_map(params![class, host, gate, after.0, after.1, most], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+                AND (rank, place) > (?4, ?5) AND node IS NULL AND ready_at_ms = 0 {passed_over}
+             ORDER BY rank, place LIMIT ?6",
+        ))?;
+        let head = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let read = match at.except {
+            [] => line.query_map(params![at.class, host, gate, after.0, after.1, most], head)?,
+            _ => {
+                let except = serde_json::json!(at.except).to_string();
+                line.query_map(params![at.class, host, gate, after.0, after.1, most, except], head)?
+            }
+        };
         Ok(read.collect::<rusqlite::Result<_>>()?)
     }
 

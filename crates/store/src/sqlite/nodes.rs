@@ -8,7 +8,9 @@ use rusqlite::params;
 use super::rows;
 use super::tx::Tx;
 use super::{Result, SqliteStore};
-use crate::nodes::{COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key};
+use crate::nodes::{
+    COUNTED_MAX, Other, PerClass, TOLD_MAX_BYTES, joins_key, types_key, types_of, types_text,
+};
 use crate::{Gone, Nodes, Spread, StoreError};
 
 #[async_trait]
@@ -27,6 +29,10 @@ impl Nodes for SqliteStore {
             tx.execute(
                 "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
                 [joins_key(node.host), joins],
+            )?;
+            tx.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+                [types_key(node.host), types_text(&node)],
             )?;
             tx.remove_gone(gone)?;
             match gone {
@@ -159,19 +165,28 @@ impl Tx<'_> {
     }
 
     fn spread(&self, node: NodeId) -> Result<Spread> {
-        let mut spread = Spread { waiting: self.waiting_for_any_host()?, ..Spread::default() };
-        let mut others = self.prepare(
-            "SELECT n.uuid, n.heartbeat_ms, n.until_ms, EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host)
-             FROM node AS n WHERE n.uuid <> ?1",
+        let (mut spread, mut own) = (Spread::default(), None);
+        let mut nodes = self.prepare(
+            "SELECT n.uuid, n.heartbeat_ms, n.until_ms, EXISTS (SELECT 1 FROM drained_host AS d WHERE d.host = n.host),
+                (SELECT m.value FROM meta AS m WHERE m.key = 'joins ' || n.host || ' types')
+             FROM node AS n",
         )?;
-        let others = others.query_map([node.to_string()], |row| {
-            let id = rows::id(row, 0)?;
-            Ok(Other { id, heartbeat_ms: row.get(1)?, until_ms: row.get(2)?, drained: row.get(3)? })
+        let nodes = nodes.query_map([], |row| {
+            let (id, types) = (rows::id(row, 0)?, row.get::<_, Option<String>>(4)?);
+            let types = types_of(id, types.as_deref());
+            Ok(Other { id, heartbeat_ms: row.get(1)?, until_ms: row.get(2)?, drained: row.get(3)?, types })
         })?;
-        for other in others {
+        for other in nodes {
             let other = other?;
-            spread.add_other(&other, self.held_by(other.id)?, self.now_ms, self.ttl_ms);
+            if other.id == node {
+                own = other.types;
+                continue;
+            }
+            let held = self.held_by(other.id)?;
+            spread.add_other(other, held, self.now_ms, self.ttl_ms);
         }
+        let (waiting, uneven) = self.waiting_for_any_host(&spread.uneven_types(own.as_ref()))?;
+        spread.add_waiting(waiting, uneven);
         Ok(spread.bounded())
     }
 
