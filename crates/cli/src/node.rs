@@ -63,6 +63,21 @@ struct Jobs {
     told: Vec<Told>,
 }
 
+impl Told {
+    /// It has begun, nobody runs it, and every node that could is drained.
+    fn is_stranded(&self) -> bool {
+        self.reason == "drained"
+    }
+}
+
+impl Jobs {
+    /// How many of a node it runs or hands over: one that was given back names its last node until another takes it.
+    fn run(&self) -> u64 {
+        let stranded = self.told.iter().filter(|job| job.is_stranded()).count();
+        self.total.saturating_sub(stranded as u64)
+    }
+}
+
 /// Runs one.
 pub async fn run(context: &mut Context, command: NodeCommand) -> Result<Exit, ClientError> {
     match command {
@@ -95,16 +110,18 @@ async fn drain(context: &mut Context, node: &str, wait: bool) -> Result<(), Clie
     if wait {
         wait_until_empty(context, &name, &node.uuid).await?;
     }
-    let left = held(context, &node.uuid, 0).await?.total;
-    if left > 0 {
+    let held = held(context, &node.uuid, ONE_BY_ONE).await?;
+    let there = held.run();
+    if there > 0 {
         let told = format!(
             "{name} is drained; {} still there: what another node can go on with goes there, the rest ends there \
              (--wait tells which)",
-            count(left)
+            count(there)
         );
         return context.console.done(&answer, &told);
     }
-    let stranded = stranded(context).await?;
+    let nobodys = jobs(context, "managementNodeUuid is null", ONE_BY_ONE).await?.told;
+    let stranded: Vec<Told> = held.told.into_iter().chain(nobodys).filter(Told::is_stranded).collect();
     if stranded.is_empty() {
         return context.console.done(&answer, &format!("{name} is drained and has no jobs"));
     }
@@ -136,7 +153,7 @@ async fn wait_until_empty(context: &mut Context, name: &str, uuid: &str) -> Resu
     let mut told = Jobs::default();
     loop {
         let now = held(context, uuid, ONE_BY_ONE).await?;
-        if now.total == 0 {
+        if now.run() == 0 {
             return Ok(());
         }
         if now != told {
@@ -171,13 +188,6 @@ async fn act(context: &Context, node: &str, key: &str) -> Result<(Value, Node), 
 /// Jobs that have begun and not ended, and that a node holds, the first `most` of them with why.
 async fn held(context: &Context, uuid: &str, most: usize) -> Result<Jobs, ClientError> {
     jobs(context, &format!("managementNodeUuid={uuid}"), most).await
-}
-
-/// Jobs that have begun and that nobody runs, since every node that could is drained.
-async fn stranded(context: &Context) -> Result<Vec<Told>, ClientError> {
-    let mut told = jobs(context, "managementNodeUuid is null", ONE_BY_ONE).await?.told;
-    told.retain(|job| job.reason == "drained");
-    Ok(told)
 }
 
 async fn jobs(context: &Context, whose: &str, most: usize) -> Result<Jobs, ClientError> {

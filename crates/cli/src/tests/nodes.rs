@@ -77,6 +77,13 @@ async fn a_job_that_nobody_runs_for_a_drain_is_told_instead_of_no_jobs() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_given_back_and_that_nobody_takes_is_waited_for_no_more() {
+    let ran = run(&cluster(true, usize::MAX, true), &["node", "drain", NODE, "--wait"]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    assert!(ran.out.contains("runs no jobs, but 2 jobs have begun"), "{}", ran.out);
+}
+
+#[tokio::test]
 async fn nodes_are_listed_with_how_many_jobs_they_run() {
     let ran = run(&cluster(false, 1, false), &["node", "list"]).await;
     let lines: Vec<&str> = ran.out.lines().collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{Either, join, select};
+use longhaul_model::timeline::TimelineKind;
 use longhaul_model::{AccountId, ApiId, Fault, HostId, Job, JobId, JobState, NodeId, Runtime, SlotClass};
 use longhaul_store::{Gone, MemoryStore, Store, StoreOptions};
 use serde_json::{Map, Value, json};
@@ -135,18 +136,25 @@ impl Nodes {
         self.until(id, |job| job.state == JobState::Running && job.node == Some(node)).await;
     }
 
-    /// Asserts that the attempt of now runs on at `node` for many heartbeats.
+    /// Asserts that the attempt of now runs on at `node` for many heartbeats, and was not given back.
     async fn stays_on(&self, id: JobId, node: &Arc<Engine>) {
         let attempt = self.store.job(id).await.unwrap().unwrap().attempt;
         let mut beats = node.lease.confirmations();
         let begun = *beats.borrow_and_update();
-        beats.wait_for(|now| *now >= begun + BEATS).await.unwrap();
+        {
+            let beaten = std::pin::pin!(beats.wait_for(|now| *now >= begun + BEATS));
+            let late = self.runtime.sleep(Duration::from_secs(20));
+            assert!(matches!(select(beaten, late).await, Either::Left(_)), "the node has ended");
+        }
         let job = self.store.job(id).await.unwrap().unwrap();
         assert_eq!(
             (job.state, job.node, job.attempt),
             (JobState::Running, Some(node.node()), attempt),
             "{job:?}"
         );
+        // A job that was given back still names who had it.
+        let last = self.store.timeline(id).await.unwrap().pop().unwrap();
+        assert_ne!(last.kind, TimelineKind::Released, "{last:?}");
     }
 
     async fn result(&self, id: JobId) -> (JobState, String) {

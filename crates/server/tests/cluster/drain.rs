@@ -1,6 +1,5 @@
 //! A host that is drained until further notice, over the API and by the command line.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -114,17 +113,17 @@ fn a_drained_node_ends_the_job_of_its_own_storage_itself_and_who_waits_is_told()
     let before = guest_sha256(&source, "raw");
     let (volume, job) = bound_move(&place, &nodes, &source);
     let node = nodes.uuid(0);
-    let mut waits = command(nodes.client(1), &["node", "drain", &node, "--wait"])
+    let waits = command(nodes.client(1), &["node", "drain", &node, "--wait"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(told.any(|line| line.contains(&job) && line.contains("kill")), "its uuid and its name");
     let ended = nodes.client(1).final_job(&job, PATIENCE);
     assert_eq!(ended["state"], "Succeeded", "{ended}\n{}", nodes.log());
     let out = waits.wait_with_output().unwrap();
-    let out = String::from_utf8_lossy(&out.stdout).into_owned();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (told, out) = (said(&out.stderr), said(&out.stdout));
+    assert!(told.contains(&format!("{job}  kill  ")), "its uuid and its name: {told}");
     assert!(out.contains("has no jobs"), "{out}");
     assert_eq!(kinds(nodes.client(1), &job), ["submitted", "started", "succeeded"], "its first attempt");
     let target = text(&nodes.client(1).volume(&volume)["installPath"]);
