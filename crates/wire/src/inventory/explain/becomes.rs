@@ -32,10 +32,14 @@ pub(super) fn restart(on_restart: OnRestart, state: JobState, bound: bool) -> &'
         (OnRestart::GoesOn, true) => {
             "saves a checkpoint first; the next attempt goes on from there, on a node of its host"
         }
-        (OnRestart::BeginsAnew, false) => "ends its attempt; the next one begins anew, on any node",
-        (OnRestart::BeginsAnew, true) => "ends its attempt; the next one begins anew, on a node of its host",
+        (OnRestart::BeginsAnew, false) => {
+            "waits for its end, for drainSeconds at most; then the next attempt begins anew, on any node"
+        }
+        (OnRestart::BeginsAnew, true) => {
+            "waits for its end, for drainSeconds at most; then the next attempt begins anew, on a node of its host"
+        }
         (OnRestart::Fails, _) => {
-            "waits a moment for its end; if it has not ended by then, what it made is undone and it fails: rerun it"
+            "waits for its end, for drainSeconds at most; if it has not ended by then, what it made is undone and it fails: rerun it"
         }
         (OnRestart::UndoGoesOn, false) => "interrupts the undoing; another attempt goes on with it",
         (OnRestart::UndoGoesOn, true) => {
