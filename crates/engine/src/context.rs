@@ -193,7 +193,12 @@ impl JobContext {
         self.engine.lease.confirmations()
     }
 
-    /// For how long a lease is given.
+    /// How long ago that was sent which confirmed this node's lease last; `None`: the lease is lost.
+    pub fn lease_age(&self) -> Option<Duration> {
+        self.engine.lease.age(&*self.engine.runtime)
+    }
+
+    /// For how long a lease is given, from the moment that was sent which confirms it.
     pub fn lease_ttl(&self) -> Duration {
         self.engine.config.lease_ttl
     }

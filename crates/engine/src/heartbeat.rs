@@ -97,6 +97,12 @@ impl Lease {
         !confirmed.is_zero() && runtime.monotonic() + SAFETY < confirmed + self.ttl
     }
 
+    /// How long ago the heartbeat was sent that was answered last; `None`: the lease is lost.
+    pub(crate) fn age(&self, runtime: &dyn Runtime) -> Option<Duration> {
+        let confirmed = Duration::from_millis(self.confirmed_ms.load(Ordering::SeqCst));
+        (!confirmed.is_zero()).then(|| runtime.monotonic().saturating_sub(confirmed))
+    }
+
     pub(crate) fn confirmations(&self) -> watch::Receiver<u64> {
         self.confirmations.subscribe()
     }

@@ -33,6 +33,7 @@ async fn hold(args: &[String]) -> std::io::Result<()> {
         copy: CopySpec::new(disk(source), disk(target)),
         bytes_per_s: 1 << 20,
         lease_ttl_ms: 0,
+        lease_at_ns: 0,
     };
     let mut attempt = Spawner::this_binary().spawn().await?;
     attempt.next_event().await?;

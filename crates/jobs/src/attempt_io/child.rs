@@ -25,7 +25,7 @@ use crate::storage::DiskError;
 
 /// Exit code: started by hand, or the parent broke the protocol.
 pub const EXIT_PROTOCOL: u8 = 70;
-/// Exit code: the lease was not confirmed for one TTL.
+/// Exit code: what confirmed the lease last was sent one TTL ago.
 pub const EXIT_LEASE: i32 = 75;
 /// Exit code: the parent is gone.
 pub const EXIT_ORPHAN: i32 = 76;
@@ -75,7 +75,7 @@ fn attempt() -> io::Result<()> {
                 return frame::write(&mut socket, &said);
             }
             Some(
-                ToChild::LeaseConfirmed
+                ToChild::LeaseConfirmed { .. }
                 | ToChild::CheckpointStored { .. }
                 | ToChild::CheckSource
                 | ToChild::Release,
@@ -94,7 +94,7 @@ fn run_copy(
 ) -> io::Result<()> {
     let control = Arc::new(Control::new(rate));
     if spec.lease_ttl_ms > 0 {
-        control.confirm_lease(spec.lease_ttl_ms);
+        control.confirm_lease(spec.lease_at_ns, spec.lease_ttl_ms);
         let control = Arc::clone(&control);
         thread::Builder::new().name("lease".into()).spawn(move || end_with_lease(&control))?;
     }
@@ -190,13 +190,15 @@ fn listen(
                 control.cancel();
                 report.canceled();
             }
-            Ok(Some(ToChild::LeaseConfirmed)) if ttl_ms > 0 => control.confirm_lease(ttl_ms),
+            Ok(Some(ToChild::LeaseConfirmed { at_ns })) if ttl_ms > 0 => {
+                control.confirm_lease(at_ns, ttl_ms);
+            }
             Ok(Some(ToChild::CheckpointStored { seq })) => report.stored(seq),
             Ok(Some(order @ (ToChild::CheckSource | ToChild::Release))) => {
                 let _ = later.send(order); // nobody waits for it where the source is a file
             }
             Ok(Some(
-                ToChild::LeaseConfirmed
+                ToChild::LeaseConfirmed { .. }
                 | ToChild::ResumePages { .. }
                 | ToChild::Go { .. }
                 | ToChild::Ask { .. },

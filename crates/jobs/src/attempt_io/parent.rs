@@ -122,7 +122,7 @@ impl Attempt {
         for part in pages.chunks(PAGES_PER_MESSAGE) {
             self.send(&ToChild::ResumePages { pages: part.to_vec() }).await?;
         }
-        self.send(&ToChild::Go { spec: spec.clone() }).await
+        self.send(&ToChild::Go { spec: Box::new(spec.clone()) }).await
     }
 
     /// The next message of the child; `None` when it is gone. May be dropped at any await without loss.

@@ -29,8 +29,10 @@ pub struct AttemptSpec {
     pub copy: CopySpec,
     /// Bytes per second at the beginning, 0 = unlimited, `copy::control::PAUSED` = none.
     pub bytes_per_s: u64,
-    /// The child ends when no `LeaseConfirmed` (nor `Go`) came for this many milliseconds; 0 = no lease.
+    /// The child ends when its lease was confirmed this many milliseconds ago, here and by `LeaseConfirmed`; 0 = no lease.
     pub lease_ttl_ms: u64,
+    /// When that was sent which confirmed the lease last, as `LeaseConfirmed` has it.
+    pub lease_at_ns: u64,
 }
 
 /// A page of a checkpoint.
@@ -55,7 +57,7 @@ pub enum ToChild {
     /// Begin.
     Go {
         /// What to do.
-        spec: AttemptSpec,
+        spec: Box<AttemptSpec>,
     },
     /// Change the rate.
     Throttle {
@@ -64,8 +66,12 @@ pub enum ToChild {
     },
     /// Stop between two chunks and answer `Canceled`, unless the work wins the race.
     Cancel,
-    /// The node's lease was renewed just now.
-    LeaseConfirmed,
+    /// The node's lease was renewed. With the moment, since the message may be read much later: by a process that was
+    /// paused meanwhile.
+    LeaseConfirmed {
+        /// When that was sent which renewed it, in nanoseconds of `CLOCK_BOOTTIME`, which all processes of a machine share.
+        at_ns: u64,
+    },
     /// Answer this, and end. Instead of `Go`.
     Ask {
         /// Of which pool.

@@ -17,6 +17,7 @@ use crate::attempt_io::protocol::enter;
 use crate::attempt_io::{ANSWER_WITHIN, Answer, Question, ask};
 use crate::attempt_io::{Attempt, AttemptSpec, FromChild, ToChild};
 use crate::copy::Stage;
+use crate::copy::control::boottime_ns;
 use crate::copy::run::{CopyResult, CopySpec, DiskRef};
 use crate::manage::blocking;
 use crate::manage::fault::from_disk;
@@ -69,6 +70,7 @@ pub async fn drive(
         copy: spec.clone(),
         bytes_per_s,
         lease_ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+        lease_at_ns: confirmed_at_ns(context).unwrap_or_default(), // of a lost one: long ago, so it ends at once
     };
     let line = child.line();
     let outcome = tokio::select! {
@@ -93,8 +95,21 @@ pub async fn drive(
 /// found out by who listens to it.
 async fn pass_on_lease(context: &JobContext, line: Line) {
     let mut confirmations = context.lease_confirmations();
-    while confirmations.changed().await.is_ok() && line.send(&ToChild::LeaseConfirmed).await.is_ok() {}
+    while confirmations.changed().await.is_ok() {
+        let Some(at_ns) = confirmed_at_ns(context) else { continue };
+        if line.send(&ToChild::LeaseConfirmed { at_ns }).await.is_err() {
+            break;
+        }
+    }
     std::future::pending().await
+}
+
+/// When that was sent which confirmed the lease last, in ns of `CLOCK_BOOTTIME`; `None`: the lease is lost.
+fn confirmed_at_ns(context: &JobContext) -> Option<u64> {
+    // In this order: a pause between the two makes it earlier, never later.
+    let now_ns = boottime_ns();
+    let age = context.lease_age()?;
+    Some(now_ns.saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 async fn converse(

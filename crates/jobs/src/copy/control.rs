@@ -67,9 +67,9 @@ impl Control {
         self.changed.notify_all();
     }
 
-    /// The lease is good for `ttl_ms` from now.
-    pub fn confirm_lease(&self, ttl_ms: u64) {
-        let until = boottime_ns().saturating_add(ttl_ms.saturating_mul(1_000_000));
+    /// The lease is good for `ttl_ms` from `at_ns` of `boottime_ns`, which may be long ago.
+    pub fn confirm_lease(&self, at_ns: u64, ttl_ms: u64) {
+        let until = at_ns.saturating_add(ttl_ms.saturating_mul(1_000_000));
         if !self.lease_ended.load(Ordering::Acquire) {
             self.lease_until_ns.store(until, Ordering::Release);
         }
@@ -272,9 +272,15 @@ mod tests {
     fn an_expired_lease_stops_the_next_write() {
         let control = Control::new(0);
         control.check_lease().unwrap();
-        control.confirm_lease(0);
+        let now_ns = boottime_ns();
+        control.confirm_lease(now_ns, 0);
         assert!(matches!(control.check_lease(), Err(DiskError::LeaseExpired)));
-        control.confirm_lease(60_000);
+        control.confirm_lease(now_ns, 60_000);
         control.check_lease().unwrap();
+        control.confirm_lease(now_ns - 60_000_000_000, 60_000);
+        assert!(
+            matches!(control.check_lease(), Err(DiskError::LeaseExpired)),
+            "it was on its way for too long"
+        );
     }
 }

@@ -125,30 +125,54 @@ impl Drop for Named {
     }
 }
 
+/// The cluster is this test's alone until this is dropped.
+pub struct Alone(());
+
+impl Alone {
+    /// Waits until nobody else uses it.
+    pub fn wait() -> Self {
+        flock(turn(&conf()), FlockOperation::LockExclusive).unwrap();
+        Self(())
+    }
+
+    /// Stops its OSD.
+    pub fn stop_osd(self) -> Stopped {
+        Stopped::daemon("osd.0.pid", self)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        flock(turn(&conf()), FlockOperation::LockShared).unwrap();
+    }
+}
+
 /// The cluster's one OSD, or its monitor, stopped by a signal until this is dropped: it answers nothing meanwhile.
-pub struct Stopped(Pid);
+pub struct Stopped {
+    daemon: Pid,
+    _alone: Alone,
+}
 
 impl Stopped {
     pub fn osd() -> Self {
-        Self::daemon("osd.0.pid")
+        Alone::wait().stop_osd()
     }
 
     pub fn monitor() -> Self {
-        Self::daemon("mon.a.pid")
+        Self::daemon("mon.a.pid", Alone::wait())
     }
 
-    fn daemon(pid_file: &str) -> Self {
+    fn daemon(pid_file: &str, alone: Alone) -> Self {
         let pid = std::fs::read_to_string(file(pid_file)).unwrap();
-        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-        flock(turn(&conf()), FlockOperation::LockExclusive).unwrap();
-        kill_process(pid, Signal::STOP).unwrap();
-        Self(pid)
+        let daemon = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        kill_process(daemon, Signal::STOP).unwrap();
+        Self { daemon, _alone: alone }
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        kill_process(self.0, Signal::CONT).unwrap();
-        flock(turn(&conf()), FlockOperation::LockShared).unwrap();
+        // Goes on before the others do: fields are dropped after this.
+        kill_process(self.daemon, Signal::CONT).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use longhaul_jobs::rbd::OSD_TIMEOUT_S;
 use longhaul_jobs::storage::{DiskError, Format};
 use longhaul_model::Runtime;
 
-use crate::cluster::{Named, Stopped, exported, pool_named};
+use crate::cluster::{Alone, Named, exported, pool_named};
 use crate::kills::copied_chunks;
 use crate::support::{MIB, Pages, Place, child_program, dense, done, failed, outcome, spec, start};
 
@@ -37,9 +37,11 @@ async fn an_osd_that_hangs_while_it_is_written_to_is_told_in_time_and_the_copy_g
     work.copy.checkpoint_interval_ms = 100;
     work.copy.holder = Holder { job: "job".into(), token: 1 };
     let mut pages = Pages::new();
+    // Before it begins: it must not be over when the OSD stops.
+    let alone = Alone::wait();
     let mut attempt = start(&spawner, &work, &pages).await;
     copied_chunks(&mut attempt, &mut pages, 0, 2).await;
-    let stopped = Stopped::osd();
+    let stopped = alone.stop_osd();
     let error = failed(in_time(outcome(&mut attempt, &mut pages)).await);
     assert!(matches!(error, DiskError::Away { .. }), "{error}");
     assert!(in_time(attempt.wait()).await.unwrap().success());

@@ -98,7 +98,7 @@ async fn a_child_whose_lease_is_not_confirmed_ends_itself() {
             Some(FromChild::Progress { .. }) => {}
             other => panic!("{other:?}"),
         }
-        attempt.send(&ToChild::LeaseConfirmed).await.unwrap();
+        attempt.send(&ToChild::LeaseConfirmed { at_ns: boottime_ns() }).await.unwrap();
     }
     attempt.send(&ToChild::Throttle { bytes_per_s: 1 }).await.unwrap();
     assert!(outcome(&mut attempt, &mut pages).await.is_none(), "no outcome is told");

@@ -4,12 +4,16 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
+use longhaul_engine::TokioRuntime;
 use longhaul_jobs::attempt_io::protocol::enter;
 use longhaul_jobs::attempt_io::{Attempt, FromChild, Spawner, ToChild, child};
 use longhaul_jobs::copy::checkpoint::{ChunkMap, ChunkState};
+use longhaul_jobs::copy::control::boottime_ns;
 use longhaul_jobs::copy::disk::Holder;
 use longhaul_jobs::storage::{Format, Root, delete_artifact};
+use longhaul_model::Runtime;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
@@ -48,7 +52,7 @@ async fn paused(attempt: &mut Attempt, pages: &mut Pages) {
             Some(FromChild::Progress { .. }) => {}
             other => panic!("{other:?}"),
         }
-        attempt.send(&ToChild::LeaseConfirmed).await.unwrap();
+        attempt.send(&ToChild::LeaseConfirmed { at_ns: boottime_ns() }).await.unwrap();
         let map = ChunkMap::from_pages(pages).unwrap();
         if map.is_some_and(|m| m.states().iter().filter(|s| **s == ChunkState::Copied).count() >= 2) {
             break;
@@ -74,6 +78,8 @@ async fn woken(format: Format, taken_over: bool) {
     let mut pages = Pages::new();
     let mut holder = start(&spawner, &work, &pages).await;
     paused(&mut holder, &mut pages).await;
+    // It is read when the holder wakes, and says nothing of then.
+    holder.send(&ToChild::LeaseConfirmed { at_ns: boottime_ns() }).await.unwrap();
     let (before, bytes) = (state(&place.path("vol/job-1")), written(&holder));
     assert!((8 * MIB..DISK).contains(&bytes), "it is in the middle: {bytes}");
 
@@ -130,4 +136,25 @@ async fn a_paused_holder_of_a_raw_target_woken_after_takeover_writes_nothing() {
 async fn a_paused_holder_of_a_qcow2_target_woken_after_takeover_writes_nothing() {
     woken(Format::Qcow2, true).await;
     woken(Format::Qcow2, false).await;
+}
+
+#[tokio::test]
+async fn a_confirmation_that_lay_there_during_a_pause_counts_from_when_it_was_sent() {
+    let place = Place::new("late-confirmation");
+    dense(&place.path("disk.raw"), DISK, 10);
+    let mut work = spec(place.disk("disk.raw", Format::Raw), place.disk("vol/job-1", Format::Raw));
+    work.copy.checkpoint_interval_ms = 100;
+    work.bytes_per_s = 4 * MIB;
+    work.lease_ttl_ms = 4 * TTL_MS;
+    let mut pages = Pages::new();
+    let mut holder = start(&Spawner::new(child_program()), &work, &pages).await;
+    paused(&mut holder, &mut pages).await;
+    holder.send(&ToChild::LeaseConfirmed { at_ns: boottime_ns() }).await.unwrap();
+    TokioRuntime::new().sleep(Duration::from_millis(3 * TTL_MS)).await;
+    signal(&holder, Signal::CONT);
+    let woken_ns = boottime_ns();
+    assert!(outcome(&mut holder, &mut pages).await.is_none(), "no outcome is told");
+    assert_eq!(holder.wait().await.unwrap().code(), Some(child::EXIT_LEASE));
+    let lived_ms = (boottime_ns() - woken_ns) / 1_000_000;
+    assert!(lived_ms < 3 * TTL_MS, "a quarter of its lease was left; it went on for {lived_ms} ms");
 }

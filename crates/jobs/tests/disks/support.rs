@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use longhaul_jobs::attempt_io::protocol::enter;
 use longhaul_jobs::attempt_io::{Attempt, AttemptSpec, FromChild, Spawner, ToChild};
 use longhaul_jobs::copy::control::Control;
+use longhaul_jobs::copy::control::boottime_ns;
 use longhaul_jobs::copy::run::{CopyResult, CopySpec, DiskRef, copy};
 use longhaul_jobs::copy::{Sink, Stage};
 use longhaul_jobs::storage::{DiskError, Format};
@@ -149,7 +150,7 @@ pub fn child_program() -> PathBuf {
 }
 
 pub fn spec(source: DiskRef, target: DiskRef) -> AttemptSpec {
-    AttemptSpec { copy: CopySpec::new(source, target), bytes_per_s: 0, lease_ttl_ms: 0 }
+    AttemptSpec { copy: CopySpec::new(source, target), bytes_per_s: 0, lease_ttl_ms: 0, lease_at_ns: 0 }
 }
 
 /// Starts a child, hears its `Hello` and says `Go`.
@@ -162,7 +163,8 @@ pub async fn start(spawner: &Spawner, spec: &AttemptSpec, pages: &Pages) -> Atte
         }
         other => panic!("no hello: {other:?}"),
     }
-    attempt.go(spec, pages).await.unwrap();
+    let spec = AttemptSpec { lease_at_ns: boottime_ns(), ..spec.clone() };
+    attempt.go(&spec, pages).await.unwrap();
     attempt
 }
 
