@@ -167,7 +167,8 @@ impl Hub {
             at_ms: runtime.now_ms(),
         };
         let advanced = live.shown.advanced_to(told);
-        if advanced.stage != live.shown.stage {
+        // Not an attempt that is on its way back to where the one before was.
+        if advanced.stage != live.shown.stage && percent >= live.shown.percent {
             self.staged.notify_one();
         }
         live.shown = advanced;
