@@ -51,7 +51,7 @@ fn a_server_told_to_stop_saves_a_checkpoint_and_the_job_goes_on_from_it() {
     let mut rig = Rig::new("drain", "qcow2", DISK, |_, plan| plan.set("drainSeconds=20"));
     let (job, _) = copying(&rig, 3 * MIB);
     let simulated =
-        rig.client().submit(SIMULATE, &serde_json::json!({"durationMs": 4000, "progressSteps": 40}), &[]);
+        rig.client().submit(SIMULATE, &serde_json::json!({"durationMs": 10000, "progressSteps": 40}), &[]);
     until("half is copied", PATIENCE, || {
         let (_, done, _) = rig.client().progress(&rig.client().job(&job));
         (done >= DISK / 2).then_some(())
