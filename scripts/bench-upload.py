@@ -2,7 +2,9 @@
 """One file by curl to the server and to nginx (Debian's nginx-light, dav), in turns: SERVER DIRECTORY [ROUNDS].
 
 Both write to DIRECTORY, which must be on the file system to be measured; LONGHAUL_BENCH_MIB says how large the file is
-(1024). nginx leaves the bytes in the page cache, so its file is also measured with the fsync that makes it durable, which
+(1024). The memory is filled with a cached file before each turn, for where a host takes back free memory, whoever writes
+to the page cache pays for it (crates/bench/src/warm.rs). nginx leaves the bytes in the page cache, so its file is also
+measured with the fsync that makes it durable, which
 the server's answer always means. Prints rows of docs/benchmarks.md: medians, least and most.
 """
 
@@ -126,6 +128,22 @@ class Longhaul:
         return sent, ready
 
 
+def memory_bytes(name):
+    """A line of /proc/meminfo."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) * 1024
+
+
+def fill_memory(filler):
+    """No page is free afterwards but what the kernel keeps."""
+    for _ in range(3):
+        with open(filler, "rb", buffering=0) as holes:
+            while holes.read(MIB):
+                pass
+        if memory_bytes("MemFree") < 3072 * MIB:
+            break
+
+
 def row(name, values, unit, aim=None):
     median = statistics.median(values)
     met = "" if aim is None else ("yes" if median >= aim else "**no**")
@@ -140,6 +158,9 @@ def main():
     os.makedirs(os.path.join(directory, "nginx"))
     os.makedirs(os.path.join(directory, "longhaul"))
     file = os.path.join(directory, "file")
+    filler = os.path.join(directory, "filler")
+    with open(filler, "wb") as holes:
+        holes.truncate(memory_bytes("MemTotal"))
     chance, parts = random.Random(17), []
     with open(file, "wb") as whole:
         for number, begin in enumerate(range(0, BYTES, SLICE_BYTES)):
@@ -158,6 +179,7 @@ def main():
             order = list(turns) if number % 2 == 0 else list(reversed(turns))
             for name in order:
                 os.sync()
+                fill_memory(filler)
                 seconds = turns[name]()
                 if number > 0:  # the first warms the caches
                     took[name].append(seconds)

@@ -14,6 +14,7 @@ use crate::api::{Api, uuid};
 use crate::place::Place;
 use crate::report::Report;
 use crate::server::Server;
+use crate::warm;
 
 /// By this file a directory belongs to one storage.
 const MARK: &str = ".longhaul-storage";
@@ -95,6 +96,7 @@ async fn migrate(place: &Place, disk: &Path) -> Result<Migrated> {
         "targetResourceUuid": volume,
     }});
     forget(disk)?;
+    admin.connect_again(server.address).await?; // idle connections are closed
     let begin = Instant::now();
     let job = admin.call("POST", "/v1/longjobs", &body.to_string()).await?["inventory"].clone();
     let (id, api) = (job["uuid"].as_str().context("no uuid")?, job["apiId"].as_str().context("no apiId")?);
@@ -136,11 +138,12 @@ pub async fn add_storage(admin: &mut Api, directory: &Path) -> Result<String> {
     uuid(&admin.call("POST", "/v1/primary-storage/local-storage", &body).await?)
 }
 
-/// Puts a file out of the page cache.
+/// Puts a file out of the page cache, and fills the memory for what is timed next.
 pub fn forget(path: &Path) -> Result<()> {
     let file = File::open(path)?;
     file.sync_all()?;
     fadvise(&file, 0, None, Advice::DontNeed)?;
+    warm::memory()?;
     Ok(())
 }
 

@@ -40,6 +40,7 @@ mod sharing;
 mod submit;
 mod syncs;
 mod takeover;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -87,6 +88,7 @@ async fn run(args: &Args) -> Result<()> {
         url => Some(Cluster::given(url).await?),
     };
     let place = Place { binary, dir: dir.path().to_owned(), cluster, quick: args.quick };
+    warm::prepare(&place)?;
     let rows = if args.is_sqlite() { SQLITE_ROWS } else { POSTGRES_ROWS };
     let mut report = Report::new(rows, machine::facts(&place, &args.remark).await?);
     if let (true, Some(path)) = (args.add, args.json.as_ref().filter(|path| path.exists())) {
