@@ -14,4 +14,4 @@ pub mod volumes;
 
 pub use place::{Desk, Disk, blocking};
 
-pub(crate) use place::{open_root, refuse_elsewhere};
+pub(crate) use place::{open_root, refuse_elsewhere, refuse_holders};

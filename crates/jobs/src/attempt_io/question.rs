@@ -83,6 +83,9 @@ pub struct ImageFacts {
     /// `Question::Probe` asks for it.
     #[serde(default)]
     pub history_bytes: Option<u64>,
+    /// Who has it open for writing. Only `Question::Probe` asks for them.
+    #[serde(default)]
+    pub holders: Vec<InUse>,
     /// Whether others can be kept from writing to it; without, it is not copied.
     pub exclusive_lock: bool,
 }
@@ -168,6 +171,7 @@ fn facts(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
         foreign_snapshot,
         clones: Vec::new(),
         history_bytes: None,
+        holders: Vec::new(),
         exclusive_lock: image.has_exclusive_lock()?,
     })
 }
@@ -180,6 +184,7 @@ fn others(image: &Image) -> Result<Vec<Snapshot>, DiskError> {
 /// The same with what takes a question more for each snapshot.
 fn closely(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
     let mut facts = facts(pool, name)?;
+    facts.holders = image::holders(pool, &facts.image)?;
     if facts.snapshots.is_empty() && facts.foreign_snapshot.is_none() {
         return Ok(facts);
     }

@@ -35,10 +35,7 @@ impl DeviceFile {
     pub fn new(file: &File, path: &Path) -> Result<Self, DiskError> {
         let cached = file.try_clone().map_err(|e| DiskError::io("dup", path, e))?;
         let kind = rustix::fs::fstatfs(file).map_err(|e| DiskError::io("statfs", path, e))?.f_type;
-        // By descriptor and not by path: it must be the inode that was written.
-        let by_fd = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
-        let direct = rustix::fs::openat(CWD, by_fd, flags, Mode::empty()).ok().map(File::from);
+        let direct = open_direct(file, OFlags::RDWR);
         Ok(Self { direct, cached, in_memory: kind as u64 == TMPFS_MAGIC })
     }
 
@@ -131,6 +128,38 @@ impl DeviceFile {
     }
 }
 
+/// The same inode as `file`, opened for direct I/O; `None` where the file system has none.
+pub(super) fn open_direct(file: &File, access: OFlags) -> Option<File> {
+    // By descriptor and not by path: it must be that inode.
+    let by_fd = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = access | OFlags::DIRECT | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, by_fd, flags, Mode::empty()).ok().map(File::from)
+}
+
+/// Reads as much from the beginning of `buf` as direct I/O can: nothing where `buf` or `at` is not aligned, and not
+/// what is behind the last whole block of the file. Answers how many bytes that is.
+///
+/// # Errors
+/// Those of the device.
+pub(super) fn read_direct(direct: &File, buf: &mut [u8], at: u64) -> std::io::Result<usize> {
+    if buf.as_ptr().align_offset(ALIGN) != 0 || !at.is_multiple_of(ALIGN as u64) {
+        return Ok(0);
+    }
+    let (mut got, whole) = (0, buf.len() - buf.len() % ALIGN);
+    while got < whole {
+        match direct.read_at(&mut buf[got..whole], at + got as u64) {
+            Ok(0) => break,
+            Ok(n) if n % ALIGN != 0 => return Ok(got + n),
+            Ok(n) => got += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            // The file system took the flag and does not do it.
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(got)
+}
+
 fn is_aligned(data: &[u8], at: u64) -> bool {
     data.as_ptr().align_offset(ALIGN) == 0
         && data.len().is_multiple_of(ALIGN)
@@ -158,7 +187,7 @@ fn read_full(file: &File, buf: &mut [u8], at: u64) -> std::io::Result<()> {
 }
 
 /// How many pages of that part of the file are in the page cache.
-fn resident_pages(file: &File, at: u64, len: usize) -> std::io::Result<usize> {
+pub(super) fn resident_pages(file: &File, at: u64, len: usize) -> std::io::Result<usize> {
     let mut pages = vec![0u8; len.div_ceil(ALIGN)];
     // SAFETY: a fresh private mapping at an address of the kernel's choice; it is never read through,
     // only asked about, and unmapped before we return.

@@ -16,6 +16,7 @@ use super::snapshot::Begun;
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, segments, source, target, verify};
+use crate::rbd::give_back_memory;
 use crate::storage::DiskError;
 
 /// More streams than this bring nothing and cost 8 MiB each.
@@ -23,6 +24,9 @@ pub(super) const STREAMS_MAX: usize = 16;
 /// So many streams more for a copy from or to an image: each of its calls waits for an answer over the network, for
 /// which a file has the kernel's read-ahead and write-back (docs/adr/0015-rbd.md has what fewer and more cost).
 pub(super) const STREAMS_OF_IMAGE: usize = 4;
+/// So many streams more read an image back: the processor is busy with fewer, and each read has its bytes twice in
+/// memory, once in librbd's buffer.
+const STREAMS_BACK_OF_IMAGE: usize = 1;
 /// The mapping stage reports and asks whether to go on once in this many chunks.
 pub(super) const MAPPING_STEP: usize = 64;
 
@@ -50,6 +54,12 @@ impl CopySpec {
     pub(super) fn streams(&self) -> usize {
         let image = [&self.source, &self.target].iter().any(|disk| matches!(disk, DiskRef::Image { .. }));
         let more = if image { STREAMS_OF_IMAGE } else { 0 };
+        (self.streams.max(1) + more).min(STREAMS_MAX)
+    }
+
+    /// Chunks of the target that are read back at the same time.
+    pub(super) fn streams_back(&self) -> usize {
+        let more = if matches!(self.target, DiskRef::Image { .. }) { STREAMS_BACK_OF_IMAGE } else { 0 };
         (self.streams.max(1) + more).min(STREAMS_MAX)
     }
 
@@ -168,6 +178,8 @@ pub fn copy_and_hold(
     sink.before_verify();
     let mark = target.mark(&spec.holder)?;
     let verified = Verified::open(&target.map, &mark, if target.resumed { pages } else { &none })?;
+    give_back_memory();
+    let work = Work { streams: spec.streams_back(), ..work };
     let hashes = verify::verify(&work, &target.map, None, verified)?;
     source.check_unchanged()?;
     target.unmark()?;

@@ -22,7 +22,7 @@ use super::run::{CopiedSnapshot, CopyResult, CopySpec, MAPPING_STEP, emptied};
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHUNK_BYTES, Sink, Stage, target, verify};
-use crate::rbd::{Image, Pool};
+use crate::rbd::{Image, Pool, give_back_memory};
 use crate::storage::{DiskError, Format};
 
 /// Snapshots of one image that are copied: each has its range of page numbers and a handle of its own.
@@ -398,6 +398,7 @@ fn read_back(
     (target, mark): (&Arc<Image>, &str),
     totals: &[u64],
 ) -> Result<Vec<String>, DiskError> {
+    give_back_memory();
     let mut found = Vec::new();
     let mut before: Option<(ChunkMap, Vec<ChunkHash>)> = None;
     for index in 0..places.count() {
@@ -410,7 +411,9 @@ fn read_back(
         let at = places.snapshot(index).map(|s| s.name.as_str());
         let dev = RbdTarget::past(Arc::clone(target), places.to.1, at, places.before(index))?;
         let data = totals[index as usize];
-        let work = work(spec, control, log, (source, &dev), data, before.as_ref().map(|(map, _)| map));
+        let before_map = before.as_ref().map(|(map, _)| map);
+        let work = work(spec, control, log, (source, &dev), data, before_map);
+        let work = Work { streams: spec.streams_back(), ..work };
         let verified = Verified::open(&map, mark, &log.stored())?;
         let hashes =
             verify::verify(&work, &map, before.as_ref().map(|(_, hashes)| hashes.as_slice()), verified)?;

@@ -112,7 +112,7 @@ pub fn open(root: &Root, relative: &Path, format: Format) -> Result<Source, Disk
     let full = root.full(relative);
     let file = hold(root, relative, &mut held)?;
     let dev: Box<dyn BlockDev> = match format {
-        Format::Raw => Box::new(Raw::new(file, full)?),
+        Format::Raw => Box::new(Raw::source(file, full)?),
         Format::Qcow2 => {
             let top = layer(root, relative, file, &mut held)?;
             Box::new(Qcow2::source(top, full))

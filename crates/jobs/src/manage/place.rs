@@ -13,7 +13,9 @@ use super::fault::from_disk;
 use super::pool;
 use crate::attempt_io::Spawner;
 use crate::copy::image::RemoveSnapshots;
-use crate::storage::{self, Access, Capacity, DiskError, Format, ImageInfo, Layer, Root, lock, shared};
+use crate::storage::{
+    self, Access, Capacity, DiskError, Format, ImageInfo, InUse, Layer, Root, lock, shared,
+};
 
 /// A file may be touched so long after the moment that its trash tells, in ms: clocks and file systems round.
 const CLOCK_SLACK_MS: i64 = 2_000;
@@ -85,6 +87,14 @@ pub(crate) fn open_root(storage: &Storage) -> Result<Root, DiskError> {
     }
     shared::check_mark(&root, &storage.id.to_string())?;
     Ok(root)
+}
+
+/// A disk is left alone while somebody has it open for writing.
+///
+/// # Errors
+/// They are named.
+pub fn refuse_holders(holders: &[InUse]) -> Result<(), Fault> {
+    if holders.is_empty() { Ok(()) } else { Err(from_disk(DiskError::InUse(holders.to_vec()))) }
 }
 
 impl Desk {
@@ -237,8 +247,7 @@ impl Desk {
     /// The holders are named.
     pub async fn refuse_held(&self, storage: &Storage, path: &str) -> Result<(), Fault> {
         if let Some(pool) = &storage.pool {
-            let holders = self.pool_holders(pool, path).await?;
-            return if holders.is_empty() { Ok(()) } else { Err(from_disk(DiskError::InUse(holders))) };
+            return refuse_holders(&self.pool_holders(pool, path).await?);
         }
         let (path, url, elsewhere) = (PathBuf::from(path), storage.url.clone(), storage.elsewhere.clone());
         blocking(move || {

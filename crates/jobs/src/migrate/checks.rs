@@ -15,9 +15,10 @@ use crate::carry::CopySettings;
 use crate::carry::estimate::{self, Speed};
 use crate::copy::run::Snapshots;
 use crate::manage::host::only_host;
+
 use crate::manage::pool::{has_room, refuse_unmovable};
 use crate::manage::volumes::{format_name, takes_volumes};
-use crate::manage::{Desk, blocking, open_root};
+use crate::manage::{Desk, blocking, open_root, refuse_holders};
 use crate::storage::{self, DiskError, Layer};
 
 /// Checks a submission. A dry run collects what stands in the way instead of failing at the first.
@@ -65,18 +66,25 @@ pub async fn check(desk: &Desk, settings: &CopySettings, request: &CheckRequest)
     note(format::has_room_for_size(now, becomes, volume.size))?;
     let path = volume.install_path.clone().unwrap_or_default();
     let keeps = to.pool.is_some();
-    // At once: each question about a pool takes a process of its own, and a connection.
+    // At once, and as few as can be: each question about a pool takes a process of its own, and a connection.
+    let held_file = async {
+        match &from.pool {
+            Some(_) => Ok(()), // told with what the image is
+            None => desk.refuse_held(&from, &path).await,
+        }
+    };
     let room_of_pool = async {
         match &to.pool {
             Some(_) => Some(desk.capacity(&to).await),
             None => None,
         }
     };
-    let (found, held, seen) = tokio::join!(
-        source(desk, &from, &path, volume.format.as_deref()),
-        desk.refuse_held(&from, &path),
-        room_of_pool,
-    );
+    let (found, held, seen) =
+        tokio::join!(source(desk, &from, &path, volume.format.as_deref()), held_file, room_of_pool,);
+    let held = match &found {
+        Ok((_, Some(facts))) => refuse_holders(&facts.holders),
+        _ => held,
+    };
     let mut snapshots = 0;
     let source = match found {
         Ok((layers, facts)) => {
