@@ -1,7 +1,7 @@
 //! Memory that the machine really has, before something is timed.
 //!
 //! The host of a virtual machine may take back pages that are free for a second. Whoever needs one then waits until the
-//! host gives it again: up to 4 ms were seen for 1 MiB, which made `rbd import` take 8.7 s in place of 3.8 s where the program
+//! host gives it again: 1 to 2 ms were seen for 1 MiB, which made `rbd import` take 8.7 s in place of 3.8 s where the program
 //! before it had not used the page cache. On a machine whose memory is full of cached files, as that of one that runs
 //! for long is, no page is free, and nobody pays for that.
 
