@@ -203,8 +203,8 @@ impl Tx {
     /// Whoever had the uuid first has committed by now: the insertion waited for it. Or the account was deleted.
     async fn same_as_before(&self, new: &NewJob) -> Result<Submitted> {
         self.check_not_retired(new.account).await?;
-        let sql = "SELECT 1 FROM job AS j JOIN job_body AS b ON b.job = j.id
-             WHERE j.uuid = $1 AND b.request_hash = $2";
+        let sql = "SELECT 1 FROM job AS j
+             WHERE j.uuid = $1 AND (SELECT b.request_hash FROM job_body AS b WHERE b.job = j.id) = $2";
         if !self.exists(sql, &params![new.id, &new.request_hash]).await? {
             return Err(StoreError::Taken);
         }

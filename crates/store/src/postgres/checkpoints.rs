@@ -78,10 +78,7 @@ impl Tx {
         for node in &nodes {
             self.post(KEEP_NODE, &params![*node]);
         }
-        let sql = with_jobs(
-            "SELECT j.uuid, j.id, j.token, r.node, {UNTIL} FROM job AS j JOIN job_run AS r ON r.job = j.id
-             WHERE j.uuid = ANY($1::TEXT[])",
-        );
+        let sql = with_jobs("SELECT j.uuid, j.id, j.token, r.node, {UNTIL} FROM {JOBS} {RUN}");
         let mut found = HashMap::new();
         for row in self.all_locked(&sql, &params![column(jobs()), column(nodes)]).await? {
             let Some(until_ms) = get(&row, 4)? else { continue };

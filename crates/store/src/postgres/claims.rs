@@ -77,8 +77,8 @@ impl Tx {
     /// with the next waited statement.
     pub(super) fn wake_due(&self) {
         self.post(
-            "UPDATE job_run SET ready_at_ms = 0 WHERE place IN (
-                SELECT place FROM job_run WHERE ready_at_ms > 0 AND ready_at_ms <= $1 FOR UPDATE SKIP LOCKED)",
+            "UPDATE job_run SET ready_at_ms = 0 WHERE place = ANY (ARRAY (
+                SELECT place FROM job_run WHERE ready_at_ms > 0 AND ready_at_ms <= $1 FOR UPDATE SKIP LOCKED))",
             &params![self.now_ms()],
         );
     }
@@ -129,8 +129,9 @@ impl Tx {
         }
         let sql = with_job(
             "SELECT {JOB}, r.place, j.id, r.orphaned, b.sealed_data FROM unnest($1::BIGINT[]) WITH ORDINALITY AS u(id, nth)
-             JOIN job AS j ON j.id = u.id JOIN job_run AS r ON r.job = j.id LEFT JOIN job_body AS b ON b.job = j.id
-             ORDER BY u.nth FOR UPDATE OF j SKIP LOCKED",
+             CROSS JOIN LATERAL (SELECT * FROM job WHERE id = u.id FOR UPDATE SKIP LOCKED) AS j {RUN}
+             LEFT JOIN LATERAL (SELECT * FROM job_body WHERE job = j.id OFFSET 0) AS b ON TRUE
+             ORDER BY u.nth",
         );
         let found = self.rows(&sql, &params![column(runs.iter().copied())]).await?;
         if found.len() < runs.len() {
@@ -200,7 +201,7 @@ impl Tx {
             "UPDATE job_run AS r SET node = $1, orphaned = 0, canceling = u.canceling, ready_at_ms = 0, rank = 0,
                 hold = u.hold, counted = 1, gate = '', deadline_ms = NULL
              FROM unnest($2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS u(place, canceling, hold)
-             WHERE r.place = u.place",
+             WHERE r.place = ANY (ARRAY[u.place])",
             &params![
                 node,
                 column(given.iter().map(|given| given.from.place)),
@@ -254,7 +255,8 @@ impl Tx {
             Only::Held => "AND r.hold = 1",
         };
         let sql = format!(
-            "SELECT j.uuid, j.token, j.attempt FROM job_run AS r JOIN job AS j ON j.id = r.job
+            "SELECT j.uuid, j.token, j.attempt FROM job_run AS r
+             CROSS JOIN LATERAL (SELECT * FROM job WHERE id = r.job OFFSET 0) AS j
              WHERE r.node = $1 {only} ORDER BY r.place"
         );
         let claim = |row: &tokio_postgres::Row| {

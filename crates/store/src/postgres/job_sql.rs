@@ -10,6 +10,7 @@ use longhaul_model::{Claim, Job, JobId, JobState, Limits, NewJob, NodeId, Suspen
 
 use super::Result;
 use super::moved_sql::Note;
+use super::one_way::one_way;
 use super::rows::{self, AFTER_JOB, flag, get};
 use super::tx::{Hold, Tx};
 use super::value::{column, params};
@@ -20,8 +21,7 @@ use crate::limits::lane;
 /// Locks the job with the uuid `$1`.
 const LOCK_JOB: &str = "SELECT 1 FROM job WHERE uuid = $1 FOR UPDATE";
 /// A job with its row numbers and its run.
-const STORED: &str = "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node FROM job AS j
-     JOIN job_body AS b ON b.job = j.id LEFT JOIN job_run AS r ON r.job = j.id WHERE j.uuid = $1";
+const STORED: &str = "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node FROM job AS j {BODY} {ANY_RUN} WHERE j.uuid = $1";
 /// Keeps the node `$1` from being removed, not from renewing its lease.
 pub(super) const KEEP_NODE: &str = "SELECT 1 FROM node WHERE uuid = $1 FOR KEY SHARE";
 
@@ -124,8 +124,7 @@ impl Tx {
         self.post(LOCK_JOB, &params![claim.job]);
         self.post(KEEP_NODE, &params![claim.node]);
         let sql = with_job(
-            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM job AS j
-             JOIN job_body AS b ON b.job = j.id JOIN job_run AS r ON r.job = j.id
+            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM job AS j {BODY} {RUN}
              WHERE j.uuid = $1 AND j.token = $2 AND r.node IS NOT DISTINCT FROM $3",
         );
         let found = self.locked(&sql, &params![claim.job, claim.token, claim.node]).await?;
@@ -142,7 +141,7 @@ impl Tx {
         self.post("SELECT 1 FROM job WHERE uuid = $1 FOR KEY SHARE", &params![claim.job]);
         self.post(KEEP_NODE, &params![claim.node]);
         let sql = with_job(
-            "SELECT j.id, {UNTIL} FROM job AS j JOIN job_run AS r ON r.job = j.id
+            "SELECT j.id, {UNTIL} FROM job AS j {RUN}
              WHERE j.uuid = $1 AND j.token = $2 AND r.node IS NOT DISTINCT FROM $3",
         );
         let found = self.locked(&sql, &params![claim.job, claim.token, claim.node]).await?;
@@ -415,7 +414,7 @@ impl Tx {
 
     /// The job as it is.
     pub(super) async fn read_job(&self, id: JobId) -> Result<Option<Job>> {
-        let sql = with_job("SELECT {JOB} FROM job AS j JOIN job_body AS b ON b.job = j.id WHERE j.uuid = $1");
+        let sql = with_job("SELECT {JOB} FROM job AS j {BODY} WHERE j.uuid = $1");
         self.first(&sql, &params![id]).await?.as_ref().map(rows::job).transpose()
     }
 }
@@ -440,16 +439,16 @@ fn host_text(job: &Job) -> String {
     job.terms.host.map(|host| host.to_string()).unwrap_or_default()
 }
 
-/// `sql` with the columns of a job and the end of its lease put in.
+/// `sql` with the columns of a job, the end of its lease and the joins of `one_way` put in.
 pub(super) fn with_job(sql: &str) -> String {
-    sql.replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL)
+    one_way(sql).replace("{JOB}", rows::JOB).replace("{UNTIL}", UNTIL)
 }
 
 /// The same, of many jobs that the nodes of `$2` hold.
 pub(super) fn with_jobs(sql: &str) -> String {
     let columns =
         rows::JOB.replace(rows::NODE_OF_JOB, "(SELECT l.uuid FROM lease AS l WHERE l.uuid = j.node)");
-    format!("{LEASES} {}", sql.replace("{JOB}", &columns).replace("{UNTIL}", UNTIL_OF_MANY))
+    format!("{LEASES} {}", one_way(sql).replace("{JOB}", &columns).replace("{UNTIL}", UNTIL_OF_MANY))
 }
 
 #[cfg(test)]

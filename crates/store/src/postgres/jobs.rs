@@ -35,7 +35,7 @@ impl Jobs for PostgresStore {
         self.read(id, |tx, id| {
             Box::pin(async move {
                 let sql =
-                    "SELECT b.request_hash FROM job AS j JOIN job_body AS b ON b.job = j.id WHERE j.uuid = $1";
+                    "SELECT b.request_hash FROM job_body AS b WHERE b.job = (SELECT id FROM job WHERE uuid = $1)";
                 let Some(row) = tx.first(sql, &params![*id]).await? else { return Ok(None) };
                 let hash = get::<&[u8]>(&row, 0)?.try_into();
                 hash.map(Some).map_err(|_| rows::damaged(0, "a hash"))

@@ -90,7 +90,7 @@ impl Tx {
         self.post(
             "UPDATE job_run AS r SET lane = u.lane,
                 gate = CASE WHEN r.counted = 1 OR r.canceling = 1 THEN '' ELSE u.lane END
-             FROM unnest($1::BIGINT[], $2::TEXT[]) AS u(place, lane) WHERE r.place = u.place",
+             FROM unnest($1::BIGINT[], $2::TEXT[]) AS u(place, lane) WHERE r.place = ANY (ARRAY[u.place])",
             &params![column(places), column(lanes)],
         );
         Ok(())

@@ -23,7 +23,7 @@ pub struct Migration {
 }
 
 /// All of them, the first has number 1.
-pub const MIGRATIONS: [Migration; 5] = [
+pub const MIGRATIONS: [Migration; 6] = [
     Migration {
         file: "0001_start.sql",
         sql: include_str!("../../migrations/postgres/0001_start.sql"),
@@ -51,6 +51,12 @@ pub const MIGRATIONS: [Migration; 5] = [
     Migration {
         file: "0005_versions.sql",
         sql: include_str!("../../migrations/postgres/0005_versions.sql"),
+        oldest: 3,
+    },
+    // In which order it keeps what it keeps, too.
+    Migration {
+        file: "0006_one_way.sql",
+        sql: include_str!("../../migrations/postgres/0006_one_way.sql"),
         oldest: 3,
     },
 ];

@@ -38,6 +38,7 @@ mod migrate;
 mod moved_sql;
 mod moving;
 mod nodes;
+mod one_way;
 mod open;
 mod options;
 mod progress_sql;

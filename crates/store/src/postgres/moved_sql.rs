@@ -40,7 +40,7 @@ impl Tx {
                 $7::BIGINT[], $8::BIGINT[], $9::BIGINT[], $10::BIGINT[], $11::TEXT[], $12::BIGINT[])
                 AS u(id, node, last_op_ms, version, attempt, token, suspend, retry_at_ms, started_ms, execute_s, state,
                     retried)
-             WHERE j.id = u.id",
+             WHERE j.id = ANY (ARRAY[u.id])",
             &params![
                 column(moved.iter().map(|moved| moved.row)),
                 column(after().map(|job| job.node)),
@@ -60,7 +60,7 @@ impl Tx {
         if told().next().is_some() {
             self.post(
                 "UPDATE job_body AS b SET job_result = u.job_result
-                 FROM unnest($1::BIGINT[], $2::TEXT[]) AS u(job, job_result) WHERE b.job = u.job",
+                 FROM unnest($1::BIGINT[], $2::TEXT[]) AS u(job, job_result) WHERE b.job = ANY (ARRAY[u.job])",
                 &params![
                     column(told().map(|moved| moved.row)),
                     column(told().map(|moved| moved.after.job_result.as_deref())),
@@ -97,8 +97,8 @@ impl Tx {
     pub(super) fn let_next_go(&self, targets: &[&str]) {
         self.post(
             "UPDATE job_run SET ready_at_ms = CASE hold WHEN 1 THEN NULL ELSE greatest(coalesce(not_before_ms, 0), 0) END
-             WHERE place IN (SELECT (SELECT min(r.place) FROM job_run AS r WHERE r.target = u.target)
-                FROM unnest($1::TEXT[]) AS u(target)) AND rank > 0",
+             WHERE place = ANY (ARRAY (SELECT (SELECT min(r.place) FROM job_run AS r WHERE r.target = u.target)
+                FROM unnest($1::TEXT[]) AS u(target))) AND rank > 0",
             &params![column(targets.iter().copied())],
         );
     }

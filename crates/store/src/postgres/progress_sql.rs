@@ -7,6 +7,7 @@ use longhaul_model::progress::Progress;
 use longhaul_model::{Claim, JobId};
 
 use super::Result;
+use super::one_way::one_way;
 use super::rows::{self, get};
 use super::tx::Tx;
 use super::value::{Value, column, params};
@@ -51,21 +52,22 @@ impl Tx {
             }
         }
         let claims = || reports.iter().map(|(claim, _)| claim).filter(|claim| alive.contains(&claim.node));
-        let sql =
+        let sql = one_way(
             "SELECT j.uuid, j.id, j.token, p.percent, p.stage, p.bytes_done, p.bytes_total, p.rate, p.eta_s,
                 p.stalled, p.at_ms, p.token
              FROM unnest($1::TEXT[], $2::BIGINT[], $3::TEXT[]) AS u(uuid, token, node)
-             JOIN job AS j ON j.uuid = u.uuid AND j.token = u.token
-             JOIN job_run AS r ON r.job = j.id AND r.node IS NOT DISTINCT FROM u.node
-             LEFT JOIN progress AS p ON p.job = j.id
-             FOR KEY SHARE OF j SKIP LOCKED";
+             CROSS JOIN LATERAL (
+                SELECT * FROM job WHERE uuid = u.uuid AND token = u.token FOR KEY SHARE SKIP LOCKED) AS j {RUN}
+             LEFT JOIN LATERAL (SELECT * FROM progress WHERE job = j.id OFFSET 0) AS p ON TRUE
+             WHERE r.node IS NOT DISTINCT FROM u.node",
+        );
         let values = params![
             column(claims().map(|claim| claim.job)),
             column(claims().map(|claim| claim.token)),
             column(claims().map(|claim| claim.node)),
         ];
         let mut known = BTreeMap::new();
-        for row in self.rows(sql, &values).await? {
+        for row in self.rows(&sql, &values).await? {
             let newest = match get::<Option<i64>>(&row, 3)? {
                 Some(_) => Some((rows::progress(&row, 3)?, rows::count(&row, 11)?)),
                 None => None,
@@ -111,9 +113,12 @@ impl Tx {
         }
         // Rows of an attempt, and the number of its last.
         let mut counted: HashMap<(i64, u32), (i64, i64)> = HashMap::new();
-        let sql = "SELECT h.job, h.attempt, count(*), max(h.n)
+        let sql = "SELECT u.job, u.attempt, h.many, h.last
              FROM (SELECT DISTINCT * FROM unnest($1::BIGINT[], $2::BIGINT[])) AS u(job, attempt)
-             JOIN progress_history AS h ON h.job = u.job AND h.attempt = u.attempt GROUP BY h.job, h.attempt";
+             CROSS JOIN LATERAL (
+                SELECT count(*) AS many, max(n) AS last FROM progress_history
+                WHERE job = u.job AND attempt = u.attempt) AS h
+             WHERE h.many > 0";
         let of = of_attempts(&notes);
         for row in self.rows(sql, &of).await? {
             counted.insert((get(&row, 0)?, rows::small(&row, 1)?), (get(&row, 2)?, get(&row, 3)?));
@@ -137,7 +142,7 @@ impl Tx {
         if !first.is_empty() {
             self.post(
                 "DELETE FROM progress_history AS h USING unnest($1::BIGINT[]) AS u(job)
-                 WHERE h.job = u.job AND h.attempt <= (
+                 WHERE h.job = ANY (ARRAY[u.job]) AND h.attempt <= (
                     SELECT DISTINCT attempt FROM progress_history WHERE job = u.job
                     ORDER BY attempt DESC LIMIT 1 OFFSET $2)",
                 &params![column(first), HISTORY_ATTEMPTS_MAX as i64],

@@ -147,9 +147,7 @@ impl Tx {
             self.post(KEEP_NODE, &params![*node]);
         }
         let sql = with_jobs(
-            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM job AS j
-             JOIN job_body AS b ON b.job = j.id JOIN job_run AS r ON r.job = j.id
-             WHERE j.uuid = ANY($1::TEXT[])",
+            "SELECT {JOB}, j.id, j.class, j.ordered, r.place, r.node, {UNTIL} FROM {JOBS} {BODY} {RUN}",
         );
         let mut found = HashMap::new();
         for row in self.all_locked(&sql, &params![column(jobs()), column(nodes)]).await? {

@@ -61,6 +61,25 @@ impl Schema {
         })
     }
 
+    /// What a statement beside the store answers.
+    pub fn text(&self, sql: &str) -> String {
+        self.client(async |client| {
+            client.batch_execute(&format!("SET search_path = {}", self.name)).await.expect("set");
+            client.query_one(sql, &[]).await.expect("answered").get(0)
+        })
+    }
+
+    /// Runs a statement for each of its tables, `{}` is its name; each in a transaction of its own.
+    pub fn each_table(&self, sql: &str) {
+        self.client(async |client| {
+            client.batch_execute(&format!("SET search_path = {}", self.name)).await.expect("set");
+            let tables = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = current_schema()";
+            for table in client.query(tables, &[]).await.expect("told") {
+                client.batch_execute(&sql.replace("{}", table.get(0))).await.expect("done");
+            }
+        });
+    }
+
     /// Runs statements in it on a connection that then stands still, until what is answered is dropped.
     pub fn hold_open(&self, sql: &str) -> (tokio::runtime::Runtime, tokio_postgres::Client) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
