@@ -130,6 +130,7 @@ async fn measure(args: &Args, place: &Place, report: &mut Report) -> Result<()> 
     };
     for round in 1..=args.rounds() {
         eprintln!("round {round} of {}", args.rounds());
+        warm::memory()?;
         // What an earlier run measured keeps the floor of that run.
         if args.wants(Part::Submit) || args.wants(Part::Latency) {
             floor::sync(place, args.wants(Part::Latency), report)?;
@@ -184,6 +185,7 @@ async fn measure_many_rows(args: &Args, place: &Place, report: &mut Report) -> R
         let full = million::prepare(place).await?;
         for round in 1..=args.rounds() {
             eprintln!("million, round {round} of {}", args.rounds());
+            warm::memory()?;
             million::measure(place, &full, round, report).await?;
         }
         full.remove().await?;
@@ -192,6 +194,7 @@ async fn measure_many_rows(args: &Args, place: &Place, report: &mut Report) -> R
         let waiting = held_open::prepare(place).await?;
         for round in 1..=args.rounds() {
             eprintln!("held open, round {round} of {}", args.rounds());
+            warm::memory()?;
             held_open::measure(place, &waiting, round, report).await?;
         }
         waiting.remove().await?;

@@ -33,7 +33,7 @@ pub fn prepare(place: &Place) -> Result<()> {
     if place.quick || order.is_none_or(|order| order >= ORDERS) {
         return Ok(());
     }
-    eprintln!("the host takes back free memory: it is filled with a cached file before copies are timed");
+    eprintln!("the host takes back free memory: it is filled with a cached file before each round");
     let flags = OFlags::TMPFILE.bits().cast_signed();
     let file = File::options().read(true).write(true).custom_flags(flags).open(&place.dir)?;
     let bytes = memory_kib("MemTotal")? << 10;
