@@ -86,6 +86,15 @@ impl Cluster {
         Ok(Some((connect(url.trim()).await?, dir.join("data/log/bench.json"))))
     }
 
+    /// Writes what is not on the disk yet, of a server that we started: what was stored before is not written while
+    /// something is timed, and every page costs its first image in the log to whoever changes it then.
+    pub async fn checkpoint(&self) -> Result<()> {
+        match self.superuser().await? {
+            Some((session, _)) => Ok(session.batch_execute("CHECKPOINT").await?),
+            None => Ok(()),
+        }
+    }
+
     /// Version and settings, for the table.
     pub async fn facts(&self) -> Result<Vec<(String, String)>> {
         let version: String = self.session.query_one("SHOW server_version", &[]).await?.get(0);

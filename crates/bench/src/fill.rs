@@ -205,7 +205,7 @@ fn new_job(number: u64, accounts: &[AccountId], runtime: &dyn Runtime) -> NewJob
         account: accounts[owner],
         name: name(number),
         description: Some(format!("stored job {number} of the bench")),
-        api_id: ApiId::chosen(&api_id(number)).unwrap_or_else(|| ApiId::random(runtime)),
+        api_id: ApiId::chosen(&api_id(number)).unwrap_or_else(|| ApiId::in_order(runtime)),
         job_name: job_name.to_owned(),
         job_data: format!(r#"{{"durationMs":{},"progressSteps":10,"outcome":"succeed"}}"#, number % 100_000),
         sealed_data: None,

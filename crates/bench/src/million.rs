@@ -1,12 +1,13 @@
 //! Submit and drain on PostgreSQL beside a million finished jobs, and beside a million that wait, against a database
-//! without any, in turns. Retention is off: the sweep would thin out what is there to be there.
+//! without any, in turns. All begin behind a checkpoint: what stores the million is not written meanwhile, and what each of
+//! them changes was on the disk before. Retention is off: the sweep would thin out what is there to be there.
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
 use crate::api::{Api, no_op};
-use crate::drain::{JOBS, until_succeeded};
+use crate::drain::until_succeeded;
 use crate::multiply::multiply;
 use crate::place::{Home, Place};
 use crate::report::Report;
@@ -17,8 +18,8 @@ use crate::submit::{NOTHING_STARTS, flood};
 const MANY: u64 = 1_000_000;
 /// Connections that submit.
 const CONNECTIONS: u64 = 64;
-/// Submissions of one round that are timed.
-const SUBMITS: u64 = 20_000;
+/// Submissions, and ends, of one round that are timed: with fewer the machine's own swings are as large as the aim.
+const TIMED: u64 = 40_000;
 /// Submissions before the clock starts.
 const WARM_UP: u64 = 500;
 const KEEP_ALL: [&str; 4] = ["--set", "retention.jobs=0", "--set", "retention.seconds=0"];
@@ -112,17 +113,19 @@ async fn one(place: &Place, home: &Home, before: &str, report: &mut Report) -> R
     let server = Server::start(place, home, &flags)?;
     let admin = Api::admin(server.address).await?;
     flood(server.address, &admin.session, CONNECTIONS, WARM_UP).await?;
-    let submits = place.scaled(SUBMITS);
+    let submits = place.scaled(TIMED);
+    place.cluster()?.checkpoint().await?;
     let start = Instant::now();
     flood(server.address, &admin.session, CONNECTIONS, submits).await?;
     report.add(&format!("million.{before}.submit"), submits as f64 / start.elapsed().as_secs_f64());
     drop(admin);
     server.stop()?;
+    place.cluster()?.checkpoint().await?;
     let start = Instant::now();
     let server = Server::start(place, home, &KEEP_ALL)?;
     let mut admin = Api::admin(server.address).await?;
     let first = admin.count("q=state=Succeeded").await?;
-    let (from, counted) = (Instant::now(), place.scaled(JOBS));
+    let (from, counted) = (Instant::now(), place.scaled(TIMED));
     // All that wait where that is fewer: those that were submitted here.
     let last = until_succeeded(&mut admin, first + counted).await?;
     report.add(&format!("million.{before}.drain"), (last - first) as f64 / from.elapsed().as_secs_f64());

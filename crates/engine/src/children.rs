@@ -49,7 +49,7 @@ impl JobContext {
                 resource_uuid: Some(child.id),
                 system_tags: vec![format!("{PARENT_TAG}{}", self.job.id)],
                 user_tags: Vec::new(),
-                api_id: ApiId::random(&*self.engine.runtime),
+                api_id: ApiId::in_order(&*self.engine.runtime),
                 dry_run: false,
             };
             match self.engine.submit(&self.as_caller(), request).await {

@@ -379,7 +379,7 @@ impl Engine {
 
     /// A fresh API id.
     pub fn fresh_api_id(&self) -> ApiId {
-        ApiId::random(&*self.runtime)
+        ApiId::in_order(&*self.runtime)
     }
 }
 

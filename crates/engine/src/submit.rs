@@ -97,7 +97,7 @@ impl Engine {
         let job_type = handler.job_type();
         let terms = terms::read(request.system_tags.iter().map(String::as_str))?;
         terms::fit(&terms, &job_type)?;
-        let id = request.resource_uuid.unwrap_or_else(|| JobId::random(&*self.runtime));
+        let id = request.resource_uuid.unwrap_or_else(|| JobId::in_order(&*self.runtime));
         let (job_data, sealed_data) = self.mask_and_seal(&request)?;
         let redaction = Redaction::of(&request.data);
         let key = sealed_data.as_ref().map(|_| &self.config.secret_key);

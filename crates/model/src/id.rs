@@ -27,6 +27,14 @@ macro_rules! typed_uuid {
                 Self::v4(runtime.random_u128())
             }
 
+            /// A fresh id of UUID version 4 form that is greater than those of the milliseconds before: its first 48 bits
+            /// are the time, ms since 1970, and 74 are from `runtime`. For rows that come by the thousand: new ones lie
+            /// side by side in an index, where each random one would change a page of its own. No secret.
+            pub fn in_order(runtime: &dyn Runtime) -> Self {
+                let time = u128::from(runtime.now_ms().cast_unsigned()) << 80;
+                Self::v4(time | (runtime.random_u128() & ((1 << 80) - 1)))
+            }
+
             /// The id of UUID version 4 form made of these bits: version and variant are overwritten.
             pub const fn v4(bits: u128) -> Self {
                 let cleared = bits & !(0xf << 76) & !(0x3 << 62);
@@ -120,9 +128,9 @@ pub const ADMIN: AccountId = AccountId::from_bits(0x36c2_7e8f_f05c_4780_bf6d_2fa
 pub struct ApiId(String);
 
 impl ApiId {
-    /// A fresh id, 32 hex digits.
-    pub fn random(runtime: &dyn Runtime) -> Self {
-        Self(JobId::random(runtime).to_string())
+    /// A fresh id, 32 hex digits, greater than those of the milliseconds before.
+    pub fn in_order(runtime: &dyn Runtime) -> Self {
+        Self(JobId::in_order(runtime).to_string())
     }
 
     /// The client's choice; `None` unless it has exactly 32 characters.
@@ -168,5 +176,42 @@ mod tests {
             assert_eq!(bad.parse::<JobId>(), Err(BadId), "{bad}");
         }
         assert!(!is_choosable_uuid("36c27e8ff05c9780bf6d2fa65700f22e"), "version 9");
+    }
+
+    /// A runtime that has a moment and chance, and nothing else.
+    struct At(i64, u128);
+
+    impl crate::Clock for At {
+        fn now_ms(&self) -> i64 {
+            self.0
+        }
+    }
+
+    impl Runtime for At {
+        fn spawn(&self, _: &'static str, _: crate::BoxFuture<'static, ()>) {}
+
+        fn sleep(&self, _: std::time::Duration) -> crate::BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn monotonic(&self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+
+        fn random_u128(&self) -> u128 {
+            self.1
+        }
+    }
+
+    #[test]
+    fn an_id_in_order_is_greater_than_those_of_before_and_differs_from_those_of_its_moment() {
+        const NOW: i64 = 1_795_000_000_000;
+        let (before, now) = (JobId::in_order(&At(NOW - 1, u128::MAX)), JobId::in_order(&At(NOW, 0)));
+        assert!(before < now && before.to_string() < now.to_string(), "{before} {now}");
+        assert_eq!(now.to_string(), format!("{NOW:012x}40008000000000000000"));
+        let others: std::collections::BTreeSet<JobId> =
+            (0..80).map(|bit| JobId::in_order(&At(NOW, 1 << bit))).collect();
+        assert_eq!(others.len(), 80 - 6 + 1, "six bits are the version and the variant");
+        assert!(is_choosable_uuid(&now.to_string()));
     }
 }

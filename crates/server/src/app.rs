@@ -192,7 +192,7 @@ impl App {
         }
         let (caller, wants_schema) = (call.caller, call.wants_schema);
         let form = reply::form(profile, caller, call.operation.kind);
-        let api_id = call.job_uuid.clone().unwrap_or_else(|| ApiId::random(&*self.runtime));
+        let api_id = call.job_uuid.clone().unwrap_or_else(|| ApiId::in_order(&*self.runtime));
         if form != Form::AtOnce && call.job_uuid.is_some() {
             self.refuse_known(&api_id).await?;
         }

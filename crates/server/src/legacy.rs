@@ -38,7 +38,7 @@ async fn call(app: &Arc<App>, message: legacy::Message, received: &Received<'_>)
         Ok(identity) => identity,
         Err(fault) => return legacy::failed(operation, &fault, now_ms, &app.format),
     };
-    let api_id = ApiId::random(&*app.runtime);
+    let api_id = ApiId::in_order(&*app.runtime);
     let called = Called {
         caller: EngineCaller { account: identity.account, admin: identity.admin, record: None },
         call: message.call,

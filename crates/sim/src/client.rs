@@ -226,7 +226,7 @@ impl Client {
             resource_uuid: uuid,
             system_tags: known.asked.tags(),
             user_tags: Vec::new(),
-            api_id: ApiId::random(&*self.runtime),
+            api_id: ApiId::in_order(&*self.runtime),
             dry_run: false,
         };
         let node = self.rng.index(self.cluster.len());

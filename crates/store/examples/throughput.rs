@@ -78,7 +78,7 @@ fn new_job(number: usize) -> NewJob {
         account: account(number % 10),
         name: format!("job-{number:07}"),
         description: None,
-        api_id: ApiId::random(&Machine),
+        api_id: ApiId::in_order(&Machine),
         job_name: ["APISimulateJobMsg", "APISimulateRigidJobMsg"][number % 2].to_owned(),
         job_data: format!("{{\"durationMs\":0,\"padding\":\"{}\"}}", "x".repeat(350)),
         sealed_data: None,

@@ -112,7 +112,7 @@ impl Nodes {
             resource_uuid: Some(id),
             system_tags: Vec::new(),
             user_tags: Vec::new(),
-            api_id: ApiId::random(&*self.runtime),
+            api_id: ApiId::in_order(&*self.runtime),
             dry_run: false,
         };
         assert!(matches!(to.submit(&caller, request).await.unwrap(), SubmitAnswer::Job(_)));

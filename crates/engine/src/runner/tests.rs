@@ -196,7 +196,7 @@ impl Begun {
         let registry = Registry::default().with(handler);
         let engine = Engine::start(store.clone(), runtime.clone(), registry, config).await.unwrap();
         let caller = Caller { account: AccountId::random(&*runtime), admin: true, record: None };
-        let (id, api) = (JobId::random(&*runtime), ApiId::random(&*runtime));
+        let (id, api) = (JobId::random(&*runtime), ApiId::in_order(&*runtime));
         let request = SubmitRequest {
             name: None,
             description: None,

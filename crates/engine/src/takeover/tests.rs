@@ -113,7 +113,7 @@ impl Nodes {
             resource_uuid: None,
             system_tags: Vec::new(),
             user_tags: Vec::new(),
-            api_id: ApiId::random(&*self.runtime),
+            api_id: ApiId::in_order(&*self.runtime),
             dry_run: false,
         };
         match self.engines[0].submit(&caller, request).await.unwrap() {

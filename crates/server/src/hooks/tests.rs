@@ -26,7 +26,7 @@ fn address(text: &str) -> SocketAddr {
 
 async fn tried(rules: &str, url: &str) -> Result<(), String> {
     let (hooks, runtime) = hooks(rules);
-    let message = Message { id: ApiId::random(&*runtime), reply: Reply::ok("{}".to_owned()) };
+    let message = Message { id: ApiId::in_order(&*runtime), reply: Reply::ok("{}".to_owned()) };
     post(&Target::parse(url).expect("a URL"), &message, &hooks, &*runtime).await
 }
 

@@ -45,7 +45,7 @@ fn request(app: &App, called: &Called, object: &Value) -> Result<SubmitRequest, 
         identity: called.identity,
         from: called.from,
         host: String::new(), // means something to uploads alone, which are told of at a query
-        api_id: ApiId::random(&*app.runtime),
+        api_id: ApiId::in_order(&*app.runtime),
         room: called.room.clone(),
         client_gone: called.client_gone.clone(),
         caller: called.caller.clone(),

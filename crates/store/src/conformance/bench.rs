@@ -73,7 +73,7 @@ impl Bench {
             account: self.account,
             name: format!("job-{id}"),
             description: None,
-            api_id: ApiId::random(&*self.clock),
+            api_id: ApiId::in_order(&*self.clock),
             job_name: "APISimulateJobMsg".to_owned(),
             job_data: "{}".to_owned(),
             sealed_data: None,
@@ -200,7 +200,7 @@ impl Bench {
     pub fn record(&self, outcome: Option<ApiOutcome>) -> ApiRecord {
         let now_ms = self.clock.now_ms();
         ApiRecord {
-            id: ApiId::random(&*self.clock),
+            id: ApiId::in_order(&*self.clock),
             account: self.account,
             expires_ms: now_ms + 60 * SECOND,
             finished_ms: outcome.is_some().then_some(now_ms),

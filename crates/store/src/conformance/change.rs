@@ -124,7 +124,7 @@ pub async fn a_rerun_keeps_timeline_and_attempts_and_clears_the_rest(t: &Bench) 
     let failed = t.store.apply(&claim, end).await.unwrap();
     t.clock.advance(SECOND);
     let mut change = t.asked(TimelineKind::Rerun);
-    let api_id = ApiId::random(&*t.clock);
+    let api_id = ApiId::in_order(&*t.clock);
     change.event = Some(JobEvent::Rerun);
     change.api_id = Some(api_id.clone());
     let (job, given) = t.store.change(claim.job, failed.version, change, None).await.unwrap();

@@ -163,7 +163,7 @@ pub async fn what_was_told_is_told_no_more_and_its_record_stays(t: &Bench) {
     assert_eq!(take(t).await.len(), 2);
     t.store.end_delivery(&told.id).await.unwrap();
     t.store.end_delivery(&told.id).await.unwrap();
-    t.store.end_delivery(&ApiId::random(&*t.clock)).await.unwrap();
+    t.store.end_delivery(&ApiId::in_order(&*t.clock)).await.unwrap();
     t.clock.advance(HOLD);
     assert_eq!(take_one(t).await.id, other.id);
     assert_eq!(t.store.record(&told.id).await, Ok(Some(ApiRecord { hook: None, ..told })));

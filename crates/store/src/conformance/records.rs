@@ -50,7 +50,7 @@ pub async fn a_record_id_is_used_once(t: &Bench) {
 
 /// There is no answer to a call that nobody made.
 pub async fn finishing_an_unknown_record_is_not_found(t: &Bench) {
-    let id = ApiId::random(&*t.clock);
+    let id = ApiId::in_order(&*t.clock);
     assert_eq!(t.store.record(&id).await, Ok(None));
     assert_eq!(t.store.finish_record(&id, ApiOutcome::Empty).await, Err(StoreError::NotFound));
 }
