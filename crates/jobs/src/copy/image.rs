@@ -352,6 +352,7 @@ pub(crate) fn remove(pool: &Pool, name: &str, which: RemoveSnapshots) -> Result<
         if image.snapshots()?.iter().any(|s| s.name == only) {
             image.remove_snapshot(only)?;
         }
+        image.end_removals()?;
         return image.set_note(HOLDER_NOTE, None);
     }
     let theirs = history::of(&image)?;
@@ -373,6 +374,7 @@ pub(crate) fn remove(pool: &Pool, name: &str, which: RemoveSnapshots) -> Result<
         }
         image.remove_snapshot(&snapshot.name)?;
     }
+    image.end_removals()?;
     drop(image);
     pool.remove(name)
 }

@@ -1,6 +1,6 @@
 //! The snapshots of an image: listing, taking, protecting, removing, and what was cloned from them.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::{null, null_mut};
 
 use super::Image;
@@ -24,6 +24,15 @@ pub struct Snapshot {
     pub by_user: bool,
     /// It is kept from being removed, for clones.
     pub protected: bool,
+}
+
+/// A snapshot as the library lists it.
+struct Listed {
+    id: u64,
+    bytes: u64,
+    name: String,
+    /// Of whom it is, `RBD_SNAP_NAMESPACE_TYPE_…`.
+    kind: c_int,
 }
 
 impl Image {
@@ -71,11 +80,45 @@ impl Image {
         if answer == -libc::EINVAL { Ok(()) } else { self.check("unprotect a snapshot", answer).map(|_| ()) }
     }
 
-    /// Its snapshots, the oldest first.
+    /// Its snapshots, the oldest first. One whose removal was begun, and that no clone reads from, is none any more: the
+    /// library puts a snapshot among the removed ones first, under another name, and a process that ends then leaves it
+    /// there.
     ///
     /// # Errors
-    /// `Away`, `Io`.
+    /// `Refuses` when there is such a one, and our user may not look for clones; `Away`, `Io`.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, DiskError> {
+        let listed = self.listed()?;
+        let some_removed = listed.iter().any(|s| s.kind == sys::SNAPSHOT_REMOVED);
+        let counts_removed = some_removed && !self.children()?.is_empty();
+        let mut snapshots = Vec::with_capacity(listed.len());
+        for Listed { id, bytes, name, kind } in listed {
+            if kind == sys::SNAPSHOT_REMOVED && !counts_removed {
+                continue;
+            }
+            let by_user = kind == sys::SNAPSHOT_OF_USER;
+            let protected = by_user && self.is_protected(&name)?;
+            snapshots.push(Snapshot { id, bytes, name, by_user, protected });
+        }
+        snapshots.sort_by_key(|s| s.id);
+        Ok(snapshots)
+    }
+
+    /// Ends the removals that were begun and not ended; those that clones read from stay.
+    ///
+    /// # Errors
+    /// `Fenced`, `Away`, `Io`.
+    pub fn end_removals(&self) -> Result<(), DiskError> {
+        for begun in self.listed()?.iter().filter(|s| s.kind == sys::SNAPSHOT_REMOVED) {
+            // SAFETY: the image is open.
+            let answer = unsafe { (self.api().rbd_snap_remove_by_id)(self.raw, begun.id) };
+            if ![-libc::ENOENT, -libc::EBUSY].contains(&answer) {
+                self.check("remove a snapshot", answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn listed(&self) -> Result<Vec<Listed>, DiskError> {
         let api = self.api();
         let mut room = 64;
         loop {
@@ -98,23 +141,17 @@ impl Image {
                 // SAFETY: filled by the library, ended by an entry without a name, freed once.
                 unsafe { (api.rbd_snap_list_end)(raw.as_mut_ptr()) };
             }
-            let mut snapshots = Vec::with_capacity(listed.len());
-            for (id, bytes, name) in listed {
-                let by_user = self.is_by_user(id)?;
-                let protected = by_user && self.is_protected(&name)?;
-                snapshots.push(Snapshot { id, bytes, name, by_user, protected });
-            }
-            snapshots.sort_by_key(|s| s.id);
-            return Ok(snapshots);
+            let known = |(id, bytes, name)| Ok(Listed { id, bytes, name, kind: self.kind(id)? });
+            return listed.into_iter().map(known).collect();
         }
     }
 
-    fn is_by_user(&self, id: u64) -> Result<bool, DiskError> {
+    fn kind(&self, id: u64) -> Result<c_int, DiskError> {
         let mut kind = -1;
         // SAFETY: `kind` is ours to be written.
         let answer = unsafe { (self.api().rbd_snap_get_namespace_type)(self.raw, id, &mut kind) };
         self.check("ask for the kind of a snapshot", answer)?;
-        Ok(kind == sys::SNAPSHOT_OF_USER)
+        Ok(kind)
     }
 
     fn is_protected(&self, name: &str) -> Result<bool, DiskError> {

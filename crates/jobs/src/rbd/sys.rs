@@ -81,6 +81,8 @@ pub(super) struct LinkedImage {
 
 /// `RBD_SNAP_NAMESPACE_TYPE_USER`.
 pub(super) const SNAPSHOT_OF_USER: c_int = 0;
+/// `RBD_SNAP_NAMESPACE_TYPE_TRASH`.
+pub(super) const SNAPSHOT_REMOVED: c_int = 2;
 /// `RBD_LOCK_MODE_EXCLUSIVE`.
 pub(super) const LOCK_EXCLUSIVE: c_int = 0;
 /// `RBD_IMAGE_OPTION_FEATURES`.
@@ -169,6 +171,7 @@ functions! {
     rbd_diff_iterate2(Handle, *const c_char, u64, u64, u8, u8, DiffCallback, *mut c_void) -> c_int;
     rbd_snap_create(Handle, *const c_char) -> c_int;
     rbd_snap_remove(Handle, *const c_char) -> c_int;
+    rbd_snap_remove_by_id(Handle, u64) -> c_int;
     rbd_snap_list(Handle, *mut SnapInfo, *mut c_int) -> c_int;
     rbd_snap_list_end(*mut SnapInfo);
     rbd_snap_get_namespace_type(Handle, u64, *mut c_int) -> c_int;

@@ -7,7 +7,7 @@ use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::copy::run::{CopySpec, Snapshots, copy};
 use longhaul_jobs::storage::{DiskError, Format};
 
-use crate::cluster::{Named, exported, pool_named, rbd};
+use crate::cluster::{Named, conf, exported, pool_named, rbd};
 use crate::history::{image, open, snap};
 use crate::support::{MIB, Pages, Place, Quiet, child_program, copy_here, done, outcome, spec, start};
 
@@ -47,6 +47,50 @@ fn an_image_that_others_are_cloned_from_is_refused_and_they_are_named() {
     rbd(&["flatten", "--no-progress", &child.0]);
     assert_eq!(copy_here(image(&parent), image(&to)).unwrap().snapshots.len(), 2);
     drop(child);
+}
+
+/// Removes snapshots with the `rbd` program and kills it, until one is left among the removed ones.
+fn leave_a_removal_half_done(name: &Named) {
+    for after_ms in (0..200).map(|n| 20 + n * 2 % 100) {
+        snap(name, "half");
+        let mut removal = std::process::Command::new("rbd")
+            .arg("--conf")
+            .arg(conf())
+            .args(["snap", "rm", "--no-progress", &format!("{}@half", name.0)])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(after_ms));
+        removal.kill().unwrap();
+        removal.wait().unwrap();
+        let all = rbd(&["snap", "ls", "--all", &name.0]);
+        if all.contains("trash") {
+            // Who was killed counts as a client until the cluster has missed it for half a minute.
+            while !rbd(&["status", &name.0]).contains("Watchers: none") {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+            return;
+        }
+        if all.contains("half") {
+            rbd(&["snap", "rm", "--no-progress", &format!("{}@half", name.0)]);
+        }
+    }
+    panic!("no kill met the middle of a removal");
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_removal_was_broken_off_is_none_and_goes_with_the_image() {
+    let (from, to) = (Named::new("past-half"), Named::in_pool("ps-b", "past-half-to"));
+    rbd(&["create", "--size", "8M", &from.0]);
+    open(&from).write(b"bytes", MIB).unwrap();
+    leave_a_removal_half_done(&from);
+    assert!(copy_here(image(&from), image(&to)).unwrap().snapshots.is_empty());
+    assert!(rbd(&["snap", "ls", "--all", &from.0]).contains("trash"), "it was not the copy that ended it");
+    let removal =
+        Question::Remove { image: from.image().into(), snapshots: RemoveSnapshots::Ours, clients: None };
+    let answer = ask(&Spawner::new(child_program()), &pool_named("ps-a"), removal, ANSWER_WITHIN).await;
+    assert_eq!(answer.unwrap(), Answer::Done);
+    assert!(!rbd(&["ls", "ps-a"]).lines().any(|line| line == from.image()), "it is gone");
 }
 
 #[tokio::test]
