@@ -8,7 +8,7 @@ use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::DiskError;
 
-use crate::cluster::{Named, Stopped, pool_named, rbd};
+use crate::cluster::{Alone, Named, pool_named, rbd};
 use crate::support::{MIB, child_program};
 
 async fn asked(question: Question) -> Result<Answer, DiskError> {
@@ -89,7 +89,7 @@ async fn an_image_in_use_is_told_and_neither_removed_nor_swept() {
 async fn a_child_that_does_not_answer_in_time_is_killed_and_the_storage_counts_as_away() {
     let spawner = Spawner::new(child_program());
     let pool = pool_named("ps-a");
-    let stopped = Stopped::osd();
+    let stopped = Alone::wait().stop_osd();
     let late =
         ask(&spawner, &pool, Question::Probe { image: "any".into() }, Duration::from_millis(700)).await;
     drop(stopped);

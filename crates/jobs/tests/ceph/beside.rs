@@ -12,7 +12,7 @@ use longhaul_jobs::copy::run::DiskRef;
 use longhaul_jobs::rbd::Image;
 use longhaul_jobs::storage::{DiskError, Format};
 
-use crate::cluster::{Named, Stopped, pool, pool_named, rbd};
+use crate::cluster::{Alone, Named, Stopped, pool, pool_named, rbd};
 use crate::support::{MIB, Pages, Place, child_program, dense, done, outcome, spec, start};
 
 const DISK: u64 = 40 * MIB + 512;
@@ -29,6 +29,7 @@ fn snapshots(name: &Named) -> usize {
 async fn ahead(name: &Named, place: &Place, pages: &mut Pages) -> (Attempt, Stopped) {
     let mut work = spec(image(name), place.disk("v/t", Format::Raw));
     work.copy.holder = Holder { job: "beside".into(), token: 1 };
+    let alone = Alone::wait();
     let mut attempt = start(&Spawner::new(child_program()), &work, pages).await;
     // Its clients come first, and it opens nothing before that is answered: by then it knows the cluster.
     let seq = loop {
@@ -42,7 +43,7 @@ async fn ahead(name: &Named, place: &Place, pages: &mut Pages) -> (Attempt, Stop
             other => panic!("{other:?}"),
         }
     };
-    let stopped = Stopped::monitor();
+    let stopped = alone.stop_monitor();
     attempt.send(&ToChild::CheckpointStored { seq }).await.unwrap();
     loop {
         match attempt.next_event().await.unwrap() {

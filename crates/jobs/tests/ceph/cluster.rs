@@ -125,7 +125,8 @@ impl Drop for Named {
     }
 }
 
-/// The cluster is this test's alone until this is dropped.
+/// The cluster is this test's alone until this is dropped. Taken before what is to meet a stopped daemon begins: while it is
+/// waited for, others stop daemons, and a copy that runs ends or fails by theirs.
 pub struct Alone(());
 
 impl Alone {
@@ -138,6 +139,11 @@ impl Alone {
     /// Stops its OSD.
     pub fn stop_osd(self) -> Stopped {
         Stopped::daemon("osd.0.pid", self)
+    }
+
+    /// Stops its monitor.
+    pub fn stop_monitor(self) -> Stopped {
+        Stopped::daemon("mon.a.pid", self)
     }
 }
 
@@ -154,14 +160,6 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    pub fn osd() -> Self {
-        Alone::wait().stop_osd()
-    }
-
-    pub fn monitor() -> Self {
-        Self::daemon("mon.a.pid", Alone::wait())
-    }
-
     fn daemon(pid_file: &str, alone: Alone) -> Self {
         let pid = std::fs::read_to_string(file(pid_file)).unwrap();
         let daemon = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();

@@ -6,7 +6,7 @@ use longhaul_jobs::copy::control::boottime_ns;
 use longhaul_jobs::rbd::{CephPool, Image, Pool, Timeouts};
 use longhaul_jobs::storage::DiskError;
 
-use crate::cluster::{Named, Stopped, conf, file, pool_named, rbd};
+use crate::cluster::{Alone, Named, conf, file, pool_named, rbd};
 use crate::support::{MIB, Place};
 
 const SHORT: Timeouts = Timeouts { osd_s: 1, mon_s: 2, connect_s: 2 };
@@ -88,10 +88,11 @@ fn a_missing_image_is_told_by_its_url() {
 fn an_osd_that_does_not_answer_is_an_error_in_time_and_good_again_afterwards() {
     let name = Named::new("away");
     rbd(&["create", "--size", "8M", &name.0]);
+    let alone = Alone::wait();
     let pool = Pool::connect_within(&pool_named("ps-a"), SHORT).unwrap();
     let image = Image::open(&pool, name.image()).unwrap();
     image.write(b"before", 0).unwrap();
-    let stopped = Stopped::osd();
+    let stopped = alone.stop_osd();
     let begun = boottime_ns();
     let mut bytes = [0; 6];
     let away = image.read(&mut bytes, 0);

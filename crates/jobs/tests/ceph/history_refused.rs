@@ -7,7 +7,7 @@ use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::copy::run::{CopySpec, Snapshots, copy};
 use longhaul_jobs::storage::{DiskError, Format};
 
-use crate::cluster::{Named, conf, exported, pool_named, rbd};
+use crate::cluster::{Named, ceph, conf, exported, pool_named, rbd};
 use crate::history::{image, open, snap};
 use crate::support::{MIB, Pages, Place, Quiet, child_program, copy_here, done, outcome, spec, start};
 
@@ -63,12 +63,14 @@ fn leave_a_removal_half_done(name: &Named) {
         std::thread::sleep(std::time::Duration::from_millis(after_ms));
         removal.kill().unwrap();
         removal.wait().unwrap();
+        // Who was killed counts as a client until the cluster has missed it for half a minute, or is told.
+        while let Some(client) =
+            rbd(&["status", &name.0]).split_once("watcher=").map(|(_, rest)| rest.to_owned())
+        {
+            ceph(&["osd", "blocklist", "add", client.split(' ').next().unwrap(), "60"]);
+        }
         let all = rbd(&["snap", "ls", "--all", &name.0]);
         if all.contains("trash") {
-            // Who was killed counts as a client until the cluster has missed it for half a minute.
-            while !rbd(&["status", &name.0]).contains("Watchers: none") {
-                std::thread::sleep(std::time::Duration::from_millis(200));
-            }
             return;
         }
         if all.contains("half") {

@@ -14,7 +14,7 @@ use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::{DiskError, Format};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cluster::{Named, Stopped, exported, pool_named, rbd};
+use crate::cluster::{Alone, Named, exported, pool_named, rbd};
 use crate::support::{
     MIB, Pages, Place, Seeded, assert_clean, child_program, dense, done, failed, guest_bytes, outcome, spec,
     start,
@@ -297,9 +297,10 @@ async fn a_cluster_that_is_away_for_a_while_fails_the_copy_as_away_and_it_goes_o
     work.copy.checkpoint_interval_ms = 100;
     work.copy.holder = holder(1);
     let mut pages = Pages::new();
+    let alone = Alone::wait();
     let mut attempt = start(&spawner, &work, &pages).await;
     copied(&mut attempt, &mut pages, 2).await;
-    let stopped = Stopped::osd();
+    let stopped = alone.stop_osd();
     let error = failed(outcome(&mut attempt, &mut pages).await);
     drop(stopped);
     assert_eq!(error.kind(), "away", "{error}");
