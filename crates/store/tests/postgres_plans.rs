@@ -12,15 +12,45 @@ use database::Schema;
 use futures::executor::block_on;
 use futures::future::join_all;
 use longhaul_model::progress::Progress;
-use longhaul_model::{Claim, Clock, JobEvent, Limits, NewJob, NodeId, Pages, Submitted};
+use longhaul_model::resource::ApiOutcome;
+use longhaul_model::{Claim, Clock, HostId, JobEvent, Limits, NewJob, NodeId, Pages, Submitted};
 use longhaul_store::conformance::{Bench, Fresh, HandClock};
-use longhaul_store::{PostgresOptions, PostgresStore};
+use longhaul_store::{Gone, PostgresOptions, PostgresStore};
 
 /// Rows that the tables get at once.
 const ADDED: u32 = 20_000;
 /// What all calls of a round may meet. A single scan meets `ADDED` rows.
 const MET_MAX: i64 = 15_000;
 const LIMITED: &str = "APILimitedMsg";
+
+/// What is asked about a job again and again: the database keeps the plan of what is read from the sixth time on.
+async fn polls(t: &Bench, job: &NewJob) {
+    for _ in 0..6 {
+        assert!(t.store.job(job.id).await.expect("told").is_some());
+        assert!(t.store.progress(&job.api_id).await.expect("told").is_some());
+        assert!(t.store.request_hash(job.id).await.expect("told").is_some());
+        assert!(!t.store.timeline(job.id).await.expect("told").is_empty());
+        assert!(!t.store.timeline_page(job.id, 0, 10).await.expect("told").is_empty());
+        t.store.progress_history(job.id).await.expect("told");
+        t.store.intents(job.id).await.expect("told");
+        t.store.tags(&job.id.to_string()).await.expect("told");
+    }
+}
+
+/// An asynchronous call and its web hook.
+async fn answered(t: &Bench) {
+    let host = HostId::from_bits(7);
+    let record = t.hooked_record(None);
+    t.store.create_record(record.clone()).await.expect("stored");
+    t.store.finish_record(&record.id, ApiOutcome::Empty).await.expect("stored");
+    for _ in 0..6 {
+        assert!(t.store.record(&record.id).await.expect("told").is_some());
+        assert!(t.store.next_delivery().await.expect("told").is_some());
+    }
+    assert_eq!(t.store.take_deliveries(host, 10, 1000).await.expect("taken").len(), 1);
+    assert_eq!(t.store.free_deliveries(Gone::Host(host), 500).await, Ok(1));
+    t.store.end_delivery(&record.id).await.expect("ended");
+}
 
 /// One job of everything in the life of jobs, many of them at once where there is such a call.
 async fn round(t: &Bench, node: NodeId) {
@@ -45,6 +75,7 @@ async fn round(t: &Bench, node: NodeId) {
     t.store.held(node).await.expect("told");
     assert_eq!(t.store.claims(node).await.expect("told").len(), 41);
     t.store.heartbeat(node).await.expect("renewed");
+    polls(t, &jobs[2]).await;
 
     t.apply(&claims[0], JobEvent::Stopped).await.expect("stopped");
     let left: Vec<&Claim> = claims.iter().skip(2).collect();
@@ -59,10 +90,13 @@ async fn round(t: &Bench, node: NodeId) {
     for claimed in t.claim_all(node).await {
         t.apply(&claimed.claim, JobEvent::Fail).await.expect("failed");
     }
-    t.store.overdue(10).await.expect("told");
+    for _ in 0..6 {
+        t.store.overdue(10).await.expect("told");
+    }
+    answered(t).await;
 }
 
-/// Jobs, with all that is kept of them but their runs.
+/// Jobs, with all that is kept of them but their runs; and answers of calls.
 fn add_jobs(schema: &Schema) {
     schema.run(&format!(
         "INSERT INTO job (uuid, account, name, api_id, job_name, state, create_ms, last_op_ms, version, attempt, token,
@@ -76,7 +110,9 @@ fn add_jobs(schema: &Schema) {
             SELECT id, 1, 0, '', 0, 0, 0, 0, 0 FROM job WHERE name = 'added';
          INSERT INTO progress_history (job, attempt, n, percent, stage, bytes_done, bytes_total, rate, stalled, at_ms)
             SELECT id, 1, 1, 0, '', 0, 0, 0, 0, 0 FROM job WHERE name = 'added';
-         INSERT INTO checkpoint (job, page, bytes) SELECT id, 0, '' FROM job WHERE name = 'added';",
+         INSERT INTO checkpoint (job, page, bytes) SELECT id, 0, '' FROM job WHERE name = 'added';
+         INSERT INTO api_record (id, account, expires_ms, outcome)
+            SELECT md5('r' || id), account, 9000000000000, '\"Empty\"' FROM job WHERE name = 'added';",
     );
 }
 

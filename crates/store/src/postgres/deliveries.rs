@@ -7,6 +7,7 @@ use longhaul_model::{ApiId, HostId};
 use tokio_postgres::Row;
 
 use super::nodes::host_of;
+use super::one_way::one_way;
 use super::rows::{count, flag, get, small};
 use super::value::params;
 use super::{PostgresStore, Result};
@@ -17,32 +18,27 @@ use crate::{Deliveries, Gone, StoreError};
 impl Deliveries for PostgresStore {
     async fn next_delivery(&self) -> Result<Option<i64>> {
         // A moment that is too far away was written before the clock was set back.
-        let found = self.read_first(
+        let sql = one_way(
             "SELECT min(CASE WHEN h.due_ms BETWEEN t.now_ms AND t.now_ms + $1 THEN h.due_ms - t.now_ms ELSE 0 END)
-             FROM (SELECT longhaul_now() AS now_ms) AS t, web_hook AS h
-             JOIN api_record AS r ON r.id = h.id AND r.outcome IS NOT NULL",
-            &params![DELIVERY_WAIT_MAX_MS],
-        )
-        .await?;
+             FROM (SELECT longhaul_now() AS now_ms) AS t, web_hook AS h {RECORD} WHERE r.outcome IS NOT NULL",
+        );
+        let found = self.read_first(&sql, &params![DELIVERY_WAIT_MAX_MS]).await?;
         found.map_or(Ok(None), |row| get(&row, 0))
     }
 
     async fn take_deliveries(&self, host: HostId, limit: u32, hold_ms: i64) -> Result<Vec<Delivery>> {
-        let taken = self
-            .write_rows(
-                "WITH due AS MATERIALIZED (
+        let sql = one_way(
+            "WITH due AS MATERIALIZED (
                 SELECT h.id, h.due_ms, t.now_ms, r.outcome
-                FROM (SELECT longhaul_now() AS now_ms) AS t, web_hook AS h
-                JOIN api_record AS r ON r.id = h.id AND r.outcome IS NOT NULL
-                WHERE h.due_ms <= t.now_ms OR h.due_ms > t.now_ms + $1
+                FROM (SELECT longhaul_now() AS now_ms) AS t, web_hook AS h {RECORD}
+                WHERE r.outcome IS NOT NULL AND (h.due_ms <= t.now_ms OR h.due_ms > t.now_ms + $1)
                 ORDER BY h.due_ms, h.id LIMIT $2 FOR UPDATE OF h SKIP LOCKED
              )
              UPDATE web_hook AS h SET tries = h.tries + 1, due_ms = due.now_ms + $3, holder = $4
                  FROM due WHERE h.id = due.id
              RETURNING h.id, h.url, h.wants_schema, h.tries, due.outcome, due.due_ms",
-                &params![DELIVERY_WAIT_MAX_MS, limit, hold_ms, host],
-            )
-            .await?;
+        );
+        let taken = self.write_rows(&sql, &params![DELIVERY_WAIT_MAX_MS, limit, hold_ms, host]).await?;
         let mut taken = taken.iter().map(delivery).collect::<Result<Vec<(i64, Delivery)>>>()?;
         taken.sort_by(|(a_ms, a), (b_ms, b)| (a_ms, &a.id).cmp(&(b_ms, &b.id)));
         Ok(taken.into_iter().map(|(_, delivery)| delivery).collect())
@@ -63,15 +59,15 @@ impl Deliveries for PostgresStore {
 
     async fn free_deliveries(&self, gone: Gone, within_ms: i64) -> Result<u64> {
         // The count does not see the change, nor has it to: what is to be told stays so.
-        let counted = self.write_first(
+        let sql = one_way(
             "WITH freed AS (
                 UPDATE web_hook AS h SET due_ms = t.due_ms FROM (SELECT longhaul_now() + $1 AS due_ms) AS t
                 WHERE h.due_ms > t.due_ms AND ($2 = 1 OR h.holder = $3)
              )
-             SELECT count(*) FROM web_hook AS h JOIN api_record AS r ON r.id = h.id AND r.outcome IS NOT NULL",
-            &params![within_ms, matches!(gone, Gone::All), host_of(gone)],
-        )
-        .await?;
+             SELECT count(*) FROM web_hook AS h {RECORD} WHERE r.outcome IS NOT NULL",
+        );
+        let values = params![within_ms, matches!(gone, Gone::All), host_of(gone)];
+        let counted = self.write_first(&sql, &values).await?;
         counted.map_or(Ok(0), |row| count(&row, 0))
     }
 }

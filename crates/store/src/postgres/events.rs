@@ -16,8 +16,9 @@ impl Events for PostgresStore {
     async fn timeline(&self, job: JobId) -> Result<Vec<TimelineRow>> {
         self.read(job, |tx, job| {
             Box::pin(async move {
-                let sql = "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM job AS j
-                     JOIN timeline AS t ON t.job = j.id WHERE j.uuid = $1 ORDER BY t.seq";
+                let sql =
+                    "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM timeline AS t
+                     WHERE t.job = (SELECT id FROM job WHERE uuid = $1) ORDER BY t.seq";
                 tx.rows(sql, &params![*job]).await?.iter().map(rows::timeline).collect()
             })
         })
@@ -27,8 +28,8 @@ impl Events for PostgresStore {
     async fn timeline_page(&self, job: JobId, after: u64, limit: u32) -> Result<Vec<TimelineRow>> {
         self.read((job, after, limit), |tx, (job, after, limit)| {
             Box::pin(async move {
-                let sql = "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM job AS j
-                     JOIN timeline AS t ON t.job = j.id WHERE j.uuid = $1 AND t.seq > $2 ORDER BY t.seq LIMIT $3";
+                let sql = "SELECT t.seq, t.at_ms, t.kind, t.actor, t.attempt, t.token, t.detail FROM timeline AS t
+                     WHERE t.job = (SELECT id FROM job WHERE uuid = $1) AND t.seq > $2 ORDER BY t.seq LIMIT $3";
                 let found = tx.rows(sql, &params![*job, *after, *limit]).await?;
                 found.iter().map(rows::timeline).collect()
             })
@@ -43,7 +44,8 @@ impl Events for PostgresStore {
                 let sql = with_job(
                     "SELECT {JOB}, p.percent, p.stage, p.bytes_done, p.bytes_total, p.rate, p.eta_s, p.stalled,
                         p.at_ms
-                     FROM job AS j JOIN job_body AS b ON b.job = j.id LEFT JOIN progress AS p ON p.job = j.id
+                     FROM job AS j {BODY}
+                     LEFT JOIN LATERAL (SELECT * FROM progress WHERE job = j.id OFFSET 0) AS p ON TRUE
                      WHERE j.api_id = $1 ORDER BY j.create_ms DESC, j.uuid DESC LIMIT 1",
                 );
                 let Some(row) = tx.first(&sql, &params![api]).await? else { return Ok(None) };
@@ -61,8 +63,8 @@ impl Events for PostgresStore {
                 let sql =
                     "SELECT h.percent, h.stage, h.bytes_done, h.bytes_total, h.rate, h.eta_s, h.stalled,
                         h.at_ms
-                     FROM job AS j JOIN progress_history AS h ON h.job = j.id
-                     WHERE j.uuid = $1 ORDER BY h.attempt, h.n";
+                     FROM progress_history AS h
+                     WHERE h.job = (SELECT id FROM job WHERE uuid = $1) ORDER BY h.attempt, h.n";
                 tx.rows(sql, &params![*job]).await?.iter().map(|row| rows::progress(row, 0)).collect()
             })
         })

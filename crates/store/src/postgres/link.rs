@@ -33,11 +33,12 @@ const MIGRATE_LIMIT: Duration = Duration::from_secs(1800);
 /// A database that went without a word is given up after this long without an acknowledgement.
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Statements that write find their rows by their keys. Their plans are kept, or a statement over arrays would be planned
-/// anew each time it is run, which takes longer than most of them do. One that was made while a table was small would read
-/// all of it, or hash it, when it has become large, until the database has counted its rows anew.
-const BY_INDEX: &str = "-c plan_cache_mode=force_generic_plan \
-    -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+/// Plans of statements that write are kept, or one over arrays would be planned anew each time it is run, which takes longer
+/// than most of them do. Those that read are kept where the database finds that no dearer.
+const KEPT: &str = "-c plan_cache_mode=force_generic_plan -c jit=off";
+/// Statements whose plans are kept find their rows by keys. A plan that was made while a table was small would read all of it,
+/// or hash it, when it has become large, until the database has counted its rows anew. Queries are planned each time.
+const BY_SIZE: [&str; 3] = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"];
 
 /// What a call needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(super) enum Mode {
 pub(super) struct Link {
     pub runtime: Arc<dyn Runtime>,
     pub options: PostgresOptions,
-    /// How a connection that reads is made.
+    /// How a connection is made, but for what those that read or write add to it.
     pub config: tokio_postgres::Config,
     pub tls: Tls,
     pooled: bool,
@@ -91,10 +92,12 @@ impl Link {
             config.options(format!("{} {theirs}", ours.join(" ")).trim());
         }
         let tls = Tls::new(address)?;
-        let mut of_writes = config.clone();
+        let (mut of_reads, mut of_writes) = (config.clone(), config.clone());
         if !address.pooled {
             let theirs = config.get_options().unwrap_or_default();
-            of_writes.options(format!("{theirs} {BY_INDEX}"));
+            let by_index = BY_SIZE.map(|way| format!("-c {way}=off")).join(" ");
+            of_reads.options(format!("{theirs} {by_index}"));
+            of_writes.options(format!("{theirs} {by_index} {KEPT}"));
         }
         let pool = |config: &tokio_postgres::Config, size: usize| {
             let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -112,7 +115,7 @@ impl Link {
         Ok(Self {
             pooled: address.pooled,
             writes: pool(&of_writes, options.connections)?,
-            reads: pool(&config, options.read_connections)?,
+            reads: pool(&of_reads, options.read_connections)?,
             beats: pool(&of_writes, 1)?,
             slots: Semaphore::new(options.queue_max.max(1)),
             heads: Arc::default(),
@@ -248,6 +251,9 @@ impl Link {
             }
         }
         if mode == Mode::Query {
+            if !self.pooled {
+                sql.extend(BY_SIZE.map(|way| format!("; SET LOCAL {way} = on")));
+            }
             sql.push_str(&format!(
                 "; SET LOCAL statement_timeout = {}",
                 self.options.query_limit.as_millis()

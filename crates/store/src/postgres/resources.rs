@@ -187,7 +187,8 @@ impl Tx {
         self.first(lock, &params![id]).await?.ok_or(StoreError::NotFound)?;
         let job = self
             .first(
-                "SELECT j.uuid FROM job_run AS r JOIN job AS j ON j.id = r.job WHERE r.target = $1
+                "SELECT j.uuid FROM job_run AS r
+             CROSS JOIN LATERAL (SELECT uuid FROM job WHERE id = r.job OFFSET 0) AS j WHERE r.target = $1
              ORDER BY r.place LIMIT 1",
                 &params![id],
             )

@@ -46,7 +46,8 @@ impl Queue for PostgresStore {
     async fn overdue(&self, limit: u32) -> Result<Vec<JobId>> {
         self.read(limit, |tx, limit| {
             Box::pin(async move {
-                let sql = "SELECT j.uuid FROM job_run AS r JOIN job AS j ON j.id = r.job
+                let sql = "SELECT j.uuid FROM job_run AS r
+                     CROSS JOIN LATERAL (SELECT uuid FROM job WHERE id = r.job OFFSET 0) AS j
                      WHERE r.deadline_ms <= (SELECT longhaul_now()) ORDER BY r.deadline_ms, r.place LIMIT $1";
                 let passed = tx.rows(sql, &params![*limit]).await?;
                 // One that cannot be read holds up no other.
