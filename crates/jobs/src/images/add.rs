@@ -2,14 +2,15 @@
 //! there to the others; the image is Ready in the transaction that ends the job. URLs of `upload://` are another
 //! handler's.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{CheckRequest, Checked, JobContext, JobHandler, JobType, RestartRule, Success};
 use longhaul_model::resource::{BackupStorage, Image, ImageFacts};
-use longhaul_model::{Fault, HostId, Pages, SlotClass};
+use longhaul_model::{Code, Fault, HostId, JobId, Pages, SlotClass};
 use serde_json::{Map, Value, json};
 
 use super::checksum::Checksum;
@@ -24,6 +25,7 @@ use crate::carry::{self, CopySettings};
 use crate::manage::backup_storages::open_place;
 use crate::manage::host::only_host;
 use crate::manage::{Desk, backup_storages, blocking};
+use crate::storage::check_space;
 use crate::upload::SCHEME;
 
 /// `jobName`.
@@ -66,12 +68,14 @@ pub struct AddImage {
     desk: Desk,
     settings: AddSettings,
     upload: Option<Arc<dyn JobHandler>>,
+    /// The jobs that found no room here, and how many bytes they still need.
+    short: Mutex<BTreeMap<JobId, u64>>,
 }
 
 impl AddImage {
     /// With these records and settings; URLs of `upload://` are refused.
     pub fn new(desk: Desk, settings: AddSettings) -> Self {
-        Self { desk, settings, upload: None }
+        Self { desk, settings, upload: None, short: Mutex::default() }
     }
 
     /// With a handler of the work on `upload://` URLs.
@@ -169,13 +173,15 @@ impl JobHandler for AddImage {
         Ok(Checked { target: Some(wanted.image.to_string()), host, plan })
     }
 
-    async fn ready(&self, job: longhaul_model::JobId, data: &Value) -> Result<(), Fault> {
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        let needed = self.short().get(&job).copied().unwrap_or_default();
         for id in Request::read(data, job)?.places {
             let place = self.desk.inventory.backup_storage(id, "backupStorageUuids").await?;
             if place.directory().is_some() && place.host.is_none_or(|host| host == self.settings.host) {
-                blocking(move || open_place(&place).map(|_| ())).await?;
+                blocking(move || check_space(&open_place(&place)?, needed)).await?;
             }
         }
+        self.short().remove(&job);
         Ok(())
     }
 
@@ -231,7 +237,11 @@ impl JobHandler for AddImage {
 }
 
 impl AddImage {
-    fn read(&self, data: &Value, job: longhaul_model::JobId) -> Result<Request, Fault> {
+    fn short(&self) -> MutexGuard<'_, BTreeMap<JobId, u64>> {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, data: &Value, job: JobId) -> Result<Request, Fault> {
         let request = Request::read(data, job)?;
         if request.url.starts_with(SCHEME) {
             return Err(Fault::invalid(
@@ -302,7 +312,11 @@ impl AddImage {
             expected: expected.as_ref(),
             bytes_max: self.settings.url_bytes_max,
         };
-        let (bytes, digests) = fill::fill(context, first, &mut artifact, &order).await?;
+        let filled = fill::fill(context, first, &mut artifact, &order).await;
+        if matches!(&filled, Err(Ended::Failed(fault)) if fault.code == Code::StorageFull) {
+            self.short().insert(context.job().id, artifact.missing());
+        }
+        let (bytes, digests) = filled?;
         if let Some(expected) = &expected
             && let Err(found) = digests.check(expected)
         {

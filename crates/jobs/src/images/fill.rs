@@ -11,7 +11,7 @@ use longhaul_engine::handler::Ended;
 use longhaul_engine::progress::Report;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::BackupStorage;
-use longhaul_model::{Fault, ImageId, Pages};
+use longhaul_model::{Code, Fault, ImageId, Pages};
 
 use super::checksum::Checksum;
 use super::hashes::{Digests, Hashes};
@@ -314,7 +314,15 @@ impl Intake<'_> {
             hashes.update(&block);
             Ok(Ok(hashes))
         });
-        self.hashes = written.await?.map_err(|spared| {
+        let written = match written.await {
+            Err(full) if full.code == Code::StorageFull => {
+                self.save().await?; // so that no more has to come again than did not fit
+                self.check_room().await?; // tells how much that is, which the system does not
+                return Err(full.into());
+            }
+            other => other?,
+        };
+        self.hashes = written.map_err(|spared| {
             Fault::failed(format!(
                 "the source does not tell how large the image is, and after {at} bytes of it no more fit into its \
                  backup storage, of which {spared} bytes stay free; make room, or give the URL of a server that tells \

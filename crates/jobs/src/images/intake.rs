@@ -58,6 +58,13 @@ pub struct Artifact {
     pub(super) saved: Saved,
 }
 
+impl Artifact {
+    /// How many bytes are still to come, where that was told.
+    pub(super) fn missing(&self) -> u64 {
+        self.saved.total.unwrap_or(0).saturating_sub(self.saved.offset)
+    }
+}
+
 /// The file of an earlier attempt that the checkpoint is of, if nobody writes to it; else a new one with a name of
 /// its own. Other files of the job are removed, but for those that somebody holds.
 ///
@@ -166,7 +173,11 @@ async fn reopen(place: &BackupStorage, path: PathBuf, saved: Option<Saved>) -> R
         // Another file may be another image: not a byte is written to it, and only this name of it goes.
         let is_it = |saved: &Saved| saved.file.map_or(names == 1, |id| id == now);
         match saved.filter(|saved| saved.offset <= len && is_it(saved)) {
-            Some(saved) => Ok(Left::Goes(Arc::new(file), relative, path, saved)),
+            Some(saved) => {
+                // What lies behind does not count, and may be what there is no room for.
+                file.set_len(saved.offset).map_err(|e| DiskError::io("truncate", &path, e))?;
+                Ok(Left::Goes(Arc::new(file), relative, path, saved))
+            }
             None => storage::delete_artifact(&root, &relative).map(|()| Left::Removed),
         }
     })

@@ -158,6 +158,10 @@ impl Desk {
         blocking(move || {
             let root = open_root(&storage)?;
             let relative = root.relative(&path)?;
+            if relative == Path::new(shared::MARK) {
+                let reason = "it is the mark by which the storage is told from an empty mount point, no disk";
+                return Err(DiskError::bad_image(&root.full(&relative), reason));
+            }
             let file = root.open_file(&relative, Access::Read)?;
             lock::hold_present(&file, &root.full(&relative))?;
             let disk = looked_at(&root, &path, said)?;

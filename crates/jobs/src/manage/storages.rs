@@ -144,8 +144,8 @@ pub async fn add_pool(desk: &Desk, new: NewPool) -> Result<Storage, Fault> {
     created.await
 }
 
-/// Marks the directories of storages that were added before there were marks: those that hold a file that a
-/// record points at, or of which no record knows a file.
+/// Marks the directories of storages that were added before there were marks, where a file is there that a record points
+/// at. Nothing tells another one from an empty mount point.
 ///
 /// # Errors
 /// The store does not answer. A directory that cannot be marked is told in the log and stays away.
@@ -159,7 +159,7 @@ pub async fn mark_known(desk: &Desk) -> Result<(), Fault> {
         let marked = blocking(move || {
             let root = Root::open(Path::new(&directory))?;
             let unmarked = !root.path().join(shared::MARK).exists();
-            if unmarked && (paths.is_empty() || paths.iter().any(|path| Path::new(path).exists())) {
+            if unmarked && paths.iter().any(|path| Path::new(path).exists()) {
                 shared::mark(&root, &storage.id.to_string())?;
             }
             Ok(())

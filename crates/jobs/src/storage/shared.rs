@@ -43,7 +43,11 @@ pub fn check_mark(root: &Root, uuid: &str) -> Result<(), DiskError> {
         Err(DiskError::NotFound(_)) => {
             return Err(DiskError::Away {
                 path: root.path().to_owned(),
-                reason: format!("it has no {MARK}; mount the shared directory there"),
+                reason: format!(
+                    "it has no {MARK}; mount the shared directory there, or, where this is the one and the file was lost, \
+                     put it back: echo {uuid} > {}",
+                    path.display()
+                ),
             });
         }
         Err(e) => return Err(e),

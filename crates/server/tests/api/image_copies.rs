@@ -158,3 +158,27 @@ fn an_image_moves_and_what_it_leaves_is_trash_until_it_is_cleaned() {
     assert!(again.1.contains("is not on the backup storage"), "{again:?}");
     assert_eq!(migrate(&to, &to).error().0, "SYS.1007");
 }
+
+#[test]
+fn the_holes_of_an_image_are_holes_in_its_copies() {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let server = Server::start("fast", &[]);
+    let admin = server.admin();
+    let pool = admin.pool(&json!({}));
+    let shelves = [Shelf::of(&admin), Shelf::of(&admin)];
+    let source = pool.dir.0.join("thin.raw");
+    let file = fs::File::create(&source).expect("a file");
+    file.set_len(64 << 20).expect("a hole");
+    for at in [0, 17 << 20, (64 << 20) - 4096] {
+        file.write_all_at(&[9; 4096], at).expect("bytes");
+    }
+    let disk = adopt(&admin, &pool, &source);
+    let made = template(&admin, &disk, &[&shelves[0], &shelves[1]]).inventory();
+    let copies = paths(&made);
+    assert_eq!(copies.len(), 2);
+    for copy in copies {
+        assert!(fs::read(&copy).expect("a copy") == fs::read(&source).expect("the volume"));
+        let on_disk = fs::metadata(&copy).expect("a copy").blocks() * 512;
+        assert!(on_disk < 1 << 20, "{on_disk} bytes are taken by {}", copy.display());
+    }
+}

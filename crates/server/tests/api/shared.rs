@@ -67,6 +67,8 @@ fn a_shared_directory_that_is_not_mounted_takes_no_work_and_nothing_is_written_w
     let refused = reconnect("reconnectPrimaryStorage");
     let told = String::from_utf8_lossy(&refused.last.body);
     assert!(told.contains("mount the shared directory there"), "{told}");
+    let mend = format!("echo {} > {}", shared.uuid, point.join(MARK).display());
+    assert!(told.contains(&mend), "{told}");
     let listed = admin.get(&format!("/primary-storage?q=uuid={}", shared.uuid)).ok();
     assert_eq!(listed["inventories"][0]["status"], "Disconnected");
     let data = json!({"volumeUuid": disk, "dstPrimaryStorageUuid": shared.uuid}).to_string();
@@ -95,6 +97,9 @@ fn a_shared_directory_is_one_storage_until_its_record_is_deleted() {
     let shared = shared_pool(&admin);
     let mark = shared.dir.0.join(MARK);
     assert_eq!(fs::read_to_string(&mark).expect("the mark").trim(), shared.uuid);
+    let of_mark = json!({"params": {"name": "v", "primaryStorageUuid": shared.uuid, "installPath": mark}});
+    let refused = admin.post("/volumes/adopt", &of_mark).error();
+    assert!(refused.1.contains("it is the mark by which the storage is told"), "{refused:?}");
 
     let refused = other.post("/primary-storage/smp", &body(&shared.dir.0, Some(&uuid()))).error();
     assert!(refused.1.contains(&format!("[uuid:{}]", shared.uuid)), "{refused:?}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{result, text};
 use crate::place::{MIB, PATIENCE, Place, said, until};
-use crate::server::{Plan, Server};
+use crate::server::{Mounts, Plan, Server};
 
 /// Where Debian has it; not every user's PATH leads there.
 const PROGRAM: &str = "/usr/sbin/nginx";
@@ -266,4 +266,41 @@ fn an_image_that_nginx_has_replaced_when_it_is_gone_on_with_is_begun_anew() {
     assert_eq!(sum(&path), sum(&format!("{dir}/image")));
     let asked = nginx.asked();
     assert!(asked.iter().any(|line| line.starts_with("200 bytes=")), "the rest was asked for: {asked:?}");
+}
+
+#[test]
+fn an_image_that_fills_its_storage_waits_for_the_bytes_that_are_missing_and_goes_on_where_it_was() {
+    let place = Place::new("image-room");
+    let bytes: Vec<u8> = (0..48 * MIB).map(|n| (n % 251) as u8 + 1).collect();
+    let nginx = Nginx::start(Path::new(&place.dir("nginx")), &bytes);
+    let to = place.dir("shelf");
+    let mounts = Mounts::new(&format!("mount -t tmpfs -o size=64m tmpfs {to}"));
+    let plan = Plan::new(&place)
+        .inside(&mounts)
+        .set("storage.watchSeconds=1")
+        .set(&format!("egress.images={}", nginx.address));
+    let server = plan.start();
+    let shelf = shelf(&server, &to);
+    let job = submit(&server, &shelf, &nginx.url("image"));
+    comes(&server, &job, 16 << 20);
+    mounts.sh(&format!("dd if=/dev/zero of={to}/fill bs=64k 2>/dev/null || true"));
+    let waits = until("it waits", PATIENCE, || {
+        Some(server.client.job(&job)).filter(|job| job["state"] == "Suspended")
+    });
+    let told = text(&result(&waits)["detail"]);
+    assert!(told.contains("not enough space"), "{told}");
+    let before = server.client.timeline(&job).len();
+    std::thread::sleep(std::time::Duration::from_secs(3)); // rounds of the watch, which changes nothing
+    let after = server.client.timeline(&job).len();
+    assert!(after <= before + 3, "at most one try, by which it learns what is missing: {before}, {after}");
+    assert_eq!(server.client.job(&job)["state"], "Suspended");
+    mounts.sh(&format!("rm {to}/fill"));
+    let ended = server.client.final_job(&job, PATIENCE);
+    assert_eq!(ended["state"], "Succeeded", "{ended}");
+    let path = text(&result(&ended)["inventory"]["backupStorageRefs"][0]["installPath"]);
+    mounts.sh(&format!("cmp {path} {}", place.path("nginx/image").display()));
+    let asked = nginx.asked();
+    let from: Option<u64> =
+        asked.last().and_then(|line| line.strip_prefix("206 bytes=")?.split('-').next()?.parse().ok());
+    assert!(from.is_some_and(|from| from >= 16 << 20), "what had come was kept: {asked:?}");
 }

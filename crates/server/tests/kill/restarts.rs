@@ -169,3 +169,28 @@ fn a_session_goes_on_after_a_kill_and_one_that_was_ended_stays_so() {
     let (status, answer) = ended.call("GET", "/longjobs", &Value::Null);
     assert_eq!((status, &answer["error"]["code"]), (401, &json!("ID.1001")));
 }
+
+#[test]
+fn an_empty_directory_in_place_of_an_empty_storage_is_not_marked_at_a_start() {
+    let place = Place::new("unmounted");
+    let plan = Plan::new(&place).set("storage.watchSeconds=1");
+    let point = place.dir("disks");
+    let aside = place.path("aside");
+    let mut server = plan.start();
+    let storage = server.client.add_storage("disks", &point);
+    server.kill();
+    std::fs::rename(&point, &aside).expect("moved aside");
+    std::fs::create_dir(&point).expect("an empty mount point");
+    server = plan.start();
+    let status = |is: &str| {
+        until(is, PATIENCE, || {
+            let told = server.client.one(&format!("/primary-storage?q=uuid={storage}"));
+            (told["status"] == is).then_some(())
+        });
+    };
+    status("Disconnected");
+    assert_eq!(std::fs::read_dir(&point).expect("readable").count(), 0, "it is no storage");
+    std::fs::remove_dir(&point).expect("the empty directory");
+    std::fs::rename(&aside, &point).expect("mounted again");
+    status("Connected");
+}
