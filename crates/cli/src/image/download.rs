@@ -35,6 +35,21 @@ pub fn part(file: &Path) -> PathBuf {
     beside(file, ".part")
 }
 
+/// Looks whether what comes of a file can be written, and leaves nothing behind.
+///
+/// # Errors
+/// Its directory is not there or takes no file.
+pub fn can_begin(file: &Path) -> Result<(), ClientError> {
+    let part = part(file);
+    let was_there = part.exists();
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&part);
+    opened.map_err(|e| ClientError::local(format!("{}: {e}; nothing was exported", part.display())))?;
+    if !was_there {
+        let _ = std::fs::remove_file(&part); // an empty one is no harm
+    }
+    Ok(())
+}
+
 /// Whether the export at `url` is this command's to take back: the server made it now, or for an earlier run that was
 /// cut, which noted so beside the file. The note has a digest, since the URL is a secret.
 ///

@@ -44,6 +44,8 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
     if args.to.exists() {
         return Err(ClientError::usage(format!("{} exists; give another name", args.to.display())));
     }
+    // Before the export is made: one that nobody fetches would stay where anyone with its URL can read it.
+    download::can_begin(&args.to)?;
     let image: Image = read(&lookup::image(&context.client, &args.image, Want::Any).await?)?;
     let place = place_of(context, &image, args.from.as_deref()).await?;
     let mut data = json!({"imageUuid": image.uuid, "backupStorageUuid": place});
@@ -68,26 +70,36 @@ pub async fn export(context: &mut Context, args: ExportArgs) -> Result<Exit, Cli
     let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
     let (url, md5) = (text("imageUrl"), text("exportMd5Sum"));
     // What was there before is left there: somebody else may be fetching it. An earlier run's is ours.
-    let ours = !args.keep && download::is_ours(&args.to, &url, result["existed"] == true)?;
+    let again = again(&args, &image.uuid);
+    let back = format!("to take the export back: longhaul image unexport {} --from {place}", image.uuid);
+    let stays = format!("the export stays on the server, at {url}\n  to go on: {again}\n  {back}");
+    let with = |mut error: ClientError, left: &str| {
+        error.details = format!("{}\n{left}", error.details);
+        error
+    };
+    let ours = !args.keep
+        && download::is_ours(&args.to, &url, result["existed"] == true).map_err(|e| with(e, &stays))?;
     let fetched = tokio::select! {
-        fetched = download::fetch(&url, &args.to, &image.name, &md5) => Some(fetched?),
+        fetched = download::fetch(&url, &args.to, &image.name, &md5) => Some(fetched.map_err(|e| with(e, &stays))?),
         _ = tokio::signal::ctrl_c() => None,
     };
-    let again = again(&args, &image.uuid);
     let Some(bytes) = fetched else {
         let part = download::part(&args.to);
-        context.console.note(&format!(
-            "stopped; what came is in {}, and the export stays on the server\n  to go on: {again}\n  to take the export back: longhaul image unexport {}",
-            part.display(),
-            image.uuid
-        ));
+        context.console.note(&format!("stopped; what came is in {}, and {stays}", part.display()));
         return Ok(Exit::Interrupted);
     };
     if ours {
         let path = ["backup-storage", &place, "exported-images", &image.uuid];
         let only = url.rsplit_once('.').map(|(_, format)| ("exportFormat", format));
         let query = only.into_iter().filter(|(_, format)| ["raw", "qcow2", "iso"].contains(format));
-        context.client.call(Method::DELETE, &path, &query.collect::<Vec<_>>(), None).await?;
+        let taken_back = context.client.call(Method::DELETE, &path, &query.collect::<Vec<_>>(), None).await;
+        taken_back.map_err(|error| {
+            let file = args.to.display();
+            with(
+                error,
+                &format!("{file} has the image, and the export stays on the server, at {url}\n  {back}"),
+            )
+        })?;
         download::forget(&args.to);
     }
     let kept = if args.keep { format!("; it is also at {url}") } else { String::new() };

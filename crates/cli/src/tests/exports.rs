@@ -4,7 +4,7 @@ use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use super::images::{Store, disk, file, serve};
-use super::{Fake, Reply, job, rows, run};
+use super::{Fake, Reply, Scratch, failed, job, rows, run};
 use crate::exit::Exit;
 
 const SHELF: &str = "70a0618804864b3dabe8be9824c8028c";
@@ -21,13 +21,18 @@ fn exporting(url: String, md5: String) -> Fake {
 
 /// The same; whether it was there before.
 fn exporting_as(url: String, md5: String, existed: bool) -> Fake {
+    answering(url, md5, existed, || Reply::Json(200, json!({})))
+}
+
+/// The same; what it answers when the export is taken back.
+fn answering(url: String, md5: String, existed: bool, taken_back: fn() -> Reply) -> Fake {
     Fake::start(move |asked, _| {
         let mut done = job("Succeeded");
         done["jobResult"] =
             json!({"imageUrl": url, "exportMd5Sum": md5, "existed": existed}).to_string().into();
         match asked.method.as_str() {
             "POST" => Reply::Json(200, json!({"inventory": job("Running")})),
-            "DELETE" => Reply::Json(200, json!({})),
+            "DELETE" => taken_back(),
             _ if asked.path.contains("/longjobs?") => rows(vec![]),
             _ if asked.path.contains("/longjobs/") => rows(vec![done]),
             _ => rows(vec![json!({
@@ -143,4 +148,46 @@ async fn an_export_that_was_there_before_is_left_there_unless_an_earlier_run_mad
     std::fs::remove_file(&to).expect("removed");
     assert!(!std::path::Path::new(&format!("{}.part.made", to.display())).exists());
     assert_eq!(store.lock().expect("no panic before").methods.len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_before_the_export_is_made() {
+    let scratch = Scratch::new();
+    let fake = exporting("http://h/x".to_owned(), String::new());
+    let to = scratch.0.join("nope/x").display().to_string();
+    let ran = run(&fake, &["image", "export", "disk", "--to", &to]).await;
+    assert_eq!(ran.exit, Exit::Failed, "{}", ran.err);
+    assert!(ran.err.contains(&to) && ran.err.contains("nothing was exported"), "{}", ran.err);
+    assert!(fake.asked().is_empty(), "{:?}", fake.asked());
+    // The look leaves nothing behind where no export comes.
+    let fake = Fake::start(|_, _| failed(503, "SYS.1006", "no"));
+    let to = scratch.0.join("x");
+    assert_eq!(
+        run(&fake, &["image", "export", "disk", "--to", &to.display().to_string()]).await.exit,
+        Exit::Failed
+    );
+    assert_eq!(std::fs::read_dir(&scratch.0).expect("a directory").count(), 0);
+}
+
+#[tokio::test]
+async fn what_fails_once_the_export_is_made_tells_where_it_is_and_how_it_is_taken_back() {
+    let (bytes, scratch) = (disk(1), Scratch::new());
+    let to = scratch.0.join("x").display().to_string();
+    let words = ["image", "export", "disk", "--to", &to];
+    let back = format!("to take the export back: longhaul image unexport {IMAGE} --from {SHELF}");
+    let (url, _store) = serve(Store { bytes: bytes.clone(), ..Store::default() });
+    let ran = run(&exporting(url.clone(), md5(b"other")), &words).await;
+    assert_eq!(ran.exit, Exit::Failed);
+    for part in [&back, &url, &format!("to go on: longhaul image export {IMAGE} --to {to}")] {
+        assert!(ran.err.contains(part), "{part} in {}", ran.err);
+    }
+    // The file came, and the export is not taken back: there is nothing to go on with.
+    let fake = answering(url.clone(), md5(&bytes), false, || failed(503, "SYS.1006", "not now"));
+    let ran = run(&fake, &words).await;
+    assert_eq!(ran.exit, Exit::Failed, "{}", ran.err);
+    for part in [&back, &url, &"not now".to_owned(), &format!("{to} has the image")] {
+        assert!(ran.err.contains(part), "{part} in {}", ran.err);
+    }
+    assert!(!ran.err.contains("to go on"), "{}", ran.err);
+    assert!(std::fs::read(&to).expect("the file") == bytes);
 }
