@@ -137,6 +137,9 @@ impl ClientError {
     /// What to do about it, where the details do not say so already.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
+            _ if self.status == Some(507) => {
+                "make room on the storage, as with `longhaul image storage trash clean`, or take another one"
+            }
             UNREACHABLE => {
                 "start a server with `longhaul serve`, or name another one with --url or LONGHAUL_URL"
             }

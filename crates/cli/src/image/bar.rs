@@ -46,6 +46,16 @@ impl Bytes {
         Self { bar, unit, label: printable(label), total, told: u64::MAX, began: None }
     }
 
+    /// A sentence beside it.
+    pub fn note(&self, text: &str) {
+        let text = format!("{}: {}", self.label, printable(text));
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // There is nowhere left to tell that stderr is gone.
+            None => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+    }
+
     /// So many are over.
     pub fn at(&mut self, done: u64) {
         let (began, before) = *self.began.get_or_insert_with(|| (moment(), done));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::bar::Bytes;
 use super::upload::Source;
-use crate::error::ClientError;
+use crate::error::{ClientError, LOST};
 use crate::pause::{Growing, moment, pause};
 
 /// Bytes of one request: what is sent again, at most, when a connection breaks.
@@ -29,20 +29,24 @@ pub async fn send(url: &str, source: &mut Source, bar: &mut Bytes) -> Result<(),
     let http = reqwest::Client::new();
     let (mut reached, mut pauses) =
         (moment(), Growing::new(Duration::from_millis(100), Duration::from_secs(2)));
-    let mut created = false;
+    let (mut created, mut told) = (false, false);
     loop {
         let why = match round(&http, url, source, bar, &mut created).await {
             Ok(true) => return Ok(()),
             Ok(false) => {
-                reached = moment();
+                (reached, told) = (moment(), false);
                 pauses = Growing::new(Duration::from_millis(100), Duration::from_secs(2));
                 continue;
             }
             Err(Broke::For(error)) => return Err(*error),
-            Err(Broke::Again(why)) => why,
+            Err(Broke::Again(error)) => *error,
         };
         if reached.elapsed() > AWAY {
-            return Err(ClientError::new(crate::error::LOST, "The upload was cut", why));
+            return Err(why);
+        }
+        // A connection that broke is told by the bytes that come after it; an answer is not.
+        if why.code != LOST && !std::mem::replace(&mut told, true) {
+            bar.note(&format!("{}; trying again for {} s", why.details, AWAY.as_secs()));
         }
         pause(pauses.step()).await;
     }
@@ -51,9 +55,19 @@ pub async fn send(url: &str, source: &mut Source, bar: &mut Bytes) -> Result<(),
 /// Why a request did not do.
 enum Broke {
     /// It may at a later try.
-    Again(String),
+    Again(Box<ClientError>),
     /// It will not.
     For(Box<ClientError>),
+}
+
+/// The upload was cut, and goes on by itself if it can.
+fn cut(why: String) -> Broke {
+    Broke::Again(Box::new(ClientError::new(LOST, "The upload was cut", why)))
+}
+
+/// No answer came.
+fn silent(error: reqwest::Error) -> Broke {
+    cut(error.without_url().to_string())
 }
 
 /// Asks where the server stands and sends one piece; whether that was the last.
@@ -69,14 +83,14 @@ async fn round(
         let asked = http.request(Method::POST, url).header("Upload-Length", size);
         // 409: it was created before.
         let answer = asked.header("Tus-Resumable", VERSION).header("Content-Length", 0).send().await;
-        let answer = answer.map_err(|e| Broke::Again(e.without_url().to_string()))?;
+        let answer = answer.map_err(silent)?;
         if answer.status() != StatusCode::CONFLICT {
             done(answer).await?;
         }
         *created = true;
     }
     let asked = http.head(url).header("Tus-Resumable", VERSION).send().await;
-    let answer = done(asked.map_err(|e| Broke::Again(e.without_url().to_string()))?).await?;
+    let answer = done(asked.map_err(silent)?).await?;
     let offset = number(&answer, "upload-offset")?;
     if number(&answer, "upload-length").is_ok_and(|length| length != size) || offset > size {
         let details = "the file is not the one whose upload began; give another name, or cancel the job";
@@ -105,7 +119,7 @@ async fn round(
         .body(piece)
         .send()
         .await;
-    let answer = done(sent.map_err(|e| Broke::Again(e.without_url().to_string()))?).await?;
+    let answer = done(sent.map_err(silent)?).await?;
     let offset = number(&answer, "upload-offset")?;
     bar.at(offset);
     Ok(offset == size)
@@ -117,12 +131,22 @@ async fn done(answer: Response) -> Result<Response, Broke> {
     if status.is_success() {
         return Ok(answer);
     }
-    let text = answer.text().await.unwrap_or_default();
-    let again = status.is_server_error() || [409, 423, 429, 460].contains(&status.as_u16()); // another holds it, or a piece came broken
-    if again {
-        return Err(Broke::Again(format!("the server answered {}", status.as_u16())));
+    Err(refused(status, &answer.text().await.unwrap_or_default()))
+}
+
+/// What an answer that is no success means. The server's own reason is kept, however often it is tried.
+fn refused(status: StatusCode, text: &str) -> Broke {
+    let error = Box::new(ClientError::of_answer(status.as_u16(), text));
+    let is_the_servers = !error.code.starts_with("HTTP.");
+    match status.as_u16() {
+        409 | 423 | 429 | 460 => Broke::Again(error), // another holds it, or a piece came broken
+        507 => Broke::For(error),
+        500.. if is_the_servers && !error.is_transient() => Broke::For(error),
+        500.. if is_the_servers => Broke::Again(error),
+        // Of what stands between us and the server.
+        500.. => cut(format!("the server answered {}", status.as_u16())),
+        _ => Broke::For(error),
     }
-    Err(Broke::For(Box::new(ClientError::of_answer(status.as_u16(), &text))))
 }
 
 fn number(answer: &Response, name: &str) -> Result<u64, Broke> {
@@ -149,6 +173,28 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn an_answer_with_a_reason_is_told_by_it_and_only_one_that_may_change_is_tried_again() {
+        let body =
+            |code: &str| format!(r#"{{"error":{{"code":"{code}","description":"d","details":"why"}}}}"#);
+        for (status, text, again, details, exit) in [
+            (507, body("SYS.1006"), false, "why", Exit::Failed),
+            (507, "full".to_owned(), false, "full", Exit::Failed),
+            (500, body("SYS.1016"), false, "why", Exit::Failed),
+            (423, body("SYS.1006"), true, "why", Exit::Failed),
+            (503, body("SYS.1010"), true, "why", Exit::Failed),
+            (502, "<html>".to_owned(), true, "the server answered 502", Exit::Unreachable),
+            (400, body("SYS.1007"), false, "why", Exit::Failed),
+        ] {
+            let (error, is_again) = match refused(StatusCode::from_u16(status).expect("a status"), &text) {
+                Broke::Again(error) => (error, true),
+                Broke::For(error) => (error, false),
+            };
+            assert_eq!((is_again, &*error.details, error.exit()), (again, details, exit), "{status}");
+        }
+    }
 
     #[test]
     fn base64_is_that_of_rfc_4648() {

@@ -96,3 +96,21 @@ async fn a_job_that_was_canceled_meanwhile_says_so_itself() {
     assert_eq!(ran.exit, Exit::JobCanceled, "{}", ran.err);
     assert!(!ran.err.contains("to take it back"), "nothing is left: {}", ran.err);
 }
+
+#[tokio::test]
+async fn a_storage_without_room_ends_the_upload_at_once_with_the_servers_reason() {
+    let path = file("no-room", &disk(1));
+    let why = r#"{"error":{"code":"SYS.1006","description":"An operation failed","details":"not enough space: 9 bytes"}}"#;
+    let (url, store) = serve(Store { refuses: Some("507"), why, ..Store::default() });
+    let fake = uploading(url, "Running");
+    let began = crate::pause::moment();
+    let ran = run(&fake, &["image", "upload", &path.display().to_string(), "--to", "shelf"]).await;
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(ran.exit, Exit::Failed, "{}", ran.err);
+    for part in ["not enough space: 9 bytes", "SYS.1006", "make room", "to take it back: longhaul job cancel"]
+    {
+        assert!(ran.err.contains(part), "{part} in {}", ran.err);
+    }
+    assert_eq!(store.lock().expect("no panic before").methods.iter().filter(|m| *m == "PATCH").count(), 1);
+    assert!(began.elapsed().as_secs() < 30, "it is not tried again");
+}

@@ -26,6 +26,8 @@ pub struct Store {
     pub meanwhile: Option<Box<dyn Fn() + Send>>,
     /// Answered to a PATCH in place of taking it.
     pub refuses: Option<&'static str>,
+    /// The body of that answer.
+    pub why: &'static str,
 }
 
 pub fn serve(store: Store) -> (String, Arc<Mutex<Store>>) {
@@ -74,7 +76,9 @@ fn answer(mut stream: &TcpStream, store: &mut Store) -> Option<()> {
         "PATCH" if store.refuses.is_some() => {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
-            done(store.refuses.unwrap_or_default(), "Content-Length: 0\r\n".to_owned())
+            let head =
+                done(store.refuses.unwrap_or_default(), format!("Content-Length: {}\r\n", store.why.len()));
+            head + store.why
         }
         "PATCH" => {
             assert_eq!(offset, store.bytes.len(), "from where the server is");
