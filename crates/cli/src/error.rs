@@ -30,6 +30,8 @@ pub const STAYS_SUSPENDED: &str = "CLI.1008";
 pub const OTHER_BYTES: &str = "CLI.1009";
 /// What the API says of things that are not there.
 pub const NOT_FOUND: &str = "SYS.1003";
+/// What the API says of what a resource does not take as it is now.
+pub const REFUSED: &str = "SYS.1006";
 
 /// Words of the server in a SYS.1010 that is not its own fault: its store, a database mostly, is away.
 const STORE_AWAY: [&str; 2] = ["the store is not available", "the node waits for its database"];

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::error::ClientError;
+use crate::error::{ClientError, REFUSED};
 
 /// Fewest digits that are taken for the beginning of a uuid.
 pub const PREFIX_MIN: usize = 8;
@@ -43,7 +43,7 @@ pub async fn account(client: &Client, text: &str) -> Result<Value, ClientError> 
 
 /// The volume of that uuid or name.
 pub async fn volume(client: &Client, text: &str, want: Want) -> Result<Value, ClientError> {
-    one("volume", wanted(find(client, "volumes", text).await?, want), text)
+    one_of("volume", find(client, "volumes", text).await?, want, text)
 }
 
 /// The image storage of that uuid or name.
@@ -53,7 +53,7 @@ pub async fn image_storage(client: &Client, text: &str) -> Result<Value, ClientE
 
 /// The image of that uuid or name.
 pub async fn image(client: &Client, text: &str, want: Want) -> Result<Value, ClientError> {
-    one("image", wanted(find(client, "images", text).await?, want), text)
+    one_of("image", find(client, "images", text).await?, want, text)
 }
 
 /// The uuid of the job of that uuid or name. A whole uuid is not looked up: the call that follows does.
@@ -127,6 +127,27 @@ fn wanted((mut found, by): (Vec<Value>, By), want: Want) -> Vec<Value> {
         found.retain(|row| is_deleted(row) == (want == Want::Deleted || !live));
     }
     found
+}
+
+/// The one of these that is meant. One of that name that is not Deleted, where a deleted one is wanted, is there.
+fn one_of(kind: &str, found: (Vec<Value>, By), want: Want, text: &str) -> Result<Value, ClientError> {
+    let there = found.0.first().cloned();
+    let wanted = wanted(found, want);
+    match there {
+        Some(row) if wanted.is_empty() => {
+            let uuid = uuid(&row)?;
+            let status = row["status"].as_str().unwrap_or("there");
+            Err(ClientError::new(
+                REFUSED,
+                "An operation failed",
+                format!(
+                    "the {kind} `{text}` is {status}: there is nothing to recover, and before it is expunged it is deleted, \
+                     by `longhaul {kind} delete {uuid}`"
+                ),
+            ))
+        }
+        _ => one(kind, wanted, text),
+    }
 }
 
 /// Whether `name=TEXT` is read as such: the API splits a condition at the first operator of its list that is

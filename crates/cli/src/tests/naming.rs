@@ -124,3 +124,19 @@ async fn a_name_stands_beside_the_uuid_of_what_a_resource_is_on() {
     run(&fake, &["-o", "json", "volume", "show", "db"]).await;
     assert_eq!(fake.asked().len(), before + 1, "programs get the API's object alone");
 }
+
+#[tokio::test]
+async fn what_is_not_deleted_is_not_said_to_be_missing_where_a_deleted_one_is_wanted() {
+    for group in ["volume", "image"] {
+        for verb in ["recover", "expunge"] {
+            let fake = by_prefix(vec![json!({"uuid": VOLUME, "name": "db", "status": "Ready"})]);
+            let ran = run(&fake, &[group, verb, "db"]).await;
+            assert_eq!(ran.exit, Exit::Failed, "{}", ran.err);
+            for part in [&format!("{group} `db` is Ready"), &format!("longhaul {group} delete {VOLUME}")] {
+                assert!(ran.err.contains(part), "{part} in {}", ran.err);
+            }
+            assert!(fake.asked().iter().all(|a| a.method == "GET"), "nothing was done");
+            assert_eq!(run(&fake, &[group, verb, "none"]).await.exit, Exit::NotFound);
+        }
+    }
+}
