@@ -6,6 +6,7 @@ mod breaks;
 mod bulk;
 mod calls;
 mod commands;
+mod evacuations;
 mod explaining;
 mod exports;
 mod fake;

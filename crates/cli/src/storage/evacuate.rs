@@ -244,15 +244,16 @@ fn write(context: &mut Context, file: &Path, report: &Value) -> Result<(), Clien
 fn summary(context: &mut Context, report: &Value) -> Result<(), ClientError> {
     let number = |key: &str| report[key].as_u64().unwrap_or(0);
     let bytes = human::bytes(number("bytesMoved"));
+    let earlier = report["earlier"].as_array().map_or(0, Vec::len);
+    let earlier = if earlier > 0 { format!(", {earlier} moved by earlier runs") } else { String::new() };
     context.console.line(&format!(
-        "{} moved ({bytes}), {} blocked, {} failed",
+        "{} moved ({bytes}){earlier}, {} blocked, {} failed",
         number("moved"),
         number("blocked"),
         number("failed")
     ))?;
-    for row in
-        volumes(report).filter(|row| !["moved", "left"].contains(&row["result"].as_str().unwrap_or_default()))
-    {
+    let is_told = |row: &&Value| !["moved", "left"].contains(&row["result"].as_str().unwrap_or_default());
+    for row in volumes(report).filter(is_told).filter(|row| !text(row, "detail").is_empty()) {
         context.console.note(&format!(
             "{} {}: {}",
             text(row, "result"),
