@@ -181,3 +181,23 @@ async fn an_evacuation_is_named_by_its_storages_and_goes_on_when_it_was_suspende
     let data: Value = params["jobData"].as_str().and_then(|d| serde_json::from_str(d).ok()).expect("JSON");
     assert_eq!(data, json!({"primaryStorageUuid": STORAGE, "dstPrimaryStorageUuids": [ELSEWHERE]}));
 }
+
+#[tokio::test]
+async fn a_move_that_waits_for_another_is_told_so_only_once_it_is_taken() {
+    let words = ["volume", "migrate", "db", "--to", "fast", "--no-wait"];
+    let fake = with_job("Running", MIGRATE, moves(ELSEWHERE));
+    let ran = run(&fake, &words).await;
+    assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Ok, 1), "{}", ran.err);
+    assert!(ran.err.contains("this one waits for its end"), "{}", ran.err);
+    let mut other = job("Running");
+    (other["jobName"], other["jobData"]) = (json!(MIGRATE), json!(moves(ELSEWHERE).to_string()));
+    let fake = Fake::start(move |asked: &Asked, _| match asked.method.as_str() {
+        "POST" => super::failed(400, "SYS.1007", "it is on primary storage fast already"),
+        _ if asked.path.contains("/longjobs") => rows(vec![other.clone()]),
+        _ if asked.path.contains("-storage") => rows(vec![json!({"uuid": STORAGE, "name": "fast"})]),
+        _ => rows(vec![json!({"uuid": VOLUME, "name": "db", "status": "Ready", "format": "raw"})]),
+    });
+    let ran = run(&fake, &words).await;
+    assert_eq!((ran.exit, sent(&fake, "POST").len()), (Exit::Failed, 1), "{}", ran.err);
+    assert!(ran.err.contains("already") && !ran.err.contains("waits for its end"), "{}", ran.err);
+}

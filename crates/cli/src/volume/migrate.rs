@@ -67,8 +67,17 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
         return plan(context, &answer, &volume.format);
     }
     let job = match under_way(context, &volume, &target, &data).await? {
-        Some(job) => again(context, job, args.rate).await?,
-        None => inventory(submit::send(context, params, &tags, &[]).await?)?,
+        Found::Same(job) => again(context, job, args.rate).await?,
+        Found::Other(other) => {
+            let job = inventory(submit::send(context, params, &tags, &[]).await?)?;
+            // Only now: a job that is refused waits for nothing.
+            context.console.note(&format!(
+                "the job {} ({}) has this volume; this one waits for its end, and moves the volume on then",
+                other.uuid, other.name
+            ));
+            job
+        }
+        Found::None => inventory(submit::send(context, params, &tags, &[]).await?)?,
     };
     if args.no_wait {
         return join::not_waited(context, &job);
@@ -84,24 +93,27 @@ pub async fn migrate(context: &mut Context, args: MigrateArgs) -> Result<Exit, C
     Ok(exit)
 }
 
-/// The move of this volume to there that is not over: a second one would wait for it, only to fail.
+/// A move of the volume that is not over.
+enum Found {
+    /// To there: a second one would wait for it, only to fail.
+    Same(Value),
+    /// To elsewhere.
+    Other(Box<Job>),
+    None,
+}
+
+/// The move of this volume that is not over, one to there first.
 async fn under_way(
-    context: &mut Context,
+    context: &Context,
     volume: &Volume,
     target: &Storage,
     data: &Value,
-) -> Result<Option<Value>, ClientError> {
+) -> Result<Found, ClientError> {
     let of_volume = [format!("targetResourceUuid={}", volume.uuid)];
     let to_there = |theirs: &Value| theirs["dstPrimaryStorageUuid"] == target.uuid.as_str();
     let Some(job) = join::under_way(context, JOB_NAME, &of_volume, to_there).await? else {
-        if let Some(other) = join::under_way(context, JOB_NAME, &of_volume, |_| true).await? {
-            let other: Job = read(&other)?;
-            context.console.note(&format!(
-                "the job {} ({}) has this volume; this one waits for its end, and moves the volume on then",
-                other.uuid, other.name
-            ));
-        }
-        return Ok(None);
+        let other = join::under_way(context, JOB_NAME, &of_volume, |_| true).await?;
+        return other.map_or(Ok(Found::None), |other| Ok(Found::Other(Box::new(read(&other)?))));
     };
     let view: Job = read(&job)?;
     let theirs: Value = serde_json::from_str(&view.job_data).unwrap_or_default();
@@ -115,7 +127,7 @@ async fn under_way(
             )));
         }
     }
-    Ok(Some(job))
+    Ok(Found::Same(job))
 }
 
 /// Goes on with a job of an earlier run, at the rate that was said now.
