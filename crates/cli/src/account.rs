@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::client::inventory;
 use crate::error::ClientError;
 use crate::exit::Exit;
+use crate::human;
 use crate::lookup;
 use crate::password;
 use crate::run::Context;
@@ -50,6 +51,17 @@ pub enum AccountCommand {
     },
 }
 
+/// Tells what a new password did to the account's sessions. Whether this command's was one of them, the server knows.
+async fn sessions_ended(context: &mut Context, name: &str) {
+    let mut told = format!("all sessions of {name} ended");
+    let asked = context.client.list(&["accounts"], &[("limit", "1")]).await;
+    if asked.is_err_and(|error| error.code == "ID.1001") {
+        let login = human::command(&["longhaul", "login", "--account", name].map(str::to_owned));
+        told.push_str(&format!(", this one too: log in again with `{login}`"));
+    }
+    context.console.note(&told);
+}
+
 /// Runs one.
 pub async fn run(context: &mut Context, command: AccountCommand) -> Result<Exit, ClientError> {
     match command {
@@ -84,6 +96,7 @@ pub async fn run(context: &mut Context, command: AccountCommand) -> Result<Exit,
             }
             let answer = context.client.action(&["accounts", &found.uuid], "updateAccount", &params).await?;
             context.console.done(&inventory(answer)?, &format!("changed the password of {}", found.name))?;
+            sessions_ended(context, &found.name).await;
         }
         AccountCommand::Delete { account } => {
             let found: Account = read(&lookup::account(&context.client, &account).await?)?;

@@ -110,3 +110,23 @@ async fn a_file_that_others_can_read_and_a_token_that_is_none_are_refused() {
     assert_eq!(ran.exit, Exit::Usage);
     assert!(!ran.err.contains("not a token"));
 }
+
+#[tokio::test]
+async fn a_new_password_of_ones_own_says_that_a_login_is_needed() {
+    let account = json!({"uuid": OTHER, "name": "ops", "type": "Normal"});
+    for own in [true, false] {
+        let (account, scratch) = (account.clone(), Scratch::new());
+        let fake = Fake::start(move |asked: &Asked, number| match asked.method.as_str() {
+            "PUT" => Reply::Json(200, json!({"inventory": account})),
+            _ if own && number > 1 => super::failed(401, "ID.1001", "Session expired"),
+            _ => rows(vec![account.clone()]),
+        });
+        let file = password(&scratch, "n3w");
+        let env = Env { token: Some(TOKEN.to_owned()), ..Env::default() };
+        let words = ["account", "password", "ops", "--password-file", &file];
+        let ran = run_with(env, Some(&fake.url), &words).await;
+        assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+        assert!(ran.err.contains("sessions of ops ended"), "{}", ran.err);
+        assert_eq!(ran.err.contains("longhaul login --account ops"), own, "{}", ran.err);
+    }
+}
