@@ -168,6 +168,11 @@ impl Progress {
         })
     }
 
+    /// Whether it has no stage and no number yet, as of a job that was taken up just now: no 0 % of anything.
+    pub fn is_blank(&self) -> bool {
+        self.percent == 0 && self.stage.is_empty() && self.bytes_total == 0
+    }
+
     /// What holds it back, in words; `None` where nothing does.
     pub fn limit(&self) -> Option<String> {
         let rate = self.limit_bytes_per_second?;

@@ -60,8 +60,8 @@ fn facts(
 ) -> Result<(), ClientError> {
     let progress = progress.filter(|_| !job.state.is_final());
     let limit = progress.and_then(Progress::limit).unwrap_or_default();
-    let progress = progress.map(|p| {
-        let mut text = format!("{}% {}", p.percent, p.stage);
+    let progress = progress.filter(|p| !p.is_blank()).map(|p| {
+        let mut text = format!("{}% {}", p.percent, p.stage).trim_end().to_owned();
         if p.bytes_total > 0 {
             text = format!("{text}, {} of {}", human::bytes(p.bytes_done), human::bytes(p.bytes_total));
         }

@@ -234,3 +234,26 @@ async fn a_failure_of_the_request_itself_is_not_advised_to_be_run_again() {
         assert!(ran.err.contains(advice), "{advice}: {}", ran.err);
     }
 }
+
+#[tokio::test]
+async fn progress_that_says_nothing_yet_is_no_zero_percent() {
+    let steps = std::sync::atomic::AtomicUsize::new(0);
+    let fake = Fake::start(move |asked: &Asked, _| {
+        if asked.path.contains("/task-progresses/") {
+            let nothing = json!({"inventories": [{"content": "0", "opaque": {"stage": ""}}]});
+            return Reply::Json(200, nothing);
+        }
+        if asked.path.contains("/explain") || asked.path.contains("/timeline") {
+            return rows(vec![]);
+        }
+        let step = steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        rows(vec![if step < 2 { job("Running") } else { ended("Succeeded", &json!({})) }])
+    });
+    let shown = run(&fake, &["job", "show", JOB]).await;
+    assert!(shown.out.contains("Running") && !shown.out.contains('%'), "{}", shown.out);
+    let mut text = Vec::new();
+    let followed = follow(&client(&fake), JOB, &Follow::default(), &mut Lines::new(&mut text)).await;
+    assert!(followed.is_ok());
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert_eq!(text, "nightly: Running\nnightly: Succeeded in 1 min 15 s\n");
+}

@@ -80,7 +80,8 @@ impl<W: Write> Screen for Lines<W> {
             return;
         }
         self.last = Some(key);
-        let percent = progress.map(|p| format!("{:>3}%  ", p.percent)).unwrap_or_default();
+        let percent = progress.filter(|p| !p.is_blank());
+        let percent = percent.map(|p| format!("{:>3}%  ", p.percent)).unwrap_or_default();
         self.line(&format!("{label}: {percent}{}", told(job, progress)));
     }
 
@@ -133,7 +134,7 @@ impl Screen for Bar {
         bar.set_prefix(label.clone());
         let percent = match (job.state, progress) {
             (JobState::Succeeded, _) => Some(100),
-            (_, Some(progress)) => Some(progress.percent),
+            (_, Some(progress)) if !progress.is_blank() => Some(progress.percent),
             _ => None,
         };
         // The percent is part of the text, so that both are painted at once.
