@@ -53,14 +53,11 @@ pub async fn followed(context: &mut Context, job: &str, label: String) -> Result
     if exit == Exit::Ok && context.console.format == Format::Table {
         let result = followed.job.result().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        context.console.facts(
-            &Value::Null,
-            &[
-                ("image", text(&result["inventory"]["uuid"])),
-                ("MD5", text(&result["inventory"]["md5Sum"])),
-                ("path", text(&result["inventory"]["backupStorageRefs"][0]["installPath"])),
-            ],
-        )?;
+        let image = &result["inventory"];
+        let mut facts = vec![("image", text(&image["uuid"])), ("MD5", text(&image["md5Sum"]))];
+        let copies = image["backupStorageRefs"].as_array().into_iter().flatten();
+        facts.extend(copies.map(|copy| ("path", text(&copy["installPath"]))));
+        context.console.facts(&Value::Null, &facts)?;
     }
     Ok(exit)
 }

@@ -69,7 +69,8 @@ pub async fn act(context: &mut Context, verb: Verb, meant: &Meant) -> Result<Exi
     let count = counted["matching"].as_u64();
     let count = count.ok_or_else(|| ClientError::bad_answer("it does not tell how many jobs there are"))?;
     if meant.dry_run || count == 0 {
-        context.console.done(&counted, &format!("there are {} to {}", jobs(count), verb.does))?;
+        let are = if count == 1 { "is" } else { "are" };
+        context.console.done(&counted, &format!("there {are} {} to {}", jobs(count), verb.does))?;
         return Ok(Exit::Ok);
     }
     let what = format!("{} {}", verb.does, jobs(count));

@@ -141,6 +141,9 @@ async fn more_than_one_job_is_asked_for_and_one_is_not() {
     let none = acting(0);
     let ran = run(&none, &["job", "delete", "--where", "name=x"]).await;
     assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "there are 0 jobs to delete\n"));
+    let dry = acting(1);
+    let ran = run(&dry, &["job", "cancel", "--where", "name=x", "--dry-run"]).await;
+    assert_eq!((ran.out.as_str(), dry.asked().len()), ("there is 1 job to cancel\n", 1));
     let dry = acting(7);
     let ran = run(&dry, &["job", "rerun", "--where", "name=x", "--dry-run"]).await;
     assert_eq!((ran.out.as_str(), dry.asked().len()), ("there are 7 jobs to rerun\n", 1));

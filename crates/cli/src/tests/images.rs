@@ -205,3 +205,22 @@ async fn an_image_by_its_url_is_asked_of_the_server_and_its_url_is_called_by_nob
     assert!(data.contains(&url), "{data}");
     assert!(web.accept().is_err(), "the session goes to the server alone");
 }
+
+#[tokio::test]
+async fn an_image_on_two_storages_is_told_with_both_paths() {
+    let fake = Fake::start(|asked, _| {
+        let mut done = job("Succeeded");
+        let copies = json!([{"installPath": "/a/img.raw"}, {"installPath": "/b/img.raw"}]);
+        done["jobResult"] =
+            json!({"inventory": {"uuid": SHELF, "backupStorageRefs": copies}}).to_string().into();
+        match asked.method.as_str() {
+            "POST" => Reply::Json(200, json!({"inventory": job("Running")})),
+            _ if asked.path.contains("/longjobs?") => rows(vec![]),
+            _ if asked.path.contains("/longjobs/") => rows(vec![done]),
+            _ => shelf(),
+        }
+    });
+    let ran = run(&fake, &["image", "add", "img", "http://h/x", "--to", "shelf", "--to", SHELF]).await;
+    assert_eq!(ran.exit, Exit::Ok, "{}", ran.err);
+    assert!(ran.out.contains("path   /a/img.raw\npath   /b/img.raw\n"), "{}", ran.out);
+}
