@@ -29,5 +29,7 @@ mod holding;
 mod kills;
 #[path = "ceph/locks.rs"]
 mod locks;
+#[path = "ceph/odd_images.rs"]
+mod odd_images;
 #[path = "disks/support.rs"]
 mod support;

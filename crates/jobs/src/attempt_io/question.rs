@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::protocol::{Page, enter};
 use crate::copy::ExtentKind;
-use crate::copy::image::{self, RemoveSnapshots, SNAPSHOT_PREFIX};
+use crate::copy::image::{self, RemoveSnapshots};
 use crate::rbd::{Grain, Image, Pool, Snapshot};
 use crate::storage::{Capacity, DiskError, InUse};
 
@@ -76,6 +76,9 @@ pub struct ImageFacts {
     /// One of its snapshots that nobody took by its name, so that no copy can have it.
     #[serde(default)]
     pub foreign_snapshot: Option<String>,
+    /// The group of images that it belongs to. Only `Question::Probe` asks for it.
+    #[serde(default)]
+    pub group: Option<String>,
     /// The images that are cloned from its snapshots, as `pool/image`. Only `Question::Probe` asks for them.
     #[serde(default)]
     pub clones: Vec<String>,
@@ -169,6 +172,7 @@ fn facts(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
         stored_bytes,
         snapshots: all.into_iter().filter(|s| s.by_user).map(|s| s.name).collect(),
         foreign_snapshot,
+        group: None,
         clones: Vec::new(),
         history_bytes: None,
         holders: Vec::new(),
@@ -178,17 +182,18 @@ fn facts(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
 
 /// Its snapshots that are not of copies.
 fn others(image: &Image) -> Result<Vec<Snapshot>, DiskError> {
-    Ok(image.snapshots()?.into_iter().filter(|s| !s.name.starts_with(SNAPSHOT_PREFIX)).collect())
+    Ok(image.snapshots()?.into_iter().filter(|s| !image::is_of_copy(&s.name)).collect())
 }
 
 /// The same with what takes a question more for each snapshot.
 fn closely(pool: &Pool, name: String) -> Result<ImageFacts, DiskError> {
     let mut facts = facts(pool, name)?;
     facts.holders = image::holders(pool, &facts.image)?;
+    let image = Image::open_read_only(pool, &facts.image, None)?;
+    facts.group = Image::open_read_only(pool, &facts.image, None)?.group()?;
     if facts.snapshots.is_empty() && facts.foreign_snapshot.is_none() {
         return Ok(facts);
     }
-    let image = Image::open_read_only(pool, &facts.image, None)?;
     facts.clones = image.children()?;
     if image.has_fast_diff()? {
         let mut since: Option<&str> = None;

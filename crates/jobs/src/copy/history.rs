@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::HISTORY_PAGE;
 use super::disk::ImageIdentity;
-use super::image::SNAPSHOT_PREFIX;
+use super::image::is_of_copy;
 use crate::rbd::Image;
 use crate::storage::DiskError;
 
@@ -74,11 +74,15 @@ impl History {
 /// The snapshots of an image that are not ours, the oldest first.
 ///
 /// # Errors
-/// `BadImage` when there are some that no copy can have, or images are cloned from them: with what to do.
+/// `BadImage` when there are some that no copy can have, images are cloned from them, or it belongs to a group: with what to
+/// do.
 /// `Away`, `Refuses`, `Io`.
 pub(super) fn of(image: &Image) -> Result<Vec<KeptSnapshot>, DiskError> {
     let mut kept = Vec::new();
-    for s in image.snapshots()?.into_iter().filter(|s| !s.name.starts_with(SNAPSHOT_PREFIX)) {
+    if let Some(group) = image.group()? {
+        return Err(refuse_grouped(image.path(), &group));
+    }
+    for s in image.snapshots()?.into_iter().filter(|s| !is_of_copy(&s.name)) {
         if !s.by_user {
             return Err(refuse_foreign(image.path(), &s.name));
         }
@@ -98,6 +102,14 @@ pub(crate) fn refuse_foreign(image: &Path, name: &str) -> DiskError {
     let reason = format!(
         "its snapshot {name} belongs to a group of images, a mirror, or a clone that outlives it; take the image out \
          of the group or the mirror, flatten such clones with rbd flatten, and try again (rbd snap ls --all tells)"
+    );
+    DiskError::bad_image(image, reason)
+}
+
+/// The error for an image that belongs to a group.
+pub(crate) fn refuse_grouped(image: &Path, group: &str) -> DiskError {
+    let reason = format!(
+        "it belongs to the group {group}, which would lose it; take it out first (rbd group image rm POOL/{group} IMAGE)"
     );
     DiskError::bad_image(image, reason)
 }

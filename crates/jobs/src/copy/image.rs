@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use longhaul_model::JobId;
 use longhaul_model::resource::CephPool;
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +26,20 @@ pub const HOLDER_NOTE: &str = "longhaul.token";
 const READ_BACK_NOTE: &str = "longhaul.readback";
 /// Note on an image that a move left behind: its snapshots and the time of its last write, as they were then.
 pub const LEFT_NOTE: &str = "longhaul.left";
-/// How the snapshots begin that copies make.
-pub const SNAPSHOT_PREFIX: &str = "longhaul-";
+/// Note on an image whose removal began: what `LEFT_NOTE` said, before the first snapshot went.
+const REMOVING_NOTE: &str = "longhaul.removing";
+/// How the snapshots begin that copies make; the uuid of the job follows.
+const SNAPSHOT_PREFIX: &str = "longhaul-";
 
 /// The name of the snapshot that a job's copy is made from.
 pub fn snapshot_name(holder: &Holder) -> String {
-    format!("{SNAPSHOT_PREFIX}{}", if holder.job.is_empty() { "copy" } else { &holder.job })
+    let nobody = JobId::from_bits(0).to_string();
+    format!("{SNAPSHOT_PREFIX}{}", if holder.job.is_empty() { &nobody } else { &holder.job })
+}
+
+/// Whether a copy made the snapshot of this name. What people call `longhaul-nightly` is theirs.
+pub(crate) fn is_of_copy(name: &str) -> bool {
+    name.strip_prefix(SNAPSHOT_PREFIX).is_some_and(|job| job.parse::<JobId>().is_ok())
 }
 
 /// A client of an attempt.
@@ -315,9 +324,23 @@ fn copied_from(pages: &BTreeMap<u32, Vec<u8>>) -> Result<Option<ImageIdentity>, 
 /// What is noted of an image that is left behind: it is the same later as long as nobody touched it. Snapshots are
 /// known by their numbers, of which none is used twice; of writes the first of a minute is seen.
 fn left(image: &Image) -> Result<String, DiskError> {
-    let ids = image.snapshots()?.into_iter().filter(|s| !s.name.starts_with(SNAPSHOT_PREFIX));
+    let ids = image.snapshots()?.into_iter().filter(|s| !is_of_copy(&s.name));
     let ids: Vec<_> = ids.map(|s| s.id.to_string()).collect();
     Ok(format!("{}:{}", image.modified_s()?, ids.join(",")))
+}
+
+/// Whether an image is as it was `noted` when it was left behind. Where its removal began, snapshots may have gone since.
+fn is_as_left(image: &Image, noted: &str) -> Result<bool, DiskError> {
+    let now = left(image)?;
+    if now == noted {
+        return Ok(true);
+    }
+    let begun = image.note(REMOVING_NOTE)?.is_some_and(|begun| begun == noted);
+    let (Some((was_s, were)), Some((is_s, are))) = (noted.split_once(':'), now.split_once(':')) else {
+        return Ok(false);
+    };
+    let were: Vec<_> = were.split(',').collect();
+    Ok(begun && was_s == is_s && are.split(',').all(|id| id.is_empty() || were.contains(&id)))
 }
 
 /// Which snapshots go with an image that is removed. Those of copies always do.
@@ -336,7 +359,8 @@ pub enum RemoveSnapshots {
 /// alone. What is gone is no error.
 ///
 /// # Errors
-/// `InUse` while a client has it open; `Touched`; `BadImage` while it has snapshots that stay, or clones;
+/// `InUse` while a client has it open; `Touched`; `BadImage` while it has snapshots that stay or clones, or belongs to a
+/// group: nothing of it is removed then;
 /// `Away`, `Refuses`, `Io`.
 pub(crate) fn remove(pool: &Pool, name: &str, which: RemoveSnapshots) -> Result<(), DiskError> {
     let (name, only) = match name.split_once('@') {
@@ -357,16 +381,17 @@ pub(crate) fn remove(pool: &Pool, name: &str, which: RemoveSnapshots) -> Result<
     }
     let theirs = history::of(&image)?;
     let noted = image.note(LEFT_NOTE)?;
-    match which {
-        RemoveSnapshots::AsLeft if noted.is_some() => {
-            if noted != Some(left(&image)?) {
+    match (which, &noted) {
+        (RemoveSnapshots::AsLeft, Some(noted)) => {
+            if !is_as_left(&image, noted)? {
                 return Err(DiskError::Touched(image.path().to_owned()));
             }
+            image.set_note(REMOVING_NOTE, Some(noted))?;
         }
-        RemoveSnapshots::AsLeft | RemoveSnapshots::Ours if !theirs.is_empty() => {
+        (RemoveSnapshots::AsLeft | RemoveSnapshots::Ours, _) if !theirs.is_empty() => {
             return Err(refuse_removal(&image, &theirs));
         }
-        RemoveSnapshots::AsLeft | RemoveSnapshots::Ours | RemoveSnapshots::All => {}
+        (RemoveSnapshots::AsLeft | RemoveSnapshots::Ours | RemoveSnapshots::All, _) => {}
     }
     for snapshot in image.snapshots()? {
         if snapshot.protected {

@@ -135,6 +135,9 @@ pub(crate) fn refuse_unmovable(
     keeps: bool,
 ) -> Result<(), Fault> {
     let path = path_of(pool, &facts.image);
+    if let Some(group) = &facts.group {
+        return Err(from_disk(history::refuse_grouped(&path, group)));
+    }
     if let Some(name) = &facts.foreign_snapshot {
         return Err(from_disk(history::refuse_foreign(&path, name)));
     }

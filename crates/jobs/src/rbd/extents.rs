@@ -35,7 +35,9 @@ impl Image {
     /// # Errors
     /// `NotFound` when there is no such snapshot; `Away`, `Fenced`, `Io`.
     pub fn changes(&self, since: &str, range: Range<u64>, grain: Grain) -> Result<Vec<Extent>, DiskError> {
-        self.differences(Some(since), range, grain)
+        // From one of no bytes the library does not walk: it ends the process.
+        let from_nothing = self.snapshots()?.iter().any(|s| s.name == since && s.bytes == 0);
+        self.differences(Some(since).filter(|_| !from_nothing), range, grain)
     }
 
     fn differences(
@@ -44,6 +46,9 @@ impl Image {
         range: Range<u64>,
         grain: Grain,
     ) -> Result<Vec<Extent>, DiskError> {
+        if range.is_empty() {
+            return Ok(Vec::new()); // the library ends the process over it
+        }
         let since = since.map(c).transpose()?;
         let since_raw = since.as_ref().map_or(null(), |text| text.as_ptr());
         let mut found: Vec<Extent> = Vec::new();

@@ -39,11 +39,15 @@ impl Image {
     /// Takes a snapshot.
     ///
     /// # Errors
-    /// `Exists`, `InUse`, `NoSpace`, `Fenced`, `Away`, `Io`.
+    /// `Exists`, `InUse`, `NoSpace`, `Fenced`, `Away`, `Io`; `BadImage` where it may have no more snapshots.
     pub fn snapshot(&self, name: &str) -> Result<(), DiskError> {
         let text = c(name)?;
         // SAFETY: the image is open, the name lives for the length of the call.
         let answer = unsafe { (self.api().rbd_snap_create)(self.raw, text.as_ptr()) };
+        if answer == -libc::EDQUOT {
+            let reason = "it may have no more snapshots, and a copy is made from one; raise or lift the limit (rbd snap limit clear)";
+            return Err(DiskError::bad_image(self.path(), reason));
+        }
         self.check("take a snapshot", answer).map(|_| ())
     }
 
@@ -197,5 +201,23 @@ impl Image {
             unsafe { (api.rbd_linked_image_spec_list_cleanup)(raw.as_mut_ptr(), found) };
             return Ok(children);
         }
+    }
+
+    /// The group of images that it belongs to, if any.
+    ///
+    /// # Errors
+    /// `Away`, `Io`.
+    pub fn group(&self) -> Result<Option<String>, DiskError> {
+        let api = self.api();
+        let mut raw = sys::GroupInfo { name: null_mut(), pool: -1 };
+        // SAFETY: `raw` is ours to be written, and as long as said.
+        let answer = unsafe { (api.rbd_get_group)(self.raw, &mut raw, size_of::<sys::GroupInfo>()) };
+        self.check("ask for the group", answer)?;
+        let named = raw.pool >= 0 && !raw.name.is_null();
+        // SAFETY: filled by the library with a text that ends with a zero.
+        let name = named.then(|| unsafe { CStr::from_ptr(raw.name) }.to_string_lossy().into_owned());
+        // SAFETY: filled by the library, cleaned up once.
+        unsafe { (api.rbd_group_info_cleanup)(&mut raw, size_of::<sys::GroupInfo>()) };
+        Ok(name.filter(|name| !name.is_empty()))
     }
 }

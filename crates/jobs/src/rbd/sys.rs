@@ -79,6 +79,13 @@ pub(super) struct LinkedImage {
     pub(super) trash: bool,
 }
 
+/// `rbd_group_info_t`.
+#[repr(C)]
+pub(super) struct GroupInfo {
+    pub(super) name: *mut c_char,
+    pub(super) pool: i64,
+}
+
 /// `RBD_SNAP_NAMESPACE_TYPE_USER`.
 pub(super) const SNAPSHOT_OF_USER: c_int = 0;
 /// `RBD_SNAP_NAMESPACE_TYPE_TRASH`.
@@ -180,6 +187,8 @@ functions! {
     rbd_snap_unprotect(Handle, *const c_char) -> c_int;
     rbd_list_children3(Handle, *mut LinkedImage, *mut usize) -> c_int;
     rbd_linked_image_spec_list_cleanup(*mut LinkedImage, usize);
+    rbd_get_group(Handle, *mut GroupInfo, usize) -> c_int;
+    rbd_group_info_cleanup(*mut GroupInfo, usize) -> c_int;
     rbd_get_overlap(Handle, *mut u64) -> c_int;
     rbd_get_modify_timestamp(Handle, *mut libc::timespec) -> c_int;
     rbd_metadata_get(Handle, *const c_char, *mut c_char, *mut usize) -> c_int;

@@ -12,7 +12,7 @@ use longhaul_jobs::copy::run::DiskRef;
 use longhaul_jobs::rbd::Image;
 use longhaul_jobs::storage::{DiskError, Format};
 
-use crate::cluster::{Alone, Named, Stopped, pool, pool_named, rbd};
+use crate::cluster::{Alone, JOB, Named, Stopped, pool, pool_named, rbd};
 use crate::support::{MIB, Pages, Place, child_program, dense, done, outcome, spec, start};
 
 const DISK: u64 = 40 * MIB + 512;
@@ -28,7 +28,7 @@ fn snapshots(name: &Named) -> usize {
 /// A child that has copied two chunks of the image while the monitor stands still, so before there is a snapshot.
 async fn ahead(name: &Named, place: &Place, pages: &mut Pages) -> (Attempt, Stopped) {
     let mut work = spec(image(name), place.disk("v/t", Format::Raw));
-    work.copy.holder = Holder { job: "beside".into(), token: 1 };
+    work.copy.holder = Holder { job: JOB.into(), token: 1 };
     let alone = Alone::wait();
     let mut attempt = start(&Spawner::new(child_program()), &work, pages).await;
     // Its clients come first, and it opens nothing before that is answered: by then it knows the cluster.
@@ -98,7 +98,7 @@ async fn a_kill_after_the_first_chunks_and_before_the_snapshot_leaves_nothing_th
     source[4096..4096 + 15].copy_from_slice(b"written between");
 
     let mut work = spec(image(&from), place.disk("v/t", Format::Raw));
-    work.copy.holder = Holder { job: "beside".into(), token: 2 };
+    work.copy.holder = Holder { job: JOB.into(), token: 2 };
     let mut again = start(&Spawner::new(child_program()), &work, &pages).await;
     let result = done(outcome(&mut again, &mut pages).await);
     assert_eq!(result.blake3, blake3::hash(&source).to_hex().to_string());

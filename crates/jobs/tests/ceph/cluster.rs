@@ -92,6 +92,16 @@ pub fn exported(spec: &str, to: &Path) -> Vec<u8> {
     bytes
 }
 
+/// The job of the tests' copies: snapshots of copies are known by such names.
+pub const JOB: &str = "0123456789abcdef0123456789abcdef";
+
+/// Who was killed counts as a client of an image until the cluster has missed it for half a minute, or is told.
+pub fn forget_clients(spec: &str) {
+    while let Some(client) = rbd(&["status", spec]).split_once("watcher=").map(|(_, rest)| rest.to_owned()) {
+        ceph(&["osd", "blocklist", "add", client.split(' ').next().unwrap(), "60"]);
+    }
+}
+
 /// An image of one test, removed at its begin and end with its snapshots.
 pub struct Named(pub String);
 

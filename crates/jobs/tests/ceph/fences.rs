@@ -11,7 +11,7 @@ use longhaul_jobs::copy::run::DiskRef;
 use longhaul_jobs::storage::{DiskError, Format};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cluster::{Named, ceph, exported, pool_named, rbd};
+use crate::cluster::{JOB, Named, ceph, exported, pool_named, rbd};
 use crate::support::{MIB, Pages, Place, child_program, dense, done, failed, outcome, spec, start};
 
 const DISK: u64 = 64 * MIB + 512;
@@ -35,7 +35,7 @@ async fn woken(taken_over: bool) {
     let spawner = Spawner::new(child_program());
     let target = DiskRef::image(pool_named("ps-a"), to.image());
     let mut work = spec(place.disk("disk.raw", Format::Raw), target);
-    work.copy.holder = Holder { job: "job".into(), token: 1 };
+    work.copy.holder = Holder { job: JOB.into(), token: 1 };
     work.copy.checkpoint_interval_ms = 100;
     work.bytes_per_s = 16 * MIB;
     let mut pages = Pages::new();

@@ -12,7 +12,7 @@ use longhaul_jobs::rbd::OSD_TIMEOUT_S;
 use longhaul_jobs::storage::{DiskError, Format};
 use longhaul_model::Runtime;
 
-use crate::cluster::{Alone, Named, exported, pool_named};
+use crate::cluster::{Alone, JOB, Named, exported, pool_named};
 use crate::kills::copied_chunks;
 use crate::support::{MIB, Pages, Place, child_program, dense, done, failed, outcome, spec, start};
 
@@ -35,7 +35,7 @@ async fn an_osd_that_hangs_while_it_is_written_to_is_told_in_time_and_the_copy_g
     let spawner = Spawner::new(child_program());
     let mut work = spec(place.disk("disk.raw", Format::Raw), DiskRef::image(pool_named("ps-a"), to.image()));
     work.copy.checkpoint_interval_ms = 100;
-    work.copy.holder = Holder { job: "job".into(), token: 1 };
+    work.copy.holder = Holder { job: JOB.into(), token: 1 };
     let mut pages = Pages::new();
     // Before it begins: it must not be over when the OSD stops.
     let alone = Alone::wait();

@@ -8,7 +8,7 @@ use longhaul_jobs::copy::run::{CopyResult, DiskRef};
 use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::DiskError;
 
-use crate::cluster::{Named, exported, pool_named, rbd};
+use crate::cluster::{JOB, Named, exported, pool_named, rbd};
 use crate::kills::{copied_chunks, flip_in_the_cluster};
 use crate::support::{
     MIB, Pages, Place, Seeded, child_program, copy_here, dense, done, failed, outcome, spec, start,
@@ -71,7 +71,7 @@ fn listed(name: &Named) -> Vec<(String, u64, String)> {
 
 /// Both images have the same snapshots and bytes, and `result` tells their hashes.
 pub fn assert_the_same(place: &Place, from: &Named, to: &Named, result: &CopyResult) {
-    let ours = |name: &str| name.starts_with("longhaul-");
+    let ours = |name: &str| name.starts_with("longhaul-0");
     let expected: Vec<_> = listed(from).into_iter().filter(|(name, ..)| !ours(name)).collect();
     assert_eq!(listed(to), expected, "names, sizes and protection, in order");
     let told: Vec<_> = result.snapshots.iter().map(|s| s.name.as_str()).collect();
@@ -107,11 +107,19 @@ fn snapshots_go_along_to_another_pool_with_their_bytes_sizes_and_protection() {
     let to = Named::in_pool("ps-b", "past-to");
     let _both = (Unprotected(&from, "second"), Unprotected(&to, "second"));
     with_a_past(&place, &from);
-    snap(&from, "longhaul-of-another-job");
+    let of_another_job = format!("longhaul-{JOB}");
+    snap(&from, &of_another_job);
+    snap(&from, "longhaul-nightly"); // a user's
     let result = copy_here(image(&from), image(&to)).unwrap();
-    assert_eq!(result.snapshots.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), SNAPSHOTS);
+    let told: Vec<_> = result.snapshots.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(told, [&SNAPSHOTS[..], &["longhaul-nightly"]].concat());
     assert_the_same(&place, &from, &to, &result);
-    assert!(!rbd(&["snap", "ls", &from.0]).contains("longhaul-copy"), "ours is gone");
+    let left = rbd(&["snap", "ls", &from.0]);
+    assert_eq!(
+        left.matches("longhaul-0").count(),
+        left.matches(&of_another_job).count(),
+        "ours is gone: {left}"
+    );
 }
 
 #[test]

@@ -6,12 +6,12 @@ use longhaul_jobs::attempt_io::{Attempt, FromChild, Spawner, ToChild};
 use longhaul_jobs::copy::checkpoint::{HISTORY_PAGE, Header, SEGMENT_PAGES};
 use longhaul_jobs::copy::disk::Holder;
 
-use crate::cluster::{Named, rbd};
+use crate::cluster::{JOB, Named, rbd};
 use crate::history::{SNAPSHOTS, Unprotected, assert_the_same, image, open, snap, with_a_past};
 use crate::support::{MIB, Pages, Place, Seeded, child_program, done, failed, outcome, spec, start};
 
 fn holder(token: u64) -> Holder {
-    Holder { job: "d1e2f3".into(), token }
+    Holder { job: JOB.into(), token }
 }
 
 /// The segment whose header is among `pages`, and whether it says that all is written.

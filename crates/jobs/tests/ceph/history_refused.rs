@@ -7,7 +7,7 @@ use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::copy::run::{CopySpec, Snapshots, copy};
 use longhaul_jobs::storage::{DiskError, Format};
 
-use crate::cluster::{Named, ceph, conf, exported, pool_named, rbd};
+use crate::cluster::{JOB, Named, conf, exported, forget_clients, pool_named, rbd};
 use crate::history::{image, open, snap};
 use crate::support::{MIB, Pages, Place, Quiet, child_program, copy_here, done, outcome, spec, start};
 
@@ -63,12 +63,7 @@ fn leave_a_removal_half_done(name: &Named) {
         std::thread::sleep(std::time::Duration::from_millis(after_ms));
         removal.kill().unwrap();
         removal.wait().unwrap();
-        // Who was killed counts as a client until the cluster has missed it for half a minute, or is told.
-        while let Some(client) =
-            rbd(&["status", &name.0]).split_once("watcher=").map(|(_, rest)| rest.to_owned())
-        {
-            ceph(&["osd", "blocklist", "add", client.split(' ').next().unwrap(), "60"]);
-        }
+        forget_clients(&name.0);
         let all = rbd(&["snap", "ls", "--all", &name.0]);
         if all.contains("trash") {
             return;
@@ -133,7 +128,7 @@ async fn a_probe_tells_snapshots_clones_and_what_all_of_it_takes() {
     let (parent, child) = (Named::new("past-probed"), Named::new("past-probed-child"));
     with_two(&parent);
     rbd(&["clone", "--rbd-default-clone-format", "2", &format!("{}@two", parent.0), &child.0]);
-    snap(&parent, "longhaul-x");
+    snap(&parent, &format!("longhaul-{JOB}"));
     let probe = Question::Probe { image: parent.image().into() };
     match ask(&Spawner::new(child_program()), &pool_named("ps-a"), probe, ANSWER_WITHIN).await.unwrap() {
         Answer::Image(facts) => {

@@ -14,7 +14,7 @@ use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::{DiskError, Format};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cluster::{Alone, Named, exported, pool_named, rbd};
+use crate::cluster::{Alone, JOB, Named, exported, pool_named, rbd};
 use crate::support::{
     MIB, Pages, Place, Seeded, assert_clean, child_program, dense, done, failed, guest_bytes, outcome, spec,
     start,
@@ -30,7 +30,7 @@ fn image(name: &Named) -> DiskRef {
 }
 
 fn holder(token: u64) -> Holder {
-    Holder { job: "a1b2c3".into(), token }
+    Holder { job: JOB.into(), token }
 }
 
 fn durable(pages: &Pages) -> usize {
