@@ -24,6 +24,8 @@ pub enum Want {
 enum By {
     Uuid,
     Name,
+    /// A name of one, the beginning of another's uuid.
+    Both,
 }
 
 /// Whether the text has the form of a uuid.
@@ -110,16 +112,25 @@ async fn find(client: &Client, path: &str, text: &str) -> Result<(Vec<Value>, By
         found.retain(|row| row["name"] == text);
     }
     let is_prefix = (PREFIX_MIN..32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    if !found.is_empty() || !is_prefix {
+    if !is_prefix {
         return Ok((found, By::Name));
     }
+    // Asked even where a name fits: what is called as another's uuid begins must not be taken for that one.
     let begins = format!("uuid~={digits}%");
-    let mut found = client.list(&[path], &[("q", &begins), ("limit", "100")]).await?;
-    found.retain(|row| row["uuid"].as_str().is_some_and(|uuid| uuid.starts_with(&digits)));
-    Ok((found, By::Uuid))
+    let mut begun = client.list(&[path], &[("q", &begins), ("limit", "100")]).await?;
+    begun.retain(|row| row["uuid"].as_str().is_some_and(|uuid| uuid.starts_with(&digits)));
+    begun.retain(|row| !found.iter().any(|named| named["uuid"] == row["uuid"]));
+    let by = match (found.is_empty(), begun.is_empty()) {
+        (true, _) => By::Uuid,
+        (false, true) => By::Name,
+        (false, false) => By::Both,
+    };
+    found.append(&mut begun);
+    Ok((found, by))
 }
 
-/// Those of a name that are meant; a uuid says which one it means.
+/// Those of a name that are meant; a uuid says which one it means. What is both a name and a uuid's beginning is
+/// not decided by a state: all it fits are candidates.
 fn wanted((mut found, by): (Vec<Value>, By), want: Want) -> Vec<Value> {
     if by == By::Name {
         let is_deleted = |row: &Value| row["status"] == "Deleted";

@@ -140,3 +140,41 @@ async fn what_is_not_deleted_is_not_said_to_be_missing_where_a_deleted_one_is_wa
         }
     }
 }
+
+#[tokio::test]
+async fn a_name_that_is_the_beginning_of_another_uuid_is_refused_with_both() {
+    let named = |uuid: &str, name: &str| {
+        let mut row = job("Running");
+        (row["uuid"], row["name"]) = (json!(uuid), json!(name));
+        row
+    };
+    // Both kinds of question are answered with both rows: what fits is the client's to tell.
+    for (kind, words) in [
+        ("job", ["job", "cancel", "45A53D3D9338"].as_slice()),
+        ("volume", &["volume", "expunge", "45a53d3d9338"]),
+        ("account", &["account", "delete", "45a53d3d9338"]),
+    ] {
+        let both = vec![named(JOB, "45a53d3d9338"), named(VOLUME, "nightly")];
+        let fake = Fake::start(move |asked, _| match asked.method.as_str() {
+            "GET" => rows(both.clone()),
+            _ => Reply::Json(200, json!({"inventory": both[0]})),
+        });
+        let ran = run(&fake, words).await;
+        assert_eq!(ran.exit, Exit::Usage, "{kind}: {}", ran.err);
+        for part in [JOB, VOLUME, &format!("fits 2 of the kind {kind}")] {
+            assert!(ran.err.contains(part), "{part} in {}", ran.err);
+        }
+        assert!(fake.asked().iter().all(|a| a.method == "GET"), "{kind}: nothing was done");
+    }
+    // The same thing twice is one thing, and a whole uuid is never a name.
+    for (word, found) in [("45a53d3d", named(VOLUME, "45a53d3d")), (VOLUME, named(JOB, VOLUME))] {
+        let fake = Fake::start(move |asked, _| match asked.method.as_str() {
+            "GET" => rows(vec![found.clone()]),
+            _ => Reply::Json(200, json!({"inventory": found})),
+        });
+        let ran = run(&fake, &["job", "cancel", word]).await;
+        assert_eq!(ran.exit, Exit::Ok, "{word}: {}", ran.err);
+        let put = fake.asked().into_iter().find(|a| a.method == "PUT").expect("a call");
+        assert!(put.is("PUT", &format!("/zstack/v1/longjobs/{VOLUME}/actions")), "{word}: {put:?}");
+    }
+}
