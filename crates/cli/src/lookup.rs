@@ -9,6 +9,10 @@ use crate::error::{ClientError, REFUSED};
 pub const PREFIX_MIN: usize = 8;
 /// Most candidates that are told where several fit.
 const CANDIDATES_MAX: usize = 10;
+/// Up to how many that fit are counted.
+const COUNTED_MAX: usize = 100;
+/// Rows that are asked for: one more than are counted, so that "more than" is known and not guessed.
+const ASKED: &str = "101";
 
 /// Which volumes and images a name may mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +106,7 @@ async fn find(client: &Client, path: &str, text: &str) -> Result<(Vec<Value>, By
         return Ok((found, By::Uuid));
     }
     let mut found = if fits_a_condition(text) {
-        client.list(&[path], &[("q", &format!("name={text}")), ("limit", "100")]).await?
+        client.list(&[path], &[("q", &format!("name={text}")), ("limit", ASKED)]).await?
     } else {
         client.list_all(&[path], &[]).await?
     };
@@ -117,7 +121,7 @@ async fn find(client: &Client, path: &str, text: &str) -> Result<(Vec<Value>, By
     }
     // Asked even where a name fits: what is called as another's uuid begins must not be taken for that one.
     let begins = format!("uuid~={digits}%");
-    let mut begun = client.list(&[path], &[("q", &begins), ("limit", "100")]).await?;
+    let mut begun = client.list(&[path], &[("q", &begins), ("limit", ASKED)]).await?;
     begun.retain(|row| row["uuid"].as_str().is_some_and(|uuid| uuid.starts_with(&digits)));
     begun.retain(|row| !found.iter().any(|named| named["uuid"] == row["uuid"]));
     let by = match (found.is_empty(), begun.is_empty()) {
@@ -183,7 +187,11 @@ fn one(kind: &str, mut found: Vec<Value>, text: &str) -> Result<Value, ClientErr
         0 => Err(ClientError::not_found(format!("no {kind} is `{text}`"))),
         1 => Ok(found.remove(0)),
         count => {
-            let mut told = format!("`{text}` fits {count} of the kind {kind}; say which by its uuid:");
+            let counted = match count {
+                0..=COUNTED_MAX => count.to_string(),
+                _ => format!("more than {COUNTED_MAX}"),
+            };
+            let mut told = format!("`{text}` fits {counted} of the kind {kind}; say which by its uuid:");
             for row in found.iter().take(CANDIDATES_MAX) {
                 let of = |key: &str| row[key].as_str().unwrap_or_default();
                 let state = if row["status"].is_string() { of("status") } else { of("state") };
@@ -193,7 +201,9 @@ fn one(kind: &str, mut found: Vec<Value>, text: &str) -> Result<Value, ClientErr
                 };
                 told.push_str(&format!("\n{}  {known}", of("uuid")));
             }
-            if count > CANDIDATES_MAX {
+            if count > COUNTED_MAX {
+                told.push_str("\nand many more");
+            } else if count > CANDIDATES_MAX {
                 told.push_str(&format!("\nand {} more", count - CANDIDATES_MAX));
             }
             Err(ClientError::usage(told))

@@ -178,3 +178,25 @@ async fn a_name_that_is_the_beginning_of_another_uuid_is_refused_with_both() {
         assert!(put.is("PUT", &format!("/zstack/v1/longjobs/{VOLUME}/actions")), "{word}: {put:?}");
     }
 }
+
+#[tokio::test]
+async fn more_than_are_counted_are_not_told_as_an_exact_number() {
+    let fitting = |all: usize| {
+        Fake::start(move |asked, _| {
+            let limit =
+                asked.path.split("limit=").nth(1).and_then(|rest| rest.split('&').next()?.parse().ok());
+            let row = |n: usize| json!({"uuid": format!("45a53d3d{n:024x}"), "name": "nightly", "state": "Running"});
+            let by_name = asked.path.contains("q=name") && !has(asked, "name=nightly");
+            rows((0..if by_name { 0 } else { all.min(limit.unwrap_or(1000)) }).map(row).collect())
+        })
+    };
+    for text in ["nightly", "45a53d3d"] {
+        let told = run(&fitting(1000), &["job", "cancel", text]).await.err;
+        assert!(
+            told.contains("fits more than 100 of the kind job") && told.contains("\n  and many more"),
+            "{told}"
+        );
+        let told = run(&fitting(100), &["job", "cancel", text]).await.err;
+        assert!(told.contains("fits 100 of the kind job") && told.contains("\n  and 90 more"), "{told}");
+    }
+}
