@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::client::inventory;
 use crate::confirm::agreed;
 use crate::console::Format;
-use crate::error::ClientError;
+use crate::error::{ClientError, REFUSED};
 use crate::exit::Exit;
 use crate::human;
 use crate::lookup;
@@ -210,6 +210,9 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             let view: Storage = read(&lookup::storage(&context.client, &storage).await?)?;
             let (uuid, name) = (view.uuid, view.name);
             let items = trash::items(context, Of::Primary, &uuid).await?;
+            if !items.is_empty() && !with_trash {
+                refuse_volumes(context, &uuid, &name).await?;
+            }
             let what = format!("also forget {}, whose files stay where they are", trash::summed(&items));
             if !items.is_empty() && !agreed(context, with_trash, &what, "--with-trash")? {
                 return Ok(Exit::Failed);
@@ -224,6 +227,25 @@ pub async fn run(context: &mut Context, command: StorageCommand) -> Result<Exit,
             Ok(Exit::Ok)
         }
     }
+}
+
+/// Refuses to delete a storage that holds volumes. The server does so too, but looks at the trash first: whoever agreed
+/// to forget that would only then be told.
+async fn refuse_volumes(context: &Context, uuid: &str, name: &str) -> Result<(), ClientError> {
+    let on_it = format!("primaryStorageUuid={uuid}");
+    let volumes = context.client.list(&["volumes"], &[("q", &on_it), ("limit", "1")]).await?;
+    let Some(first) = volumes.first() else { return Ok(()) };
+    let of = |key: &str| first[key].as_str().unwrap_or_default();
+    Err(ClientError::new(
+        REFUSED,
+        "An operation failed",
+        format!(
+            "the storage {uuid} {name} still holds volumes, as {} {}; move, forget or expunge them first: \
+             `longhaul volume list --storage {uuid}` shows them",
+            of("uuid"),
+            of("name")
+        ),
+    ))
 }
 
 async fn uuid_of(context: &Context, storage: &str) -> Result<String, ClientError> {

@@ -13,6 +13,7 @@ fn with_trash(items: usize) -> Fake {
         "GET" if asked.path.contains("/trash") => {
             rows((1..=items).map(|id| json!({"trashId": id, "size": 1 << 20})).collect())
         }
+        "GET" if asked.path.contains("/volumes") => rows(vec![]),
         "GET" => rows(vec![json!({"uuid": STORAGE, "name": "fast"})]),
         _ => Reply::Json(200, json!({"result": {"size": 1 << 20}, "results": [{"success": true}]})),
     })
@@ -55,6 +56,28 @@ async fn a_storage_whose_trash_is_forgotten_with_it_goes_only_after_that_was_tol
         assert_eq!(run(&fake, &[words.as_slice(), &["--with-trash"]].concat()).await.exit, Exit::Ok);
         assert_eq!(run(&with_trash(0), &words).await.exit, Exit::Ok, "nothing else goes");
     }
+}
+
+#[tokio::test]
+async fn a_storage_that_holds_volumes_is_refused_before_its_trash_is_asked_about() {
+    let fake = Fake::start(|asked, _| {
+        let row = |uuid: &str, name: &str| rows(vec![json!({"uuid": uuid, "name": name})]);
+        match asked.method.as_str() {
+            "GET" if asked.path.contains("/trash") => rows(vec![json!({"trashId": 1, "size": 5})]),
+            "GET" if asked.path.contains("/volumes") => row(JOB, "db"),
+            _ => row(STORAGE, "fast"),
+        }
+    });
+    let ran = run(&fake, &["storage", "delete", "fast"]).await;
+    assert_eq!(ran.exit, Exit::Failed, "{}", ran.err);
+    for part in ["still holds volumes", JOB, "db", &format!("longhaul volume list --storage {STORAGE}")] {
+        assert!(ran.err.contains(part), "{part} in {}", ran.err);
+    }
+    assert!(!ran.err.contains("--with-trash"), "{}", ran.err);
+    let asked = fake.asked();
+    assert!(asked.iter().all(|a| a.method == "GET"), "nothing was deleted");
+    let volumes = asked.iter().find(|a| a.path.contains("/volumes")).expect("a question");
+    assert!(volumes.path.contains(&format!("q=primaryStorageUuid%3D{STORAGE}")), "{volumes:?}");
 }
 
 fn last_line(err: &str) -> Value {
