@@ -1,5 +1,5 @@
-//! What the environment says about us: where our files are and which session is forced on us. Read once, so
-//! that tests can choose it.
+//! What the environment says about us: where our files are, which server is meant and which session is
+//! forced on us. Read once, so that tests can choose it.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,9 @@ pub struct Env {
     pub config_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `LONGHAUL_URL`: the server, unless the command line names one. Not an `env` of the option: clap takes what a
+    /// variable gives for typed, and puts `--url` into the usage of every mistake.
+    pub url: Option<String>,
     /// `LONGHAUL_TOKEN`: a session that wins over the login.
     pub token: Option<String>,
 }
@@ -23,10 +26,12 @@ impl Env {
     /// The process's own.
     pub fn of_process() -> Self {
         let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let text = |name| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
         Self {
             config_home: path("XDG_CONFIG_HOME").filter(|p| p.is_absolute()),
             home: path("HOME"),
-            token: std::env::var("LONGHAUL_TOKEN").ok().filter(|t| !t.trim().is_empty()),
+            url: text("LONGHAUL_URL"),
+            token: text("LONGHAUL_TOKEN"),
         }
     }
 

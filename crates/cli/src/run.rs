@@ -19,8 +19,8 @@ use crate::{account, completions, image, job, login, man, node, storage, volume}
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Client options")]
 pub struct Globals {
-    /// The server [default: the one logged in to last, else http://127.0.0.1:8080]
-    #[arg(long, global = true, env = "LONGHAUL_URL", value_name = "URL", hide_env_values = true)]
+    /// The server [default: the one logged in to last, else http://127.0.0.1:8080] Also `LONGHAUL_URL`.
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// How results are printed
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
@@ -127,7 +127,8 @@ fn connect(env: &Env, globals: &Globals) -> Result<(Client, Sessions), ClientErr
         Err(_) if forced.is_some() => Sessions::default(),
         loaded => loaded?,
     };
-    let url = globals.url.as_deref().or(sessions.current.as_deref()).unwrap_or(DEFAULT_URL);
+    let named = globals.url.as_deref().or(env.url.as_deref());
+    let url = named.or(sessions.current.as_deref()).unwrap_or(DEFAULT_URL);
     let timeout = globals.request_timeout.unwrap_or(crate::client::REQUEST_TIMEOUT);
     let mut client = Client::with_timeout(url, None, timeout)?;
     let saved = sessions.of(client.base()).map(|saved| saved.session.clone());

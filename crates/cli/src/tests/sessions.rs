@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use clap::{CommandFactory, Parser};
 use serde_json::json;
 
-use super::{Asked, Fake, Reply, Scratch, TOKEN, rows, run_with};
+use super::{Asked, Fake, Reply, Scratch, TOKEN, TestCli, rows, run_with};
 use crate::config::Env;
 use crate::exit::Exit;
 use crate::password::hashed;
@@ -129,4 +130,28 @@ async fn a_new_password_of_ones_own_says_that_a_login_is_needed() {
         assert!(ran.err.contains("sessions of ops ended"), "{}", ran.err);
         assert_eq!(ran.err.contains("longhaul login --account ops"), own, "{}", ran.err);
     }
+}
+
+#[test]
+fn a_server_that_a_variable_names_is_not_put_into_a_usage() {
+    // To clap what a variable gives was typed, so the usage of a mistake would have it.
+    assert!(TestCli::command().get_arguments().all(|argument| argument.get_env().is_none()));
+    let told = TestCli::try_parse_from(["longhaul", "volume", "create"]).expect_err("no name").to_string();
+    assert!(told.contains("Usage: longhaul volume create --name") && !told.contains("--url"), "{told}");
+}
+
+#[tokio::test]
+async fn the_server_of_the_environment_wins_over_the_login_and_loses_to_the_command_line() {
+    let (fake, other, scratch) = (server(), server(), Scratch::new());
+    let file = password(&scratch, "s3cret");
+    run_with(scratch.env(), Some(&fake.url), &["login", "--password-file", &file]).await;
+    let logged_in = fake.asked().len();
+    let env = || Env { url: Some(other.url.clone()), token: Some(OTHER.to_owned()), ..scratch.env() };
+    assert_eq!(run_with(env(), None, &["job", "list"]).await.exit, Exit::Ok);
+    assert_eq!((fake.asked().len(), other.asked().len()), (logged_in, 1));
+    assert_eq!(run_with(env(), Some(&fake.url), &["job", "list"]).await.exit, Exit::Ok);
+    assert_eq!((fake.asked().len(), other.asked().len()), (logged_in + 1, 1));
+    let wrong = Env { url: Some("https://h".to_owned()), ..env() };
+    let ran = run_with(wrong, None, &["job", "list"]).await;
+    assert_eq!(ran.exit, Exit::Usage);
 }
