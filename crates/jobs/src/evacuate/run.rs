@@ -248,6 +248,11 @@ impl Evacuate {
             }
             context.runtime().sleep(LOOK_EVERY).await;
         }
+        let pending = lock(&board).in_state(State::Pending);
+        for (at, mut row) in pending {
+            row.because(State::Canceled, "the evacuation ended before its turn came");
+            lock(&board).put(at, row);
+        }
         let told = lock(&board).report(&request);
         self.boards.hide(context.job().id);
         Ok(Map::from_iter([("evacuation".to_owned(), told)]))
