@@ -188,6 +188,8 @@ impl Board {
     /// The report as it is now.
     pub fn report(&self, request: &Request) -> Value {
         let parts = self.parts();
+        let canceled = self.in_state(State::Canceled).len();
+        let failed = self.in_state(State::Failed).len();
         let shown = |rows: &[Row]| rows.iter().map(volume).map(without_nulls).collect::<Vec<_>>();
         json!({
             "primaryStorageUuid": request.source.to_string(),
@@ -196,7 +198,8 @@ impl Board {
             "complete": parts.done == parts.total && self.not_taken == 0 && self.arrived.is_empty(),
             "moved": parts.done,
             "blocked": parts.blocked,
-            "failed": parts.failed,
+            "failed": failed,
+            "canceled": canceled,
             "pending": parts.total - parts.done - parts.blocked - parts.failed,
             "notTaken": self.not_taken,
             "bytesMoved": self.bytes().0,
