@@ -1,11 +1,13 @@
 //! `APIEvacuatePrimaryStorageMsg`: every volume of a primary storage moves to others. One parent job, which holds no
 //! slot that a child needs, and one migration job for each volume. `plan` looks, `board` keeps the account, `run`
-//! submits and waits, `around` sees what others did. The bytes are moved by `migrate`; nothing here touches a disk.
+//! submits and waits, `wait` says what a Suspended one waits for, `around` sees what others did. The bytes are moved by
+//! `migrate`; nothing here touches a disk.
 
 mod around;
 pub mod board;
 mod plan;
 mod run;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::manage::Desk;
 use crate::manage::volumes::{lets_work_go_on, takes_volumes};
 use crate::migrate;
 use board::Boards;
+use wait::Waits;
 
 /// `jobName`.
 pub const EVACUATE: &str = "APIEvacuatePrimaryStorageMsg";
@@ -41,12 +44,13 @@ pub struct Evacuate {
     /// Checks a volume as its job will.
     migrate: Arc<dyn JobHandler>,
     boards: Boards,
+    waits: Waits,
 }
 
 impl Evacuate {
     /// With these records, and the job type that moves one volume. Where evacuations stand is seen in `boards`.
     pub fn new(desk: Desk, settings: CopySettings, migrate: Arc<dyn JobHandler>, boards: Boards) -> Self {
-        Self { desk, settings, migrate, boards }
+        Self { desk, settings, migrate, boards, waits: Waits::default() }
     }
 }
 
@@ -171,22 +175,8 @@ impl JobHandler for Evacuate {
         self.call_off(context).await
     }
 
-    async fn ready(&self, _job: JobId, data: &Value) -> Result<(), Fault> {
-        let wanted = Request::read(data)?;
-        let source = self.desk.inventory.storage(wanted.source, "primaryStorageUuid").await?;
-        lets_work_go_on(&source)?;
-        self.desk.capacity(&source).await?;
-        let mut last = Ok(());
-        for target in self.targets(&wanted).await? {
-            last = lets_work_go_on(&target);
-            if last.is_ok() {
-                last = self.desk.capacity(&target).await.map(|_| ());
-            }
-            if last.is_ok() {
-                break; // one is enough to go on
-            }
-        }
-        last
+    async fn ready(&self, job: JobId, data: &Value) -> Result<(), Fault> {
+        self.can_go_on(job, &Request::read(data)?).await
     }
 }
 

@@ -13,6 +13,7 @@ use longhaul_model::{Code, Fault, Job, JobId, JobState, NAME_MAX, StorageId, Sus
 use serde_json::{Map, Value, json};
 
 use super::board::{Board, Row, Shared, State, lock};
+use super::wait::{Children, no_target};
 use super::{Evacuate, Request, around};
 use crate::carry;
 use crate::manage::volumes::{lets_work_go_on, takes_volumes};
@@ -20,6 +21,9 @@ use crate::migrate::MIGRATE;
 
 /// The longest time between two looks at the children, where no end wakes the parent.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// So long nothing can be done before the parent is Suspended: a child that goes on by itself in the same round of the
+/// watch as its parent may be Suspended yet when that looks.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// What people see is done.
 const STAGE: &str = "evacuating";
 
@@ -34,6 +38,7 @@ enum Refused {
 impl Evacuate {
     pub(super) async fn evacuate(&self, context: &JobContext) -> Result<Success, Ended> {
         let request = Request::read(context.data())?;
+        self.waits.forget(context.job().id);
         let source = self.desk.inventory.storage(request.source, "primaryStorageUuid").await?;
         let board = match Board::load(context.checkpoint())? {
             Some(board) => self.boards.show(context.job().id, board),
@@ -48,19 +53,16 @@ impl Evacuate {
         let before = lock(&board).clone();
         lock(&board).earlier = around::earlier(context, &before).await?;
         let mut shares = BTreeMap::new();
+        let mut idle_since = None;
         loop {
             if let Some(why) = context.stop_asked() {
                 return Err(Ended::Stopped(Stopped(why)));
             }
-            self.look(context, &board).await?;
-            let away = self.start(context, (&request, &source), &board).await?;
+            let mut children = self.look(context, &board).await?;
+            let away = self.start(context, (&request, &source), &board, &mut children).await?;
             save(context, &board).await?;
             report(context, &board, &mut shares).await;
-            let (over, idle) = {
-                let board = lock(&board);
-                (board.is_over(), board.in_state(State::Running).is_empty())
-            };
-            if over {
+            if lock(&board).is_over() {
                 if !self.take_in(context, &request, &source, &board).await? {
                     let arrived = self.arrivals(context, &source, &board).await?;
                     lock(&board).arrived = arrived;
@@ -68,8 +70,15 @@ impl Evacuate {
                 }
                 continue;
             }
-            if let (Some(fault), true) = (away, idle) {
-                return Err(fault.into()); // Suspended until it is back
+            match children.wait(away) {
+                None => idle_since = None,
+                Some((wait, fault)) => {
+                    let now = context.runtime().monotonic();
+                    if now.saturating_sub(*idle_since.get_or_insert(now)) >= PATIENCE {
+                        self.waits.note(context.job().id, wait);
+                        return Err(fault.into()); // Suspended until that has come
+                    }
+                }
             }
             context.a_job_ended(LOOK_EVERY).await;
         }
@@ -107,17 +116,21 @@ impl Evacuate {
     }
 
     /// Looks at the jobs that are on their way.
-    async fn look(&self, context: &JobContext, board: &Shared) -> Result<(), Fault> {
+    async fn look(&self, context: &JobContext, board: &Shared) -> Result<Children, Fault> {
+        let mut children = Children::default();
         let running = lock(board).in_state(State::Running);
         for (at, mut row) in running {
             let Some(id) = row.job else { continue };
             match context.other_job(id).await? {
-                Some(job) => told(&mut row, &job),
+                Some(job) => {
+                    told(&mut row, &job);
+                    children.count(&row, &job);
+                }
                 None => self.without_job(&mut row, id).await,
             }
             lock(board).put(at, row);
         }
-        Ok(())
+        Ok(children)
     }
 
     /// Somebody deleted the job's record: where the volume lies, its own record says.
@@ -130,51 +143,54 @@ impl Evacuate {
         }
     }
 
-    /// Submits jobs until as many are on their way as may be. Answers why it could not, if a storage is away.
+    /// Submits jobs until as many are on their way as may be. Answers which it could not, and why, if a storage is away.
     async fn start(
         &self,
         context: &JobContext,
         (request, source): (&Request, &Storage),
         board: &Shared,
-    ) -> Result<Option<Fault>, Ended> {
+        children: &mut Children,
+    ) -> Result<Option<(Row, Fault)>, Ended> {
         loop {
             let next = {
                 let board = lock(board);
-                let running = board.in_state(State::Running).len();
                 let next = board.rows().iter().position(|row| row.state == State::Pending);
-                next.filter(|_| running < request.parallel as usize).map(|at| (at, board.rows()[at].clone()))
+                next.filter(|_| children.places() < request.parallel as usize)
+                    .map(|at| (at, board.rows()[at].clone()))
             };
             let Some((at, mut row)) = next else { return Ok(None) };
             if let Some(why) = context.stop_asked() {
                 return Err(Ended::Stopped(Stopped(why)));
             }
             match self.submit(context, (request, source), &mut row).await? {
-                Ok(()) => {}
+                Ok(Some(job)) => children.count(&row, &job),
+                Ok(None) => {}
                 Err(Refused::Blocked(fault)) => row.because(State::Blocked, &fault.to_string()),
-                Err(Refused::Away(fault)) => return Ok(Some(fault)),
+                Err(Refused::Away(fault)) => return Ok(Some((row, fault))),
             }
             lock(board).put(at, row);
         }
     }
 
-    /// Submits the job of one volume: to the target that was chosen for it, else to the one with most room.
+    /// Submits the job of one volume: to the target that was chosen for it, else to the one with most room. Answers it; no
+    /// job for a volume that is not there any more.
     async fn submit(
         &self,
         context: &JobContext,
         (request, source): (&Request, &Storage),
         row: &mut Row,
-    ) -> Result<Result<(), Refused>, Ended> {
+    ) -> Result<Result<Option<Job>, Refused>, Ended> {
         let volume = match self.desk.inventory.volume(row.volume).await {
             Ok(volume) => volume,
             Err(fault) if fault.code == Code::NotFound => {
                 row.because(State::Left, "the volume is no more");
-                return Ok(Ok(()));
+                return Ok(Ok(None));
             }
             Err(fault) => return Err(fault.into()),
         };
         if volume.storage != Some(request.source) {
             row.because(State::Left, "it was moved by somebody else");
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         }
         let source_now = self.desk.inventory.storage(source.id, "primaryStorageUuid").await?;
         if let Err(fault) = lets_work_go_on(&source_now) {
@@ -190,7 +206,7 @@ impl Evacuate {
                 Ok(job) => {
                     row.because(State::Running, "");
                     (row.target, row.job) = (Some(target), Some(job.id));
-                    return Ok(Ok(()));
+                    return Ok(Ok(Some(job)));
                 }
                 Err(Ended::Failed(fault)) => match fault.code {
                     // Another target may do.
@@ -201,17 +217,15 @@ impl Evacuate {
                 Err(stopped) => return Err(stopped),
             }
         }
-        let none = || {
-            Refused::Away(Fault::new(
-                Code::StorageAway,
-                "no storage that was named takes volumes; enable one",
-            ))
-        };
-        Ok(Err(refused.unwrap_or_else(none)))
+        Ok(Err(refused.unwrap_or_else(|| Refused::Away(no_target()))))
     }
 
     /// The targets that take volumes: `first` first, then by their room.
-    async fn candidates(&self, request: &Request, first: Option<StorageId>) -> Result<Vec<StorageId>, Fault> {
+    pub(super) async fn candidates(
+        &self,
+        request: &Request,
+        first: Option<StorageId>,
+    ) -> Result<Vec<StorageId>, Fault> {
         let mut found = Vec::new();
         for target in self.targets(request).await? {
             if takes_volumes(&target).is_ok() {
@@ -226,6 +240,7 @@ impl Evacuate {
     /// Cancels the children that are not over, waits for their ends, and tells what was done until then.
     pub(super) async fn call_off(&self, context: &JobContext) -> Result<Map<String, Value>, Fault> {
         let request = Request::read(context.data())?;
+        self.waits.forget(context.job().id);
         let shown = self.boards.of(context.job().id);
         let board = match shown {
             Some(board) => board,
@@ -316,8 +331,13 @@ fn child(context: &JobContext, source: &Storage, row: &Row, target: StorageId) -
         id: child_id(context, row),
         name: child_name(&source.name, &row.name),
         job_name: MIGRATE.to_owned(),
-        data: json!({"volumeUuid": row.volume.to_string(), "dstPrimaryStorageUuid": target.to_string()}),
+        data: data(row, target),
     }
+}
+
+/// `jobData` of a child.
+pub(super) fn data(row: &Row, target: StorageId) -> Value {
+    json!({"volumeUuid": row.volume.to_string(), "dstPrimaryStorageUuid": target.to_string()})
 }
 
 /// Which storage is emptied, and which volume is moved for that; within the bounds of a name, in bytes.

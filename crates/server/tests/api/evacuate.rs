@@ -10,7 +10,12 @@ use crate::support::{Caller, Server, until};
 const EVACUATE: &str = "APIEvacuatePrimaryStorageMsg";
 
 fn start(admin: &Caller, from: &Pool, targets: &[&Pool]) -> String {
-    let body = json!({"evacuatePrimaryStorage": {"dstPrimaryStorageUuids": uuids(targets)}});
+    start_of(admin, from, targets, 2)
+}
+
+fn start_of(admin: &Caller, from: &Pool, targets: &[&Pool], parallel: u32) -> String {
+    let body =
+        json!({"evacuatePrimaryStorage": {"dstPrimaryStorageUuids": uuids(targets), "parallel": parallel}});
     let job = admin.put(&format!("/primary-storage/{}/actions", from.uuid), &body).inventory();
     assert_eq!((&job["jobName"], &job["targetResourceUuid"]), (&json!(EVACUATE), &json!(from.uuid)), "{job}");
     job["uuid"].as_str().expect("a uuid").to_owned()
@@ -42,11 +47,48 @@ fn on(admin: &Caller, pool: &Pool) -> usize {
     found["inventories"].as_array().map_or(0, Vec::len)
 }
 
+fn set(admin: &Caller, pool: &str, event: &str) {
+    let body = json!({"changePrimaryStorageState": {"stateEvent": event}});
+    admin.put(&format!("/primary-storage/{pool}/actions"), &body).ok();
+}
+
 /// The rows of the report in that result.
 fn rows(admin: &Caller, job: &str, result: &str) -> Vec<Value> {
     let told = report(admin, job);
     let rows = told["volumes"].as_array().cloned().unwrap_or_default();
     rows.into_iter().filter(|row| row["result"] == result).collect()
+}
+
+/// So many rows that run, once there are; by their targets.
+fn running(admin: &Caller, job: &str, many: usize) -> Vec<Value> {
+    until("volumes are on their way", || {
+        let mut found = rows(admin, job, "running");
+        found.sort_by_key(|row| row["dstPrimaryStorageUuid"].to_string());
+        let runs = |row: &Value| admin.state(text(row, "jobUuid")) == "Running";
+        (found.len() == many && found.iter().all(runs)).then_some(found)
+    })
+}
+
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row[key].as_str().unwrap_or_else(|| panic!("no {key}: {row}"))
+}
+
+/// Waits until the job is Suspended for a storage, says why, and sees that it stays so over some rounds of the watch.
+#[allow(clippy::disallowed_methods, reason = "that nothing happens is seen after a while only")]
+fn stays_suspended(admin: &Caller, job: &str) -> String {
+    admin.wait_for(job, "Suspended");
+    let happened = || admin.get(&format!("/longjobs/{job}/timeline")).ok()["inventories"].clone();
+    let before = happened();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_eq!(happened(), before, "it goes on for nothing");
+    let told = admin.get(&format!("/longjobs/{job}/explain")).ok();
+    assert_eq!(told["reasons"][0]["reason"], "storageAway", "{told}");
+    told.to_string()
+}
+
+/// A server that looks at its storages each second and copies slowly.
+fn slow() -> Server {
+    Server::start("fast", &["--set", "copy.bytesPerSecond=4194304", "--set", "storage.watchSeconds=1"])
 }
 
 /// A virtual machine that never runs but has a disk.
@@ -231,8 +273,7 @@ fn what_cannot_be_evacuated_is_refused_with_what_to_do() {
         ask(&admin, &from.uuid, json!({"dstPrimaryStorageUuids": [to.uuid], "parallel": 17})).0,
         "SYS.1007"
     );
-    let body = json!({"changePrimaryStorageState": {"stateEvent": "disable"}});
-    admin.put(&format!("/primary-storage/{}/actions", to.uuid), &body).ok();
+    set(&admin, &to.uuid, "disable");
     let disabled = ask(&admin, &from.uuid, json!({"dstPrimaryStorageUuids": [to.uuid]}));
     assert!(disabled.1.contains("Disabled; enable it or choose another"), "{disabled:?}");
     let user = server.account("ben");
@@ -280,4 +321,75 @@ fn with_one_slot_an_evacuation_ends_and_a_cancel_cancels_its_jobs() {
     admin.act(&job, "rerunLongJob", &json!({})).ok();
     until("all is moved", || (on(&admin, &from) == 0).then_some(()));
     admin.wait_for(&job, "Succeeded");
+}
+
+#[test]
+fn a_job_that_waits_for_its_storage_keeps_no_place_from_a_volume_for_another() {
+    let server = slow();
+    let admin = server.admin();
+    let (from, a, b) = (admin.pool(&json!({})), admin.pool(&json!({})), admin.pool(&json!({})));
+    for _ in 0..2 {
+        admin.full_volume(&from, 12);
+    }
+    let job = start_of(&admin, &from, &[&a, &b], 1);
+    let waits = running(&admin, &job, 1).remove(0);
+    set(&admin, text(&waits, "dstPrimaryStorageUuid"), "maintain");
+    admin.wait_for(text(&waits, "jobUuid"), "Suspended");
+    let moved = until("the other is moved meanwhile", || rows(&admin, &job, "moved").pop());
+    assert_ne!(moved["dstPrimaryStorageUuid"], waits["dstPrimaryStorageUuid"]);
+    // Nothing is left for the storage that is there: only the other brings the job on.
+    let why = stays_suspended(&admin, &job);
+    assert!(why.contains("Maintenance") && why.contains(text(&waits, "jobUuid")), "{why}");
+    set(&admin, text(&waits, "dstPrimaryStorageUuid"), "enable");
+    admin.wait_for(&job, "Succeeded");
+    assert_eq!(rows(&admin, &job, "moved").len(), 2);
+}
+
+#[test]
+fn with_every_target_in_maintenance_an_evacuation_is_suspended_until_one_is_enabled() {
+    let server = slow();
+    let admin = server.admin();
+    let (from, a, b) = (admin.pool(&json!({})), admin.pool(&json!({})), admin.pool(&json!({})));
+    for _ in 0..2 {
+        admin.full_volume(&from, 12);
+    }
+    let job = start_of(&admin, &from, &[&a, &b], 1);
+    let waits = running(&admin, &job, 1).remove(0);
+    let (its, other) = if waits["dstPrimaryStorageUuid"] == a.uuid.as_str() { (&a, &b) } else { (&b, &a) };
+    for pool in [other, its] {
+        set(&admin, &pool.uuid, "maintain");
+    }
+    let why = stays_suspended(&admin, &job);
+    assert!(why.contains("no storage that was named takes volumes; enable one"), "{why}");
+    set(&admin, &other.uuid, "disable"); // lets go on what it took, which is nothing
+    stays_suspended(&admin, &job);
+    set(&admin, &other.uuid, "enable");
+    until("the volume that has no job yet is moved", || rows(&admin, &job, "moved").pop());
+    stays_suspended(&admin, &job);
+    set(&admin, &its.uuid, "enable");
+    admin.wait_for(&job, "Succeeded");
+    assert_eq!((on(&admin, &from), rows(&admin, &job, "moved").len()), (0, 2));
+}
+
+#[test]
+fn a_job_that_somebody_suspended_does_not_bring_on_an_evacuation_that_waits_for_a_storage() {
+    let server = slow();
+    let admin = server.admin();
+    let (from, a, b) = (admin.pool(&json!({})), admin.pool(&json!({})), admin.pool(&json!({})));
+    for _ in 0..2 {
+        admin.full_volume(&from, 12);
+    }
+    let job = start(&admin, &from, &[&a, &b]);
+    let found = running(&admin, &job, 2);
+    let [held, waits] = [&found[0], &found[1]].map(|row| text(row, "jobUuid"));
+    admin.act(held, "suspendLongJob", &json!({})).ok();
+    set(&admin, text(&found[1], "dstPrimaryStorageUuid"), "maintain");
+    admin.wait_for(waits, "Suspended");
+    stays_suspended(&admin, &job);
+    // Without the one that waits for the storage, what is left waits for somebody.
+    admin.act(waits, "cancelLongJob", &json!({})).ok();
+    admin.wait_for(&job, "Running");
+    admin.act(held, "resumeLongJob", &json!({})).ok();
+    admin.wait_for(&job, "Succeeded");
+    assert_eq!((rows(&admin, &job, "moved").len(), rows(&admin, &job, "canceled").len()), (1, 1));
 }
