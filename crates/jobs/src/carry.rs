@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use longhaul_engine::handler::Ended;
 use longhaul_engine::{JobContext, Stop, Stopped};
 use longhaul_model::resource::{IntentKind, Storage};
-use longhaul_model::{Fault, JobId, Pages, StorageId};
+use longhaul_model::{Code, Fault, JobId, Pages, StorageId};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -240,27 +240,47 @@ pub async fn written(desk: &Desk, job: JobId, storage: &Storage) -> Result<u64, 
     Ok(bytes)
 }
 
-/// Ends the job's children and removes its artifacts. Answers what was removed.
+/// Ends the job's children and removes its artifacts: each that can be, whatever becomes of the others. Answers what was
+/// removed.
 ///
 /// # Errors
-/// A child cannot be ended, or a file cannot be removed; called again it goes on.
+/// A child cannot be ended, and then nothing is touched; or some of it cannot be removed: all that is left is named.
+/// Called again it goes on.
 pub async fn undo(context: &JobContext, settings: &CopySettings) -> Result<Map<String, Value>, Fault> {
     let ended = claimed::end_children(context).await.map_err(|ended| match ended {
         Ended::Failed(fault) => fault,
         Ended::Stopped(_) => Fault::failed("stopped while undoing"),
     })?;
     let mut removed = Vec::new();
+    let mut left = Vec::new();
     for intent in context.intents().await? {
         let Some(path) = place::path_of(&intent) else { continue };
-        if place::remove_artifact(context, settings, &intent).await? {
-            removed.push(Value::String(path.to_owned()));
+        match place::remove_artifact(context, settings, &intent).await {
+            Ok(true) => removed.push(Value::String(path.to_owned())),
+            Ok(false) => {}
+            // Undoing waits for the store without counting, so that is told by itself.
+            Err(fault) if fault.root().code == Code::StoreAway => return Err(fault),
+            Err(fault) => {
+                left.push((path.to_owned(), fault));
+                continue;
+            }
         }
         context.settle(intent.id).await?;
+    }
+    if let Some(fault) = all_left(left) {
+        return Err(fault);
     }
     Ok(Map::from_iter([
         ("removed".to_owned(), Value::Array(removed)),
         ("processesEnded".to_owned(), json!(ended)),
     ]))
+}
+
+/// One fault that names everything that is left, each with why; `None` where nothing is.
+fn all_left(left: Vec<(String, Fault)>) -> Option<Fault> {
+    let code = left.first()?.1.code;
+    let each: Vec<_> = left.into_iter().map(|(path, fault)| format!("{path} is left: {fault}")).collect();
+    Some(Fault::new(code, each.join("; ")))
 }
 
 /// `Stopped` as the attempt was told, cancel if it was told nothing.

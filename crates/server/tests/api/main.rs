@@ -11,6 +11,7 @@ mod bulk;
 mod bulk_actions;
 mod ceph;
 mod ceph_images;
+mod ceph_undo;
 mod cli_images;
 mod conversions;
 mod credential_images;
