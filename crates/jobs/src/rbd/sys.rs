@@ -196,6 +196,10 @@ functions! {
     rbd_metadata_remove(Handle, *const c_char) -> c_int;
     rbd_watchers_list(Handle, *mut WatcherInfo, *mut usize) -> c_int;
     rbd_watchers_list_cleanup(*mut WatcherInfo, usize);
+    rbd_list_lockers(
+        Handle, *mut c_int, *mut c_char, *mut usize, *mut c_char, *mut usize, *mut c_char, *mut usize,
+        *mut c_char, *mut usize
+    ) -> isize;
     rbd_lock_acquire(Handle, c_int) -> c_int;
     rbd_lock_release(Handle) -> c_int;
     rbd_lock_get_owners(Handle, *mut c_int, *mut *mut c_char, *mut usize) -> c_int;

@@ -21,12 +21,40 @@ pub struct InUse {
     /// Its network address where the disk is an image of a Ceph cluster and it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// The lock that somebody took on such an image by hand, which only a hand takes away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<HandLock>,
+}
+
+/// A lock of `rbd lock add`. It stays when its client is gone, so it says nothing of who uses the image now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandLock {
+    /// As it was called.
+    pub id: String,
+    /// Whose it is, such as `client.4123`.
+    pub locker: String,
 }
 
 impl InUse {
     /// A holder that cannot be seen from this host, with its network address where that is known.
     pub fn elsewhere(path: &Path, client: Option<String>) -> Self {
-        Self { pid: None, command: String::new(), path: path.to_owned(), client }
+        Self { pid: None, command: String::new(), path: path.to_owned(), client, lock: None }
+    }
+
+    /// What to type to take its lock away; `None` when it has none that was taken by hand.
+    fn unlocking(&self) -> Option<String> {
+        let HandLock { id, locker } = self.lock.as_ref()?;
+        let place = self.path.display().to_string();
+        Some(["rbd", "lock", "rm", place.trim_start_matches("ceph://"), id, locker].map(word).join(" "))
+    }
+}
+
+/// `text` as one word of a shell.
+fn word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,=".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")).into(),
     }
 }
 
@@ -170,13 +198,27 @@ impl fmt::Display for DiskError {
                 let Some(first) = holders.first() else { return write!(f, "the disk is in use") };
                 write!(f, "{} is in use", first.path.display())?;
                 for h in holders {
+                    let client = h.client.as_deref().unwrap_or("an unknown address");
+                    if let Some(lock) = &h.lock {
+                        write!(f, " by the lock {} of {} at {client}", lock.id, lock.locker)?;
+                        continue;
+                    }
                     match (h.pid, &h.client) {
                         (Some(pid), _) => write!(f, " by pid {pid} ({})", h.command)?,
                         (None, Some(client)) => write!(f, " by the client {client}")?,
                         (None, None) => write!(f, " by a process that is not visible on this host")?,
                     }
                 }
-                write!(f, "; stop it, or detach the disk from it, and try again")
+                let by_hand: Vec<_> = holders.iter().filter_map(InUse::unlocking).collect();
+                match by_hand.is_empty() {
+                    true => write!(f, "; stop it, or detach the disk from it, and try again"),
+                    false => write!(
+                        f,
+                        "; such a lock stays until somebody takes it away: when nobody uses the disk any more, run {} \
+                         and try again",
+                        by_hand.join(" and ")
+                    ),
+                }
             }
             Self::NoSpace { needed: 0, .. } => write!(
                 f,

@@ -32,8 +32,8 @@ pub(super) fn holders(path: &Path, bytes: &[u64]) -> Vec<InUse> {
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
             if holds(pid, &meta, bytes) {
-                let path = path.to_owned();
-                found.push(InUse { pid: Some(pid), command: command_line(pid), path, client: None });
+                let command = command_line(pid);
+                found.push(InUse { pid: Some(pid), command, ..InUse::elsewhere(path, None) });
             }
         }
     }

@@ -15,7 +15,7 @@ pub mod scan;
 pub mod shared;
 
 pub use chain::{Layer, layers, overlays, refuse_if_backing};
-pub use error::{DiskError, InUse};
+pub use error::{DiskError, HandLock, InUse};
 pub use in_use::in_use;
 pub use local::{
     Capacity, actual_bytes, capacity, check_space, check_writable, create_volume, delete_artifact,

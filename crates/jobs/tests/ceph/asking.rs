@@ -11,7 +11,7 @@ use longhaul_jobs::storage::DiskError;
 use crate::cluster::{Alone, Named, pool_named, rbd};
 use crate::support::{MIB, child_program};
 
-async fn asked(question: Question) -> Result<Answer, DiskError> {
+pub async fn asked(question: Question) -> Result<Answer, DiskError> {
     ask(&Spawner::new(child_program()), &pool_named("ps-a"), question, ANSWER_WITHIN).await
 }
 

@@ -1,10 +1,17 @@
-//! Watchers and the exclusive lock: seen, taken, refused, broken, and what a client can do after that.
+//! Watchers and the exclusive lock: seen, taken, refused, broken, and what a client can do after that. Locks that were
+//! taken by hand.
 
+use std::time::Duration;
+
+use longhaul_jobs::attempt_io::{Answer, FromChild, Question, Spawner, ToChild};
+use longhaul_jobs::copy::image::RemoveSnapshots;
+use longhaul_jobs::copy::run::DiskRef;
 use longhaul_jobs::rbd::Image;
 use longhaul_jobs::storage::DiskError;
 
-use crate::cluster::{Named, ceph, exported, pool, rbd};
-use crate::support::{MIB, Place};
+use crate::asking::asked;
+use crate::cluster::{Named, ceph, exported, pool, pool_named, rbd};
+use crate::support::{MIB, Pages, Place, child_program, done, failed, outcome, spec, start};
 
 #[test]
 fn who_has_an_image_open_for_writing_is_seen_and_readers_are_not() {
@@ -104,4 +111,76 @@ fn a_client_that_was_shut_out_watches_and_writes_nothing() {
     let late = paused.write(b"late", 0);
     assert!(matches!(late, Err(DiskError::Fenced(_))), "{late:?}");
     image.write(b"good", 0).unwrap();
+}
+
+/// The one lock of an image that was taken by hand; taken away when this is dropped, since nothing removes an image that
+/// has one, not `rbd rm` either.
+struct ByHand<'a> {
+    name: &'a Named,
+    id: String,
+    locker: String,
+    address: String,
+}
+
+impl<'a> ByHand<'a> {
+    fn add(name: &'a Named, words: &[&str]) -> Self {
+        rbd(&[&["lock", "add", &name.0], words].concat());
+        let locks: serde_json::Value =
+            serde_json::from_str(&rbd(&["lock", "ls", "--format", "json", &name.0])).unwrap();
+        let [id, locker, address] =
+            ["id", "locker", "address"].map(|part| locks[0][part].as_str().unwrap().to_owned());
+        Self { name, id, locker, address }
+    }
+}
+
+impl Drop for ByHand<'_> {
+    fn drop(&mut self) {
+        rbd(&["lock", "rm", &self.name.0, &self.id, &self.locker]);
+    }
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a test watches another process, whose clock is the real one")]
+async fn a_lock_that_was_taken_by_hand_is_told_at_once_with_how_to_take_it_away() {
+    let to = Named::new("hand-target");
+    let copy = |from: DiskRef, to: DiskRef| async move {
+        let mut child = start(&Spawner::new(child_program()), &spec(from, to), &Pages::new()).await;
+        let told =
+            tokio::time::timeout(Duration::from_secs(20), outcome(&mut child, &mut Pages::new())).await;
+        if let Ok(Some(FromChild::Done { .. })) = &told {
+            child.send(&ToChild::CheckSource).await.unwrap();
+            child.next_event().await.unwrap();
+            child.send(&ToChild::Release).await.unwrap();
+            child.wait().await.unwrap();
+        }
+        let _ = child.kill_and_wait().await; // it may be gone
+        told
+    };
+    let image = |name: &Named| DiskRef::image(pool_named("ps-a"), name.image());
+    for (words, word) in [(&["mine"][..], "mine"), (&["--shared", "us", "a b's"], r"'a b'\''s'")] {
+        let name = Named::new(&format!("hand-locked-{}", words.len()));
+        rbd(&["create", "--size", "4M", &name.0]);
+        let lock = ByHand::add(&name, words);
+        let wanted = format!("rbd lock rm {} {word} {}", name.0, lock.locker);
+        let told = copy(image(&name), image(&to)).await;
+        let told = failed(told.expect("a copy from it waits for the lock without end")).to_string();
+        assert!(told.contains(&wanted) && told.contains(&lock.address), "{told}");
+        let removed = Question::Remove {
+            image: format!("{}@longhaul-job", name.image()),
+            snapshots: RemoveSnapshots::All,
+            clients: None,
+        };
+        let removed = asked(removed).await.unwrap_err().to_string();
+        assert!(removed.contains(&wanted), "{removed}");
+        match asked(Question::Probe { image: name.image().to_owned() }).await.unwrap() {
+            Answer::Image(facts) => {
+                let told = DiskError::InUse(facts.holders).to_string();
+                assert!(told.contains(&wanted), "the plan tells it too: {told}");
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(lock);
+        done(copy(image(&name), image(&to)).await.unwrap());
+        to.remove();
+    }
 }
