@@ -246,8 +246,10 @@ fn summary(context: &mut Context, report: &Value) -> Result<(), ClientError> {
     let bytes = human::bytes(number("bytesMoved"));
     let earlier = report["earlier"].as_array().map_or(0, Vec::len);
     let earlier = if earlier > 0 { format!(", {earlier} moved by earlier runs") } else { String::new() };
+    let canceled = number("canceled");
+    let canceled = if canceled > 0 { format!(", {canceled} canceled") } else { String::new() };
     context.console.line(&format!(
-        "{} moved ({bytes}){earlier}, {} blocked, {} failed",
+        "{} moved ({bytes}){earlier}, {} blocked, {} failed{canceled}",
         number("moved"),
         number("blocked"),
         number("failed")

@@ -104,11 +104,16 @@ impl Vm {
             .stdin(Stdio::null())
             .spawn()
             .expect("qemu-system-x86_64, from Debian's qemu-system-x86");
-        let vm = Self(child);
+        let mut vm = Self(child);
+        // While it starts it takes the lock, gives it back and takes it again.
+        let mut looks = 0;
         until("QEMU holds the disk", || {
+            assert!(vm.0.try_wait().expect("its status").is_none(), "QEMU ended");
             let locks = std::fs::read_dir(format!("/proc/{}/fdinfo", vm.0.id())).ok()?;
             let mut infos = locks.flatten().filter_map(|e| std::fs::read_to_string(e.path()).ok());
-            infos.any(|i| i.lines().any(|l| l.contains("lock:") && l.contains(" 101"))).then_some(())
+            let held = infos.any(|i| i.lines().any(|l| l.contains("lock:") && l.contains(" 101")));
+            looks = if held { looks + 1 } else { 0 };
+            (looks >= 10).then_some(())
         });
         vm
     }

@@ -111,9 +111,13 @@ pub struct EvacuationReport {
     /// Volumes that something stood in the way of; they were not touched.
     #[schema(minimum = 0)]
     pub blocked: u64,
-    /// Volumes whose job failed or was canceled; they are where they were.
+    /// Volumes whose job failed; they are where they were.
     #[schema(minimum = 0)]
     pub failed: u64,
+    /// Volumes whose job was canceled, or whose turn had not come when the evacuation was; they are where they were.
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    pub canceled: u64,
     /// Volumes whose turn has not come, or whose job is on its way.
     #[schema(minimum = 0)]
     pub pending: u64,
@@ -222,6 +226,9 @@ impl EvacuationReport {
         );
         if self.not_taken > 0 {
             text.push_str(&format!(", {} not taken", self.not_taken));
+        }
+        if self.canceled > 0 {
+            text.push_str(&format!(", {} canceled", self.canceled));
         }
         text.push_str(if self.complete {
             ". The storage is empty.\n"
