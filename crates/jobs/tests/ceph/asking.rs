@@ -8,7 +8,7 @@ use longhaul_jobs::copy::image::RemoveSnapshots;
 use longhaul_jobs::rbd::{Image, Pool};
 use longhaul_jobs::storage::DiskError;
 
-use crate::cluster::{Alone, Named, pool_named, rbd};
+use crate::cluster::{Alone, JOB, Named, pool_named, rbd};
 use crate::support::{MIB, child_program};
 
 pub async fn asked(question: Question) -> Result<Answer, DiskError> {
@@ -56,7 +56,7 @@ async fn questions_about_a_pool_are_answered_by_a_child() {
         assert!(refused.contains("rbd snap purge"), "a snapshot of others is not removed: {refused}");
     }
     rbd(&["snap", "rm", "--no-progress", &format!("{}@mine", name.0)]);
-    rbd(&["snap", "create", "--no-progress", &format!("{}@longhaul-left", name.0)]);
+    rbd(&["snap", "create", "--no-progress", &format!("{}@longhaul-{JOB}", name.0)]);
     assert_eq!(remove().await.unwrap(), Answer::Done);
     assert_eq!(remove().await.unwrap(), Answer::Done, "again is no error");
     assert!(!rbd(&["ls", "ps-a"]).lines().any(|line| line == name.image()));
