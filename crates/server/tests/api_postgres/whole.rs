@@ -7,10 +7,11 @@ use std::path::Path;
 use crate::support::Server;
 
 /// The modules of `../api` that are not run on PostgreSQL, each with its reason.
-const ELSEWHERE: [(&str, &str); 28] = [
+const ELSEWHERE: [(&str, &str); 29] = [
     ("bad_input", "bytes and connections, before a store is asked"),
     ("ceph", "what a pool holds"),
     ("ceph_images", "what a pool holds"),
+    ("ceph_undo", "what a pool holds"),
     ("cli_images", "what the command line says of transfers"),
     ("conversions", "what a copy makes of a disk"),
     ("demo_pool", "a demo has an embedded store"),
