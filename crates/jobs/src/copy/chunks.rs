@@ -9,7 +9,13 @@ use super::buffer::AlignedBuf;
 use super::control::boottime_ns;
 use super::fill::Work;
 use super::{CHUNK_BYTES, Stage};
+use crate::rbd::Bound;
 use crate::storage::DiskError;
+
+/// Buffers of a chunk in work: our own, and that of Ceph's library.
+const BUFFERS: u64 = 2;
+/// Memory is looked at once in this many chunks.
+const MEMORY_EVERY: usize = 4;
 
 /// A pass over all chunks.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +74,11 @@ pub(super) fn each_chunk<T: Send>(
         next: AtomicUsize::new(0),
         bytes_done: AtomicU64::new(pass.bytes_before),
     };
+    let memory = Bound::beyond_now(work.streams as u64 * BUFFERS * CHUNK_BYTES);
     std::thread::scope(|scope| {
         for _ in 0..work.streams {
             scope.spawn(|| {
-                if let Err(e) = go_through(work, &shared, pass, &each) {
+                if let Err(e) = go_through(work, &shared, pass, memory.as_ref(), &each) {
                     shared.fail(e);
                 }
                 shared.lock().threads += 1;
@@ -90,6 +97,7 @@ fn go_through<T>(
     work: &Work<'_>,
     shared: &Shared<T>,
     pass: Pass,
+    memory: Option<&Bound>,
     each: &impl Fn(usize, &mut AlignedBuf) -> Result<(u64, Option<T>), DiskError>,
 ) -> Result<(), DiskError> {
     let mut buf = AlignedBuf::new(CHUNK_BYTES as usize);
@@ -99,6 +107,9 @@ fn go_through<T>(
             return Ok(());
         }
         let (bytes, item) = each(index, &mut buf)?;
+        if let Some(memory) = memory.filter(|_| index.is_multiple_of(MEMORY_EVERY)) {
+            memory.keep();
+        }
         if let Some(item) = item {
             shared.lock().items.push(item);
             shared.news.notify_all();

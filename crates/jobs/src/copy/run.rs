@@ -16,7 +16,6 @@ use super::snapshot::Begun;
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHECKPOINT_INTERVAL_MS, STREAMS, Sink, Stage, hash, segments, source, target, verify};
-use crate::rbd::give_back_memory;
 use crate::storage::DiskError;
 
 /// More streams than this bring nothing and cost 8 MiB each.
@@ -178,7 +177,6 @@ pub fn copy_and_hold(
     sink.before_verify();
     let mark = target.mark(&spec.holder)?;
     let verified = Verified::open(&target.map, &mark, if target.resumed { pages } else { &none })?;
-    give_back_memory();
     let work = Work { streams: spec.streams_back(), ..work };
     let hashes = verify::verify(&work, &target.map, None, verified)?;
     source.check_unchanged()?;

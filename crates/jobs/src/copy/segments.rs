@@ -22,7 +22,7 @@ use super::run::{CopiedSnapshot, CopyResult, CopySpec, MAPPING_STEP, emptied};
 use super::source::Source;
 use super::verified::Verified;
 use super::{CHUNK_BYTES, Sink, Stage, target, verify};
-use crate::rbd::{Image, Pool, give_back_memory};
+use crate::rbd::{Image, Pool};
 use crate::storage::{DiskError, Format};
 
 /// Snapshots of one image that are copied: each has its range of page numbers and a handle of its own.
@@ -398,7 +398,6 @@ fn read_back(
     (target, mark): (&Arc<Image>, &str),
     totals: &[u64],
 ) -> Result<Vec<String>, DiskError> {
-    give_back_memory();
     let mut found = Vec::new();
     let mut before: Option<(ChunkMap, Vec<ChunkHash>)> = None;
     for index in 0..places.count() {

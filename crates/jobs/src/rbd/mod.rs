@@ -22,5 +22,5 @@ pub use extents::Grain;
 pub use image::{Image, OBJECT_BYTES};
 pub use lock::Watcher;
 pub use longhaul_model::resource::CephPool;
-pub use memory::give_back_memory;
+pub use memory::Bound;
 pub use snapshots::Snapshot;
