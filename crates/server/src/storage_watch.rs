@@ -5,15 +5,21 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::{Either, join_all, select};
 use longhaul_engine::Trouble;
 use longhaul_jobs::manage::storages;
+use longhaul_model::resource::Storage;
 use longhaul_model::{Fault, StorageId};
+use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::janitor::sweeps;
 
 /// What one node of all watches at a time.
 const DUTY: &str = "storages";
+/// The next one is looked at when the one before has answered, and no later than this: each pool is asked by a process
+/// of its own, and those of many pools at once would need much memory.
+const APART: Duration = Duration::from_millis(250);
 /// A round waits so long for a storage; one that takes longer is looked at again when it has answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,31 +63,38 @@ impl Watch {
         let on_duty = app.on_duty(DUTY).await?;
         let mut known = app.engine.inventory().storages().await?;
         known.retain(|storage| sweeps(storage.host, storage.elsewhere.is_some(), on_duty));
-        let looks = known.into_iter().filter(|storage| self.asked().insert(storage.id)).map(|storage| {
-            let (answered, told) = tokio::sync::oneshot::channel();
-            let (app, watch, id) = (app.clone(), self.clone(), storage.id);
-            app.runtime.clone().spawn(
-                "storage",
-                Box::pin(async move {
-                    let seen = storages::watched(&app.desk(), id).await;
-                    watch.asked().remove(&id);
-                    let _ = answered.send(seen); // nobody waits any more: the next round asks again
-                }),
-            );
-            async move { (storage, told.await) }
-        });
-        let looks = std::pin::pin!(futures::future::join_all(looks));
-        if let futures::future::Either::Left((looked, _)) =
-            futures::future::select(looks, app.runtime.sleep(PATIENCE)).await
-        {
-            for (before, seen) in looked {
-                if let Ok(Ok(now)) = seen
-                    && now.status != before.status
-                {
-                    tracing::info!(storage = %now.id, name = %now.name, "the primary storage is {} now", now.status);
-                }
+        let mut late = Vec::new();
+        for storage in known.into_iter().filter(|storage| self.asked().insert(storage.id)) {
+            match select(self.look(app, storage.id), app.runtime.sleep(APART)).await {
+                Either::Left((seen, _)) => tell(&storage, seen),
+                Either::Right((_, told)) => late.push(async move { tell(&storage, told.await) }),
             }
         }
+        let late = std::pin::pin!(join_all(late));
+        select(late, app.runtime.sleep(PATIENCE)).await;
         app.engine.resume_ready().await.map(|_| ())
+    }
+
+    /// Looks at one, also when nobody waits for it any more.
+    fn look(self: &Arc<Self>, app: &Arc<App>, id: StorageId) -> oneshot::Receiver<Result<Storage, Fault>> {
+        let (answered, told) = oneshot::channel();
+        let (app, watch) = (app.clone(), self.clone());
+        app.runtime.clone().spawn(
+            "storage",
+            Box::pin(async move {
+                let seen = storages::watched(&app.desk(), id).await;
+                watch.asked().remove(&id);
+                let _ = answered.send(seen); // nobody waits any more: the next round asks again
+            }),
+        );
+        told
+    }
+}
+
+fn tell(before: &Storage, seen: Result<Result<Storage, Fault>, oneshot::error::RecvError>) {
+    if let Ok(Ok(now)) = seen
+        && now.status != before.status
+    {
+        tracing::info!(storage = %now.id, name = %now.name, "the primary storage is {} now", now.status);
     }
 }
