@@ -169,6 +169,9 @@ struct Open {
     /// Whether it said that it comes to the end of its range.
     exact: bool,
     gate: Arc<Gate>,
+    /// Asks it to end with what came, where it is one that goes on from the first missing byte. Its receivers are gone
+    /// when it has.
+    asks: Option<Arc<watch::Sender<bool>>>,
 }
 
 impl Upload {
@@ -293,6 +296,16 @@ impl Upload {
         };
         for gate in open {
             gate.shut(slice::Shut::Closed);
+        }
+    }
+
+    /// Ends the request that goes on from the first missing byte, and waits until what came of it counts: from then on the
+    /// offset grows by newer requests alone. Requests that send elsewhere are left alone.
+    pub async fn settle(&self) {
+        let open: Vec<_> = self.state().open.values().filter_map(|open| open.asks.clone()).collect();
+        for asks in open {
+            let _ = asks.send(true); // one that is over has nobody to be asked
+            asks.closed().await;
         }
     }
 

@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use super::back::{Back, Block, Writer};
 use super::digest::{Checksum, Computing};
 use super::proof::Proof;
@@ -99,6 +101,7 @@ pub struct Slice {
     checksum: Option<(Checksum, Computing)>,
     block: Option<Block>,
     back: Back,
+    asked: watch::Receiver<bool>,
 }
 
 impl Upload {
@@ -130,7 +133,10 @@ impl Upload {
                     state.next += 1;
                     let gate = Arc::new(Gate::default());
                     let exact = request.len.is_some();
-                    let open = Open { range: range.clone(), at: range.start, exact, gate: gate.clone() };
+                    let (asks, asked) = watch::channel(false);
+                    let asks = request.goes_on.then(|| Arc::new(asks));
+                    let open =
+                        Open { range: range.clone(), at: range.start, exact, gate: gate.clone(), asks };
                     state.open.insert(id, open);
                     let checksum = match request.counting {
                         Counting::AsFlushed => None,
@@ -158,6 +164,7 @@ impl Upload {
                         checksum,
                         block: None,
                         back,
+                        asked,
                     });
                 }
                 older
@@ -227,6 +234,16 @@ fn meeting<'a>(state: &'a super::State, range: &Range<u64>) -> impl Iterator<Ite
 }
 
 impl Slice {
+    /// Comes when the slice is to end with what came, by `break_off`. Drop it with the slice: `Upload::settle` waits for both.
+    pub fn asked_to_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut asked = self.asked.clone();
+        async move {
+            if asked.wait_for(|asked| *asked).await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
     /// Takes the next bytes. They may be written after this returns: what becomes of them a later call tells.
     ///
     /// # Errors

@@ -101,6 +101,12 @@ pub fn broken(broken: &Broken, checksum: StatusCode) -> Response {
             Code::Timeout,
             &format!("no byte came for {} s; go on from the offset that is told", within.as_secs()),
         ),
+        Broken::Asked => refused(
+            StatusCode::CONFLICT,
+            Code::OperationFailed,
+            "somebody asked where the upload stands, by HEAD, which ends the request that sends; go on from the offset \
+             that is told",
+        ),
         Broken::Off => invalid("the body broke off; go on from the offset that is told"),
     }
 }

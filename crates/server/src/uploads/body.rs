@@ -31,6 +31,8 @@ pub enum Broken {
     Idle(Duration),
     /// The connection broke off.
     Off,
+    /// Somebody asked for the offset, which is to stay true.
+    Asked,
 }
 
 impl From<UploadError> for Broken {
@@ -48,11 +50,21 @@ enum Sent {
 /// breaks off is kept as the slice's rules say.
 pub async fn receive(body: Body, slice: Slice, form: Option<Form>, idle: Duration) -> Result<(), Broken> {
     let mut chunks = body.into_data_stream();
+    let mut asked = Box::pin(slice.asked_to_end());
     let (sender, receiver) = mpsc::channel(CHUNKS_WAITING);
     let writing = tokio::task::spawn_blocking(move || write(slice, form, receiver));
     let mut broken = None;
+    let mut rest = false;
     loop {
-        let sent = match tokio::time::timeout(idle, chunks.next()).await {
+        let next = tokio::select! {
+            biased;
+            () = &mut asked => {
+                (broken, rest) = (Some(Broken::Asked), true);
+                break;
+            }
+            next = tokio::time::timeout(idle, chunks.next()) => next,
+        };
+        let sent = match next {
             Ok(Some(Ok(chunk))) => sender.send(Sent::Chunk(chunk)).await.is_ok(),
             Ok(None) => {
                 let _ = sender.send(Sent::End).await; // a writer that ended has a reason of its own
@@ -68,12 +80,15 @@ pub async fn receive(body: Body, slice: Slice, form: Option<Form>, idle: Duratio
             }
         };
         if !sent {
-            drain(&mut chunks).await;
+            rest = true;
             break;
         }
     }
-    drop(sender);
+    drop((sender, asked));
     let written = writing.await.unwrap_or(Err(Broken::Off));
+    if rest {
+        drain(&mut chunks).await;
+    }
     match (written, broken) {
         // The writer only saw that nothing comes any more.
         (Err(Broken::Off), Some(why)) => Err(why),

@@ -66,7 +66,14 @@ async fn answered(uploads: &Uploads, target: Target, request: Request) -> Respon
     // For clients behind something that lets only GET and POST pass.
     let method = text(headers, "x-http-method-override").unwrap_or(head.method.as_str()).to_owned();
     match method.as_str() {
-        "HEAD" => told(&target.stage),
+        "HEAD" => {
+            // Who asks is about to go on: what an older request of a dead connection still brings would make the answer
+            // untrue.
+            if let Stage::Open(upload) = &target.stage {
+                upload.settle().await;
+            }
+            told(&target.stage)
+        }
         "PATCH" => patch(uploads, target, headers, body).await,
         "DELETE" => match uploads.find.terminate(target.job).await {
             Ok(()) => StatusCode::NO_CONTENT.into_response(),

@@ -166,3 +166,33 @@ async fn a_length_that_comes_alone_at_the_end_of_a_stream_is_taken_or_refused_an
     assert_eq!((taken.status, world.upload.received().size), (204, Some(5)), "{}", taken.body);
     world.assert_holds(b"01234");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_where_it_stands_ends_what_is_being_sent_and_is_told_an_offset_that_stays() {
+    let world = World::new();
+    let bytes = content(LEN);
+    world.upload.set_size(10_000, 0).unwrap();
+    let uploads =
+        Uploads::new(world.table.clone(), Arc::new(Finder(Stage::Open(world.upload.clone()))), 1 << 20);
+    let routes = routes(Arc::new(uploads));
+    let (older, beside) = (patch(&routes), slice(&routes, TOKEN, 7));
+    older.send(&bytes[..50]);
+    beside.send(HEAD);
+    let mut seen = world.upload.watch();
+    seen.wait_for(|seen| seen.activity > 0).await.unwrap();
+    // Nothing of it counts yet; the watch is the negative control.
+    assert_eq!(world.upload.received().offset, 0);
+    let head = world.tus("HEAD", &[], Body::empty()).await;
+    assert_eq!(head.header("upload-offset"), Some("50"));
+    // What the older one sends on is not taken, and it is told why.
+    older.send(&bytes[50..]);
+    let ended = older.end().await;
+    assert_eq!(ended.status, 409, "{}", ended.body);
+    assert!(ended.body.contains("go on from the offset"), "{}", ended.body);
+    assert_eq!(world.upload.received().offset, 50);
+    // A slice of ZStack's goes on: nothing that it brings makes an offset untrue.
+    beside.send(&bytes);
+    beside.send(b"\r\n--b--\r\n");
+    assert_eq!(beside.end().await.status, 200);
+    assert_eq!(world.patch(50, &[("Content-Length", "50")], bytes[50..].to_vec()).await.status, 204);
+}
