@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::{said, shown};
+use crate::place::{PATIENCE, run, said, shown, until};
 
 /// Names the server where each test makes a database of its own.
 const SERVER: &str = "LONGHAUL_TEST_POSTGRES";
@@ -49,6 +49,16 @@ impl Database {
     /// The rows of a query, one a line, their columns separated by `|`.
     pub fn rows(&self, sql: &str) -> Vec<String> {
         said("psql", &[&self.url, "-qAtc", sql]).lines().map(str::to_owned).collect()
+    }
+
+    /// Changes what the statements say, again where they were chosen to end a deadlock, as a node does it at its start.
+    pub fn insists(&self, sql: &str) {
+        until("it is no victim of a deadlock", PATIENCE, || {
+            let out = run("psql", &[&self.url, "-v", "ON_ERROR_STOP=1", "-qAtc", sql]);
+            let why = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success() || why.contains("deadlock detected"), "psql {sql}: {why}");
+            out.status.success().then_some(())
+        });
     }
 
     /// The one number that a query answers.

@@ -17,7 +17,7 @@ const JOBS: usize = 10;
 /// says which schema is the oldest that works beside it, `steps` before its own.
 fn bring_to_the_next_schema(database: &Database, steps: u64) {
     let newest = database.number("SELECT max(number) FROM schema_migration");
-    database.rows(&format!(
+    database.insists(&format!(
         "BEGIN;
          ALTER TABLE job ADD COLUMN of_the_next TEXT;
          ALTER TABLE job_body ADD COLUMN of_the_next BYTEA;
