@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use tokio_postgres::{Client, NoTls};
 
+use crate::server::cpu_s;
+
 /// The name by which our own connections are known to the server.
 pub const APPLICATION: &str = "longhaul-bench";
 /// What a server that is started has besides PostgreSQL's defaults: memory and log of a small machine of its own.
@@ -93,6 +95,17 @@ impl Cluster {
             Some((session, _)) => Ok(session.batch_execute("CHECKPOINT").await?),
             None => Ok(()),
         }
+    }
+
+    /// Processor time so far, in s, of all processes of a server that we started.
+    pub fn cpu_s(&self) -> Result<Option<f64>> {
+        let Some(dir) = &self.own else { return Ok(None) };
+        let file = std::fs::read_to_string(dir.join("data/postmaster.pid"))?;
+        let parent: u32 = file.lines().next().unwrap_or_default().trim().parse().context("postmaster.pid")?;
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        // What ended meanwhile is counted with its parent.
+        let living = children.split_whitespace().filter_map(|pid| cpu_s(pid.parse().ok()?).ok());
+        Ok(Some(cpu_s(parent)? + living.sum::<f64>()))
     }
 
     /// Version and settings, for the table.

@@ -124,11 +124,20 @@ async fn one(place: &Place, home: &Home, before: &str, report: &mut Report) -> R
     let start = Instant::now();
     let server = Server::start(place, home, &KEEP_ALL)?;
     let mut admin = Api::admin(server.address).await?;
+    let (cluster, database) = (place.cluster()?, home.database()?);
+    let (logged, worked) = (database.log_bytes().await?, cluster.cpu_s()?);
     let first = admin.count("q=state=Succeeded").await?;
     let (from, counted) = (Instant::now(), place.scaled(TIMED));
     // All that wait where that is fewer: those that were submitted here.
     let last = until_succeeded(&mut admin, first + counted).await?;
-    report.add(&format!("million.{before}.drain"), (last - first) as f64 / from.elapsed().as_secs_f64());
+    let (took_s, jobs) = (from.elapsed().as_secs_f64(), (last - first) as f64);
+    report.add(&format!("million.{before}.drain"), jobs / took_s);
+    let logged = (database.log_bytes().await? - logged) as f64;
+    report.add(&format!("million.{before}.drain.log"), logged / 1024.0 / jobs);
+    if let (Some(before_it), Some(after)) = (worked, cluster.cpu_s()?) {
+        report.add(&format!("million.{before}.drain.database_cpu"), (after - before_it) / jobs * 1e6);
+    }
+    database.let_go();
     eprintln!("  {before}: the server took {:.2} s to start", (from - start).as_secs_f64());
     server.stop()
 }

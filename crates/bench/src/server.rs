@@ -104,10 +104,7 @@ impl Server {
 
     /// Processor time so far, in s, of the server and its ended children.
     pub fn cpu_s(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields.iter().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
-        Ok(ticks as f64 / TICKS_PER_S)
+        cpu_s(self.child.id())
     }
 
     /// Kills it by SIGKILL, and waits until it is gone.
@@ -132,6 +129,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time so far, in s, of a process and its ended children.
+pub fn cpu_s(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields.iter().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / TICKS_PER_S)
 }
 
 /// The kernel's `Pss` of a process, in MiB: of pages that several map, each has its share.

@@ -1,5 +1,6 @@
 //! Plans of PostgreSQL that were made while the tables had a few rows, and are kept, do not read tables from end to end
-//! when they have become large. The witness is the database's own count of the rows that its scans met.
+//! when they have become large. The witness is the database's own count of the rows that its scans met. And the samples
+//! that such plans do not need are small, by what the database says of them; nor is any statement compiled first.
 
 #[path = "common/database.rs"]
 mod database;
@@ -15,7 +16,7 @@ use longhaul_model::progress::Progress;
 use longhaul_model::resource::ApiOutcome;
 use longhaul_model::{Claim, Clock, HostId, JobEvent, Limits, NewJob, NodeId, Pages, Submitted};
 use longhaul_store::conformance::{Bench, Fresh, HandClock};
-use longhaul_store::{Gone, PostgresOptions, PostgresStore};
+use longhaul_store::{Deliveries, Gone, PostgresOptions, PostgresStore};
 
 /// Rows that the tables get at once.
 const ADDED: u32 = 20_000;
@@ -204,4 +205,47 @@ fn plans_from_when_the_tables_were_small_read_none_of_them_from_end_to_end() {
     }
     let (scanned, told) = met_by_a_round(Small::All, "DROP INDEX job_run_next");
     assert!(scanned > i64::from(ADDED), "a scan would not be noticed: {scanned} rows: {told}");
+}
+
+/// Rows that ANALYZE takes of a table, as it says itself.
+fn sampled(schema: &Schema, table: &str) -> u32 {
+    let said = schema.noticed(&format!("ANALYZE VERBOSE {table}"));
+    let of_rows = said.iter().find_map(|line| line.split_once(" rows in sample")?.0.rsplit(' ').next());
+    of_rows.and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{table}: {said:?}"))
+}
+
+#[test]
+fn of_tables_that_grow_with_every_job_small_samples_are_taken() {
+    let schema = Schema::new();
+    drop(PostgresStore::open(schema.url(), HandClock::new(), PostgresOptions::default()).expect("opened"));
+    schema.each_table("ALTER TABLE {} SET (autovacuum_enabled = off)");
+    schema.run(&format!(
+        "INSERT INTO job (uuid, account, name, api_id, job_name, state, create_ms, last_op_ms, version, attempt, token,
+            class, ordered)
+         SELECT md5('j' || n), 'a', 'n' || n, md5('a' || n), 't', 'Running', n, n, 1, 1, 1, 1, 0
+         FROM generate_series(1, {ADDED}) AS s(n);
+         INSERT INTO job_body (job, request_hash, job_data) SELECT id, '', '{{}}' FROM job;
+         INSERT INTO job_run (job, class) SELECT id, 1 FROM job;
+         INSERT INTO timeline (job, seq, at_ms, kind, actor, attempt, token, detail)
+            SELECT id, 1, 0, 0, '', 1, 1, '' FROM job"
+    ));
+    for table in ["job", "job_state", "job_body", "job_run", "timeline"] {
+        assert_eq!(sampled(&schema, table), 6000, "{table}: 300 for each unit of the largest target");
+    }
+    schema.run("ALTER TABLE job ALTER COLUMN name SET STATISTICS -1");
+    assert_eq!(sampled(&schema, "job"), ADDED, "one column of its own would make it the default again");
+}
+
+#[test]
+fn no_statement_of_a_store_is_compiled() {
+    let schema = Schema::new();
+    let store =
+        PostgresStore::open(schema.url(), HandClock::new(), PostgresOptions::default()).expect("opened");
+    let read = || block_on(store.next_delivery());
+    let written = || block_on(store.free_deliveries(Gone::All, 500));
+    schema.fail_where_jit_is("on");
+    assert_eq!(read(), Ok(None));
+    assert_eq!(written(), Ok(0));
+    schema.fail_where_jit_is("off");
+    assert!(read().is_err() && written().is_err(), "the check above would pass whatever is set");
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use longhaul_model::resource::Config;
 use longhaul_store::conformance::{self, Fresh, HandClock};
-use longhaul_store::{Configs, PostgresOptions, PostgresStore};
+use longhaul_store::{Configs, Deliveries, PostgresOptions, PostgresStore};
 use pooled::Pooled;
 
 fn open_behind(mode: &str, clock: Arc<HandClock>) -> Fresh {
@@ -40,6 +40,17 @@ fn a_store_that_is_not_told_of_its_pooler_does_not_open_and_says_why() {
     let why = opened.err().expect("refused").to_string();
     assert!(why.contains("unsupported startup parameter: options"), "{why}");
     assert!(why.contains("?pooler=transaction"), "what helps: {why}");
+}
+
+#[test]
+fn no_statement_is_compiled_behind_a_pooler() {
+    let pooled = Pooled::new("transaction");
+    let store =
+        PostgresStore::open(&pooled.url(), HandClock::new(), PostgresOptions::default()).expect("opened");
+    pooled.schema().fail_where_jit_is("on");
+    assert_eq!(block_on(store.next_delivery()), Ok(None));
+    pooled.schema().fail_where_jit_is("off");
+    assert!(block_on(store.next_delivery()).is_err(), "the check above would pass whatever is set");
 }
 
 #[test]

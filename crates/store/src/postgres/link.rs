@@ -35,10 +35,13 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Plans of statements that write are kept, or one over arrays would be planned anew each time it is run, which takes longer
 /// than most of them do. Those that read are kept where the database finds that no dearer.
-const KEPT: &str = "-c plan_cache_mode=force_generic_plan -c jit=off";
+const KEPT: &str = "-c plan_cache_mode=force_generic_plan";
 /// Statements whose plans are kept find their rows by keys. A plan that was made while a table was small would read all of it,
 /// or hash it, when it has become large, until the database has counted its rows anew. Queries are planned each time.
 const BY_SIZE: [&str; 3] = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"];
+/// Where a way that is off is the only one left, it is priced so high that the database would compile the statement first:
+/// a third of a second of a processor for one that then takes microseconds.
+const NOT_COMPILED: &str = "jit=off";
 
 /// What a call needs of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +99,8 @@ impl Link {
         if !address.pooled {
             let theirs = config.get_options().unwrap_or_default();
             let by_index = BY_SIZE.map(|way| format!("-c {way}=off")).join(" ");
-            of_reads.options(format!("{theirs} {by_index}"));
-            of_writes.options(format!("{theirs} {by_index} {KEPT}"));
+            of_reads.options(format!("{theirs} -c {NOT_COMPILED} {by_index}"));
+            of_writes.options(format!("{theirs} -c {NOT_COMPILED} {by_index} {KEPT}"));
         }
         let pool = |config: &tokio_postgres::Config, size: usize| {
             let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -249,6 +252,7 @@ impl Link {
             for (name, ms) in limits(&self.options) {
                 sql.push_str(&format!("; SET LOCAL {name} = {ms}"));
             }
+            sql.push_str(&format!("; SET LOCAL {NOT_COMPILED}"));
         }
         if mode == Mode::Query {
             if !self.pooled {

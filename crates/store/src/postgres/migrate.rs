@@ -23,7 +23,7 @@ pub struct Migration {
 }
 
 /// All of them, the first has number 1.
-pub const MIGRATIONS: [Migration; 6] = [
+pub const MIGRATIONS: [Migration; 7] = [
     Migration {
         file: "0001_start.sql",
         sql: include_str!("../../migrations/postgres/0001_start.sql"),
@@ -57,6 +57,12 @@ pub const MIGRATIONS: [Migration; 6] = [
     Migration {
         file: "0006_one_way.sql",
         sql: include_str!("../../migrations/postgres/0006_one_way.sql"),
+        oldest: 3,
+    },
+    // How much it looks at to know what is common, as well.
+    Migration {
+        file: "0007_statistics.sql",
+        sql: include_str!("../../migrations/postgres/0007_statistics.sql"),
         oldest: 3,
     },
 ];

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio_postgres::NoTls;
+use futures::StreamExt;
+use tokio_postgres::{AsyncMessage, NoTls};
 
 /// What a run without a database is told: it fails, since nothing of the store was tested.
 const NO_DATABASE: &str = "LONGHAUL_TEST_POSTGRES is not set: start a server with \
@@ -67,6 +68,33 @@ impl Schema {
             client.batch_execute(&format!("SET search_path = {}", self.name)).await.expect("set");
             client.query_one(sql, &[]).await.expect("answered").get(0)
         })
+    }
+
+    /// What the database says beside the answer while it runs a statement.
+    pub fn noticed(&self, sql: &str) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (client, mut connection) =
+                tokio_postgres::connect(&self.url, NoTls).await.expect("connected");
+            let said = futures::stream::poll_fn(move |cx| connection.poll_message(cx));
+            let run = async move { client.batch_execute(sql).await.expect("done") };
+            let (said, ()) = tokio::join!(said.collect::<Vec<_>>(), run);
+            let notice = |message| match message {
+                Ok(AsyncMessage::Notice(notice)) => Some(notice.message().to_owned()),
+                _ => None,
+            };
+            said.into_iter().filter_map(notice).collect()
+        })
+    }
+
+    /// Makes every call that asks for the time fail where statements of its connection may be compiled as `jit` says.
+    pub fn fail_where_jit_is(&self, jit: &str) {
+        self.run(&format!(
+            "CREATE OR REPLACE FUNCTION longhaul_now() RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN
+                IF current_setting('jit') = '{jit}' THEN RAISE 'jit is {jit}'; END IF;
+                RETURN 1;
+             END $$"
+        ));
     }
 
     /// Runs a statement for each of its tables, `{}` is its name; each in a transaction of its own.

@@ -22,7 +22,7 @@ pub struct Pooled {
     directory: PathBuf,
     pooler: Child,
     /// Dropped when the pooler is gone, and its connections with it.
-    _schema: Schema,
+    schema: Schema,
 }
 
 impl Pooled {
@@ -48,7 +48,13 @@ impl Pooled {
         let database = server.get_dbname().unwrap_or(&user);
         let place = format!("{user}:{password}@127.0.0.1:{port}/{database}");
         let pooler = start(&settings);
-        Self { place, directory, pooler, _schema: schema }
+        Self { place, directory, pooler, schema }
+    }
+
+    /// The schema, beside the pooler.
+    #[allow(dead_code)] // not every test uses it
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Where a store finds it that knows of the pooler.
